@@ -1,0 +1,270 @@
+"""The schema of a trial: every key with its type, range and meaning, and the rules across keys."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from src.errors import UserError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a key's value may be: a check and the words for it."""
+
+    allows: Callable[[Any], bool]
+    words: str
+
+
+def _key(default: Any, rule: Rule | None = None, optional: bool = False) -> Any:
+    if rule is not None and optional:
+        inner = rule
+        rule = Rule(lambda value: value is None or inner.allows(value), f"{inner.words}, or null")
+    metadata = {"rule": rule} if rule else {}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def one_of(*choices: str) -> Rule:
+    return Rule(lambda value: value in choices, f"one of {', '.join(choices)}")
+
+
+def at_least(low: int) -> Rule:
+    return Rule(lambda value: value >= low, f"an integer of at least {low}")
+
+
+def number(low: float, high: float = math.inf, above: bool = False, below: bool = False) -> Rule:
+    """A finite number from `low` to `high`; `above` and `below` leave the ends out."""
+
+    def allows(value: float) -> bool:
+        return (
+            math.isfinite(value)
+            and (value > low if above else value >= low)
+            and (value < high if below else value <= high)
+        )
+
+    words = f"a number {'above' if above else 'of at least'} {low:g}"
+    if high != math.inf:
+        words += f" and {'below' if below else 'at most'} {high:g}"
+    return Rule(allows, words)
+
+
+CELLS = ("simple_rnn", "lstm", "gru")
+HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
+
+
+@dataclass
+class ModelConfig:
+    """The network: front end → recurrent layers → readout → head."""
+
+    cell: str = _key("lstm", one_of(*CELLS))
+    hidden_size: int = _key(128, at_least(1))
+    num_layers: int = _key(1, at_least(1))
+    # between recurrent layers, as in torch.nn
+    dropout: float = _key(0.0, number(0, 1, below=True))
+    # on what the last recurrent layer gives to the readout
+    output_dropout: float = _key(0.0, number(0, 1, below=True))
+    bidirectional: bool = False
+    # two bias vectors per gate as cuDNN has, or one as Keras and TensorFlow have
+    biases: int = _key(2, Rule(lambda value: value in (1, 2), "1 or 2"))
+    init: str = _key("torch", one_of("torch", "keras", "normal"))
+    # of an LSTM (no other cell has a forget gate); null leaves it to `init`
+    forget_bias: float | None = _key(None, number(-100, 100), optional=True)
+    frontend: str = _key("none", one_of("none", "linear", "conv"))
+    # features after `linear`, channels of `conv`
+    frontend_size: int = _key(128, at_least(1))
+    readout: str = _key("last", one_of("last", "every", "mean"))
+    # the layers after the readout; `linear` has one output per class
+    head: list[str] = _key(
+        ["linear"],
+        Rule(
+            lambda value: len(value) > 0
+            and all(layer in HEAD_LAYERS for layer in value)
+            and value[-1] == "linear",
+            f"a list of {', '.join(HEAD_LAYERS)} that ends in linear (the loss applies the last softmax)",
+        ),
+    )
+
+
+@dataclass
+class DataConfig:
+    """The images, how they are split and how they are read as sequences."""
+
+    name: str = _key("mnist_5k", one_of("mnist_5k", "mnist", "fashion_mnist", "kmnist", "idx"))
+    # a folder of IDX files; null means the repository's own folder `datasets`
+    root: str | None = None
+    # null: download into the default folder only, never into a root that was given
+    download: bool | None = None
+    # null: as many as the labels of the training file show
+    num_classes: int | None = _key(None, at_least(2), optional=True)
+    batch_size: int = _key(64, at_least(1))
+    # images of a split sent through the network at once when evaluating
+    eval_batch_size: int = _key(1000, at_least(1))
+    normalize: str = _key("unit", one_of("none", "unit", "standard"))
+    order: str = _key("shuffled", one_of("shuffled", "file"))
+    sequence: str = _key("rows", one_of("rows", "columns"))
+    # null: all that validation leaves
+    train_size: int | None = _key(None, at_least(1), optional=True)
+    val_size: int = _key(5000, at_least(0))
+    # only for data without test files of its own
+    test_size: int | None = _key(None, at_least(1), optional=True)
+    # `random`: drawn by split_seed; `tail`: the last images of the training file
+    split: str = _key("random", one_of("random", "tail"))
+    split_seed: int = _key(0, at_least(0))
+    # `test` watches the test images while training, as some published recipes do
+    validate_on: str = _key("val", one_of("val", "test"))
+
+
+@dataclass
+class OptimizerConfig:
+    """The optimiser, gradient clipping and the learning-rate schedule."""
+
+    name: str = _key("adam", one_of("adam", "rmsprop", "sgd"))
+    lr: float = _key(1e-3, number(0, above=True))
+    weight_decay: float = _key(0.0, number(0))
+    # of sgd and rmsprop
+    momentum: float = _key(0.0, number(0, 1, below=True))
+    # of adam
+    beta1: float = _key(0.9, number(0, 1, below=True))
+    beta2: float = _key(0.999, number(0, 1, below=True))
+    # smoothing of rmsprop (called rho in Keras, decay in TensorFlow)
+    alpha: float = _key(0.99, number(0, 1, below=True))
+    eps: float = _key(1e-8, number(0, above=True))
+    # largest norm of all gradients together; the norm is logged as train/grad_norm
+    clip_norm: float | None = _key(None, number(0, above=True), optional=True)
+    schedule: str = _key("none", one_of("none", "cosine", "step"))
+    # steps of linear warm-up from 0, before any schedule
+    warmup_steps: int = _key(0, at_least(0))
+    # of schedule=step: every step_size steps the rate is multiplied by gamma
+    step_size: int = _key(1000, at_least(1))
+    gamma: float = _key(0.1, number(0, 1, above=True))
+
+
+@dataclass
+class TrainerConfig:
+    """The budget, the device and what is written down how often."""
+
+    accelerator: str = _key("auto", one_of("auto", "cpu", "gpu"))
+    precision: str = _key("auto", one_of("auto", "32-true", "64-true", "bf16-mixed", "16-mixed"))
+    max_epochs: int | None = _key(10, at_least(1), optional=True)
+    # the budget in optimiser steps; if set, max_epochs does not count
+    max_steps: int | None = _key(None, at_least(1), optional=True)
+    # evaluate every so many steps; null: at the end of every epoch
+    eval_every: int | None = _key(None, at_least(1), optional=True)
+    # evaluate before the first step too
+    eval_at_start: bool = False
+    # steps from one point of the training curves to the next
+    log_every: int = _key(20, at_least(1))
+    # `interval`: train/* is the mean since the last point; `batch`: of the current batch alone
+    log_train: str = _key("interval", one_of("interval", "batch"))
+    # steps between checkpoints to resume from; null: at every evaluation
+    checkpoint_every: int | None = _key(None, at_least(1), optional=True)
+    # evaluations without a better validation accuracy after which training stops
+    early_stopping: int | None = _key(None, at_least(1), optional=True)
+    # which weights the test images are read with
+    test_with: str = _key("best", one_of("best", "last"))
+    deterministic: bool = True
+    threads: int = _key(1, at_least(1))
+    detect_anomaly: bool = False
+    # null: a bar on a terminal, a line per evaluation elsewhere
+    progress: bool | None = None
+
+
+@dataclass
+class TrackingConfig:
+    experiment: str = _key("recurrent-cells", Rule(lambda value: bool(value.strip()), "a name"))
+
+
+@dataclass
+class SweepConfig:
+    rerun: str = _key("missing", one_of("missing", "failed", "all"))
+    dry_run: bool = False
+    # how often a killed trial is started again
+    retries: int = _key(1, at_least(0))
+    # the parent run's id, set by the sweeper
+    parent: str | None = None
+
+
+@dataclass
+class Config:
+    seed: int = _key(0, Rule(lambda value: 0 <= value < 2**32, "an integer from 0 to 4294967295"))
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+
+
+def register() -> None:
+    """Make the schema known to Hydra as `schema`."""
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
+def schema_fields(cls: type = Config, prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:
+    """Every leaf of the schema as (dotted key, dataclass field)."""
+    for item in fields(cls):
+        key = f"{prefix}{item.name}"
+        if isinstance(item.type, type) and is_dataclass(item.type):
+            yield from schema_fields(item.type, f"{key}.")
+        else:
+            yield key, item
+
+
+def allowed(key: str) -> str:
+    """What a key may be, in words, for messages; empty for an unknown key."""
+    item = dict(schema_fields()).get(key)
+    if item is None:
+        return ""
+    rule: Rule | None = item.metadata.get("rule")
+    if rule is not None:
+        return rule.words
+    default = item.default if item.default is not MISSING else None
+    return "true or false" if isinstance(default, bool) else "see src/config.py"
+
+
+def validated(cfg: DictConfig) -> Config:
+    """The typed config of a trial, checked.
+
+    Raises:
+        UserError: naming every key out of range, the value given and what is allowed.
+    """
+    config = OmegaConf.to_object(cfg)
+    assert isinstance(config, Config)
+    faults = list(_out_of_range(config)) or list(_conflicts(config))
+    if faults:
+        raise UserError("\n".join(faults))
+    if config.model.dropout > 0 and config.model.num_layers == 1:
+        warnings.warn(
+            "model.dropout acts between recurrent layers and there is one layer: it has no effect here "
+            "(model.num_layers=2 or model.output_dropout would use it)",
+            stacklevel=2,
+        )
+    return config
+
+
+def _out_of_range(config: Config) -> Iterator[str]:
+    for key, item in schema_fields():
+        rule: Rule | None = item.metadata.get("rule")
+        value: Any = config
+        for part in key.split("."):
+            value = getattr(value, part)
+        if rule is not None and not rule.allows(value):
+            yield f"{key}={'null' if value is None else value}: allowed is {rule.words}"
+
+
+def _conflicts(config: Config) -> Iterator[str]:
+    trainer, data = config.trainer, config.data
+    if trainer.max_epochs is None and trainer.max_steps is None:
+        yield "trainer.max_epochs=null: give trainer.max_epochs or trainer.max_steps, there is no budget"
+    if data.val_size == 0 and data.validate_on == "val":
+        yield "data.val_size=0: allowed only with data.validate_on=test, something must be validated on"
+    if data.name == "idx" and data.root is None:
+        yield "data.root=null: data=idx needs the folder of the four IDX files, data.root=FOLDER"
+    if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
+        yield "trainer.precision=16-mixed: a CPU has 32-true, 64-true and bf16-mixed"

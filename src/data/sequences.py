@@ -1,0 +1,39 @@
+"""From images to sequences: scaling, and the order in which pixels reach the network."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def as_sequences(images: NDArray[np.uint8], sequence: str) -> Tensor:
+    """Read images (N, H, W) as sequences (N, T, F) of bytes.
+
+    `rows`: step t is row t, T = H and F = W. `columns`: step t is column t, T = W and F = H.
+    """
+    pixels = torch.from_numpy(np.array(images))
+    if sequence == "rows":
+        return pixels
+    if sequence == "columns":
+        return pixels.transpose(1, 2).contiguous()
+    raise ValueError(f"unknown sequence {sequence!r}")
+
+
+class Normalizer:
+    """Scales bytes to float32: `none` leaves 0 … 255, `unit` divides by 255, `standard` gives the training
+    images mean 0 and standard deviation 1 over all their pixels."""
+
+    def __init__(self, normalize: str, training: Tensor) -> None:
+        self.offset, self.scale = 0.0, 1.0
+        if normalize != "none":
+            self.scale = 255.0
+        if normalize == "standard":
+            counts = torch.bincount(training.flatten(), minlength=256).double()
+            values = torch.arange(256, dtype=torch.float64)
+            mean = float((counts * values).sum() / counts.sum())
+            variance = float((counts * (values - mean) ** 2).sum() / counts.sum())
+            self.offset, self.scale = mean, max(variance**0.5, 1e-6)
+
+    def __call__(self, sequences: Tensor) -> Tensor:
+        """Bytes (N, T, F) → float32 (N, T, F)."""
+        return (sequences.float() - self.offset) / self.scale

@@ -1,0 +1,27 @@
+"""Errors meant for users: one or two lines, no traceback."""
+
+import signal
+
+
+class UserError(Exception):
+    """Bad input or surroundings; the message names the key, the value, what is allowed and what to do."""
+
+
+class TrialError(Exception):
+    """A trial that cannot go on, for a reason its user should read (a loss that is not finite, say)."""
+
+
+class DeliveryError(Exception):
+    """The tracking store did not take the end of a run; what was to be delivered is on disk."""
+
+
+class Interrupted(BaseException):
+    """A signal that asked the process to end; not an Exception, so that nothing takes it for a fault."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.signum

@@ -1,0 +1,62 @@
+"""What made a run: the code, the machine, the process."""
+
+import os
+import platform
+import socket
+import subprocess
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from src.paths import REPOSITORY
+
+LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "mlflow", "numpy")
+
+
+@lru_cache(maxsize=1)
+def git_tags() -> dict[str, str]:
+    """`git.commit` and `git.dirty` (uncommitted changes), or `unknown` outside a checkout."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        dirty = _git("status", "--porcelain", "--untracked-files=no") != ""
+    except (OSError, subprocess.SubprocessError):
+        return {"git.commit": "unknown", "git.dirty": "unknown"}
+    return {"git.commit": commit, "git.dirty": str(dirty).lower()}
+
+
+def _git(*arguments: str) -> str:
+    result = subprocess.run(
+        ["git", *arguments], cwd=REPOSITORY, check=True, capture_output=True, text=True, timeout=20
+    )
+    return result.stdout.strip()
+
+
+@lru_cache(maxsize=1)
+def library_tags() -> dict[str, str]:
+    return {f"version.{name}": version(name) for name in LIBRARIES} | {"version.python": platform.python_version()}
+
+
+def process_tags() -> dict[str, str]:
+    """Who is running a trial, well enough to tell later whether it still does."""
+    return {
+        "process.host": socket.gethostname(),
+        "process.boot": boot_id(),
+        "process.pid": str(os.getpid()),
+        "process.start": process_start(os.getpid()) or "",
+    }
+
+
+def boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def process_start(pid: int) -> str | None:
+    """The start time of a process in clock ticks since boot; None if there is no such process, or only its remains."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]

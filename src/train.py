@@ -1,0 +1,54 @@
+"""Train one trial, or a sweep of them with -m: python -m src.train [-m] [key=value ...]."""
+
+from typing import TYPE_CHECKING, Any
+
+from src import cli
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def train(cfg: "DictConfig") -> dict[str, Any]:
+    """Train and test one composed config as one MLflow run.
+
+    Returns:
+        `run_id`, `n_params`, `seconds`, and the final `val/acc`, `test/loss` and `test/acc`.
+
+    Raises:
+        UserError: if the config, the data, the device or the tracking store will not do; no run is left behind.
+        TrialError: if training cannot go on, a loss that is not finite say; the run is FAILED.
+    """
+    from src.config import validated
+    from src.data.datamodule import SequenceDataModule
+    from src.data.splits import load_splits
+    from src.interrupts import handled
+    from src.models.classifier import build_classifier
+    from src.sweeps.trial import run_spec
+    from src.tracking.logger import RunLogger
+    from src.tracking.run import trial_run
+    from src.tracking.store import open_store
+    from src.training.artifacts import write_config, write_results
+    from src.training.device import resolve_device
+    from src.training.fit import fit_and_test
+    from src.training.module import TrialModule
+    from src.training.schedule import Schedule
+    from src.training.trainer import build_trainer
+
+    config = validated(cfg)
+    device = resolve_device(config.trainer)
+    splits = load_splits(config.data)
+    store = open_store(config.tracking.experiment)
+    classifier = build_classifier(config.model, splits.num_features, splits.num_classes, config.seed)
+    schedule = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size)
+    module = TrialModule(config, classifier, schedule)
+    data = SequenceDataModule(config, splits)
+    with handled() as interruption, trial_run(store, run_spec(config, splits, classifier, device)) as run:
+        write_config(run.artifacts, config)
+        trainer = build_trainer(config.trainer, device, run, RunLogger(run), interruption)
+        result = fit_and_test(trainer, module, data, run, interruption)
+        write_results(run.artifacts, module, splits)
+    return result
+
+
+if __name__ == "__main__":
+    cli.main(train)

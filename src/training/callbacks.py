@@ -1,0 +1,95 @@
+"""What happens around training: checkpoints, interruption, progress."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from tqdm import tqdm
+
+from src.interrupts import Interruption
+from src.training import state
+from src.training.module import TrialModule
+
+log = logging.getLogger(__name__)
+
+
+class Checkpointing(pl.Callback):
+    """Saves the trial's state at its interval, at the end of training, and when it is asked to stop.
+
+    Never where an evaluation is due and not yet done: a state says that all up to its step has happened.
+    """
+
+    def __init__(self, path: Path, interruption: Interruption) -> None:
+        self._path = path
+        self._interruption = interruption
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        assert isinstance(module, TrialModule)
+        if module.step % module.schedule.eval_every == 0 or module.step >= module.schedule.total_steps:
+            return
+        self._save_if_due(module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrialModule)
+        self._save_if_due(module)
+
+    def _save_if_due(self, module: TrialModule) -> None:
+        asked = self._interruption.signum is not None
+        if asked or module.done or module.step % module.schedule.checkpoint_every == 0:
+            state.save(module.trial_state(), self._path)
+        self._interruption.raise_if_asked()
+
+
+class Lines(pl.Callback):
+    """A line per evaluation, for logs and pipes."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrialModule)
+        now = module.latest
+        log.info(
+            "step %d/%d  epoch %.4g  train loss %.4f acc %.4f  val loss %.4f acc %.4f  %.0f images/s",
+            module.step,
+            module.schedule.total_steps,
+            now["epoch"],
+            now.get("train/loss", float("nan")),
+            now.get("train/acc", float("nan")),
+            now["val/loss"],
+            now["val/acc"],
+            now.get("samples_per_second", float("nan")),
+        )
+
+
+class Bar(pl.Callback):
+    """A progress bar with loss and accuracy, for a terminal."""
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrialModule)
+        self._bar = tqdm(
+            total=module.schedule.total_steps, initial=module.step, unit=" steps", file=sys.stderr, mininterval=0.2
+        )
+        self._shown = time.monotonic()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        assert isinstance(module, TrialModule)
+        self._bar.update(module.step - self._bar.n)
+        if time.monotonic() - self._shown > 0.2:
+            self._show(module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrialModule)
+        self._show(module)
+
+    def _show(self, module: TrialModule) -> None:
+        names = ("train/loss", "train/acc", "val/loss", "val/acc")
+        self._bar.set_postfix({name: f"{module.latest[name]:.4f}" for name in names if name in module.latest})
+        self._shown = time.monotonic()
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._bar.close()
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        if hasattr(self, "_bar"):
+            self._bar.close()

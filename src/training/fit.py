@@ -1,0 +1,39 @@
+"""Train to the budget, continuing where a killed trial was, then read the test images once."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+
+from src.data.datamodule import SequenceDataModule
+from src.interrupts import Interruption
+from src.models.classifier import num_parameters
+from src.tracking.run import TrialRun
+from src.training import state
+from src.training.module import TrialModule
+
+
+def fit_and_test(
+    trainer: pl.Trainer, module: TrialModule, data: SequenceDataModule, run: TrialRun, interruption: Interruption
+) -> dict[str, Any]:
+    """Fit, then test with the best weights by validation accuracy, or the last if the config says so."""
+    start = time.monotonic()
+    if run.state_file.exists():
+        module.resume_from(state.load(run.state_file))
+    with interruption.deferred():
+        if module.config.trainer.eval_at_start and module.step == 0:
+            trainer.validate(module, datamodule=data, verbose=False)
+        if not module.done:
+            trainer.fit(module, datamodule=data)
+    interruption.raise_if_asked()
+    if module.config.trainer.test_with == "best":
+        module.use_best_weights()
+    trainer.test(module, datamodule=data, verbose=False)
+    return {
+        "run_id": run.run_id,
+        "n_params": num_parameters(module.classifier),
+        "seconds": time.monotonic() - start,
+        "val/acc": module.best_accuracy,
+        "test/loss": module.latest["test/loss"],
+        "test/acc": module.latest["test/acc"],
+    }

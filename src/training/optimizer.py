@@ -1,0 +1,48 @@
+"""Optimisers by name."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, Optimizer, RMSprop
+
+from src.config import OptimizerConfig
+
+
+def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """The optimiser a config names, over the trained parameters; fused into one kernel where torch has it."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if config.name == "adam":
+        return Adam(
+            trained,
+            lr=config.lr,
+            betas=(config.beta1, config.beta2),
+            eps=config.eps,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+    if config.name == "rmsprop":
+        return RMSprop(
+            trained,
+            lr=config.lr,
+            alpha=config.alpha,
+            eps=config.eps,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            foreach=True,
+        )
+    if config.name == "sgd":
+        return SGD(
+            trained, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
+        )
+    raise ValueError(f"unknown optimizer {config.name!r}")
+
+
+def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> torch.Tensor:
+    """Scale all gradients together to at most `max_norm`; returns their norm before, a scalar tensor."""
+    return nn.utils.clip_grad_norm_(parameters, max_norm, foreach=True)

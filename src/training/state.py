@@ -1,0 +1,32 @@
+"""Files of weights and trial states: written whole, read without pickle."""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from src.errors import UserError
+from src.files import write_atomically
+
+
+def save(content: dict[str, Any], path: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read what `save` wrote, onto the CPU.
+
+    Raises:
+        UserError: if the file is damaged, or holds anything but tensors and plain values.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise UserError(f"{path}: not a usable checkpoint ({reason})") from None
+    assert isinstance(content, dict)
+    return content

@@ -1,0 +1,48 @@
+"""The Trainer from config, without what this project does by itself."""
+
+import logging
+import sys
+import warnings
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers.logger import Logger
+
+from src.config import TrainerConfig
+from src.interrupts import Interruption
+from src.tracking.run import TrialRun
+from src.training.callbacks import Bar, Checkpointing, Lines
+from src.training.device import Device
+
+
+def build_trainer(
+    config: TrainerConfig, device: Device, run: TrialRun, logger: Logger, interruption: Interruption
+) -> pl.Trainer:
+    """A Trainer that runs until the module says it is done."""
+    quiet_lightning()
+    torch.set_num_threads(config.threads)
+    on_terminal = sys.stderr.isatty() if config.progress is None else config.progress
+    return pl.Trainer(
+        accelerator=device.accelerator,
+        devices=1,
+        precision=device.precision,  # type: ignore[arg-type]
+        deterministic=config.deterministic,
+        detect_anomaly=config.detect_anomaly,
+        logger=logger,
+        callbacks=[Checkpointing(run.state_file, interruption), Bar() if on_terminal else Lines()],
+        default_root_dir=str(run.folder),
+        max_epochs=-1,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def quiet_lightning() -> None:
+    """No banners, and no advice about worker processes that there are none of."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*GPU available but not used.*"):
+        warnings.filterwarnings("ignore", message)
