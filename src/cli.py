@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from src import config
-from src.errors import DeliveryError, Interrupted, TrialError, UserError
+from src.errors import DeliveryError, Interrupted, SweepFailed, TrialBusy, TrialError, UserError
 from src.messages import explain
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def main(train: Callable[["DictConfig"], Any]) -> None:
             raise
         _say(explain(error))
         sys.exit(BAD_INPUT)
-    except (TrialError, DeliveryError) as error:
+    except (TrialError, TrialBusy, DeliveryError, SweepFailed) as error:
         if tracebacks:
             raise
         _say(str(error))

@@ -11,6 +11,14 @@ class TrialError(Exception):
     """A trial that cannot go on, for a reason its user should read (a loss that is not finite, say)."""
 
 
+class TrialBusy(Exception):
+    """Another process is training this very trial."""
+
+
+class SweepFailed(Exception):
+    """A sweep at whose end some trial is not finished; the message lists them."""
+
+
 class DeliveryError(Exception):
     """The tracking store did not take the end of a run; what was to be delivered is on disk."""
 

@@ -16,6 +16,7 @@ class Interruption:
     def __init__(self) -> None:
         self.signum: int | None = None
         self._deferring = False
+        self._taken = False
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         first = self.signum is None
@@ -31,6 +32,16 @@ class Interruption:
             yield
         finally:
             self._deferring = False
+
+    @property
+    def asked(self) -> bool:
+        return self.signum is not None
+
+    def take(self) -> int | None:
+        """The signal, the first time it is asked for; then None."""
+        signum = None if self._taken else self.signum
+        self._taken = self._taken or self.asked
+        return signum
 
     def raise_if_asked(self) -> None:
         if self.signum is not None:

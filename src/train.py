@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from src import cli
+from src.config import validated
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -12,19 +13,23 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     """Train and test one composed config as one MLflow run.
 
     Returns:
-        `run_id`, `n_params`, `seconds`, and the final `val/acc`, `test/loss` and `test/acc`.
+        `run_id`, `name`, `n_params`, `seconds`, the best `val/acc`, and `test/loss` and `test/acc`.
 
     Raises:
         UserError: if the config, the data, the device or the tracking store will not do; no run is left behind.
+        TrialBusy: if another process is training this very trial.
         TrialError: if training cannot go on, a loss that is not finite say; the run is FAILED.
     """
-    from src.config import validated
+    config = validated(cfg)
+
+    # Heavy imports wait until the config has passed.
     from src.data.datamodule import SequenceDataModule
     from src.data.splits import load_splits
     from src.interrupts import handled
     from src.models.classifier import build_classifier
     from src.sweeps.trial import run_spec
     from src.tracking.logger import RunLogger
+    from src.tracking.recovery import recover
     from src.tracking.run import trial_run
     from src.tracking.store import open_store
     from src.training.artifacts import write_config, write_results
@@ -34,10 +39,11 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from src.training.schedule import Schedule
     from src.training.trainer import build_trainer
 
-    config = validated(cfg)
     device = resolve_device(config.trainer)
     splits = load_splits(config.data)
     store = open_store(config.tracking.experiment)
+    if config.sweep.parent is None:
+        recover(store)
     classifier = build_classifier(config.model, splits.num_features, splits.num_classes, config.seed)
     schedule = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size)
     module = TrialModule(config, classifier, schedule)
@@ -47,7 +53,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
         trainer = build_trainer(config.trainer, device, run, RunLogger(run), interruption)
         result = fit_and_test(trainer, module, data, run, interruption)
         write_results(run.artifacts, module, splits)
-    return result
+    return {"run_id": run.run_id, "name": run.name} | result
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from src.config import Config
+from src.config import Config, OptimizerConfig
 
 # Keys that do not decide a trial's result: where things lie, on what it runs, how it is watched.
 IRRELEVANT = (
@@ -24,6 +24,11 @@ def fingerprint(config: Config, data_digest: str) -> str:
     """A hash of all that decides a trial's result; 16 hexadecimal digits."""
     relevant = _without(asdict(config), IRRELEVANT) | {"data_digest": data_digest}
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def shape(config: Config, data_digest: str) -> str:
+    """What trials of about equal cost share: all of the fingerprint but seed and optimiser settings."""
+    return fingerprint(replace(config, seed=0, optimizer=OptimizerConfig(name=config.optimizer.name)), data_digest)
 
 
 def _without(config: Mapping[str, Any], keys: tuple[str, ...], prefix: str = "") -> dict[str, Any]:

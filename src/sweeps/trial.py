@@ -9,7 +9,7 @@ from torch import nn
 from src.config import Config
 from src.data.splits import Split, Splits
 from src.models.classifier import num_parameters
-from src.sweeps.fingerprint import fingerprint
+from src.sweeps.fingerprint import fingerprint, shape
 from src.tracking.run import RunSpec, flat
 from src.training.device import Device
 
@@ -39,6 +39,7 @@ def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Devi
             "device": device.name,
             "precision": device.precision,
             "protocol": protocol(config),
+            "shape": shape(config, splits.digest),
         },
         params=flat(settings) | {"n_params": str(num_parameters(classifier))},
         datasets=[

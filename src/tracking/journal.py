@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BATCH = 1000  # the most metrics MLflow takes at once
 SECONDS_BETWEEN_DELIVERIES = 2.0
+SECONDS_BETWEEN_BEATS = 60.0
+HEARTBEAT = "process.heartbeat"
 
 log = logging.getLogger(__name__)
 
@@ -94,10 +96,13 @@ class Courier(threading.Thread):
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
-        failing = False
+        failing, next_beat = False, time.monotonic() + SECONDS_BETWEEN_BEATS
         while not self._stop_asked.wait(SECONDS_BETWEEN_DELIVERIES):
             try:
                 self._journal.deliver(self._client, self._run_id)
+                if time.monotonic() > next_beat:
+                    self._client.set_tag(self._run_id, HEARTBEAT, str(int(time.time())))
+                    next_beat = time.monotonic() + SECONDS_BETWEEN_BEATS
                 failing = False
             except Exception as error:
                 if not failing:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Param, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_COMMIT,
     MLFLOW_PARENT_RUN_ID,
@@ -25,6 +25,7 @@ from mlflow.utils.mlflow_tags import (
 from src.errors import DeliveryError, Interrupted, TrialError
 from src.files import write_atomically
 from src.tracking.journal import Courier, Journal
+from src.tracking.locks import trial_lock
 from src.tracking.provenance import git_tags, library_tags, process_tags
 from src.tracking.store import Store
 
@@ -55,7 +56,7 @@ class TrialRun:
     name: str
     folder: Path
     journal: Journal
-    resumed: bool
+    tags: dict[str, str] = field(default_factory=dict)  # to be set when it ends
 
     @property
     def artifacts(self) -> Path:
@@ -78,11 +79,17 @@ def trial_run(store: Store, spec: RunSpec) -> Iterator[TrialRun]:
     FAILED with the tag `error` after an exception, KILLED after a signal.
 
     Raises:
+        TrialBusy: if another process is training the same trial.
         DeliveryError: if the store does not take the end of the run; it is kept on disk for the next start.
     """
-    run = _open(store, spec)
+    with trial_lock(store.folder, spec.fingerprint), _ended_truly(_open(store, spec)) as run:
+        yield run
+
+
+@contextmanager
+def _ended_truly(run: TrialRun) -> Iterator[TrialRun]:
     handler = _log_to(run.log_file)
-    courier = Courier(run.journal, store.client, run.run_id)
+    courier = Courier(run.journal, run.store.client, run.run_id)
     courier.start()
     outcome: dict[str, Any] = {"status": "FINISHED", "tags": {}}
     try:
@@ -101,16 +108,22 @@ def trial_run(store: Store, spec: RunSpec) -> Iterator[TrialRun]:
         logging.getLogger().removeHandler(handler)
         handler.close()
         run.journal.close()
+        outcome["tags"] |= run.tags
         outcome["end_time"] = int(time.time() * 1000)
         write_atomically(run.folder / "outcome.json", json.dumps(outcome).encode())
-        deliver_patiently(store, run.run_id)
+        deliver_patiently(run.store, run.run_id)
 
 
 def _open(store: Store, spec: RunSpec) -> TrialRun:
     tags = spec.tags | git_tags() | library_tags() | process_tags() | {"fingerprint": spec.fingerprint}
     run_id = killed_run(store, spec.fingerprint)
-    resumed = run_id is not None
-    if run_id is None:
+    if run_id is not None:
+        # The process first: a run that says RUNNING must name one that lives.
+        store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        store.client.update_run(run_id, status="RUNNING")
+        with suppress(MlflowException):
+            store.client.delete_tag(run_id, "error")
+    else:
         tags |= {
             MLFLOW_USER: getpass.getuser(),
             MLFLOW_SOURCE_NAME: "src.train",
@@ -124,17 +137,12 @@ def _open(store: Store, spec: RunSpec) -> TrialRun:
     folder = store.trial_folder(run_id)
     (folder / "artifacts").mkdir(parents=True, exist_ok=True)
     (folder / "outcome.json").unlink(missing_ok=True)
-    if resumed:
-        store.client.update_run(run_id, status="RUNNING")
-        with suppress(Exception):
-            store.client.delete_tag(run_id, "error")
     params = [Param(key, value) for key, value in spec.params.items()]
-    run_tags = [RunTag(key, value) for key, value in tags.items()] if resumed else []
     for start in range(0, len(params), 100):
-        store.client.log_batch(run_id, params=params[start : start + 100], tags=run_tags if start == 0 else [])
+        store.client.log_batch(run_id, params=params[start : start + 100])
     if spec.datasets:
         store.client.log_inputs(run_id, spec.datasets)
-    return TrialRun(store, run_id, spec.name, folder, Journal(folder), resumed)
+    return TrialRun(store, run_id, spec.name, folder, Journal(folder))
 
 
 def killed_run(store: Store, fingerprint: str) -> str | None:

@@ -37,8 +37,7 @@ class Checkpointing(pl.Callback):
         self._save_if_due(module)
 
     def _save_if_due(self, module: TrialModule) -> None:
-        asked = self._interruption.signum is not None
-        if asked or module.done or module.step % module.schedule.checkpoint_every == 0:
+        if self._interruption.asked or module.done or module.step % module.schedule.checkpoint_every == 0:
             state.save(module.trial_state(), self._path)
         self._interruption.raise_if_asked()
 

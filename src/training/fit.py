@@ -1,6 +1,5 @@
 """Train to the budget, continuing where a killed trial was, then read the test images once."""
 
-import time
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,7 +16,6 @@ def fit_and_test(
     trainer: pl.Trainer, module: TrialModule, data: SequenceDataModule, run: TrialRun, interruption: Interruption
 ) -> dict[str, Any]:
     """Fit, then test with the best weights by validation accuracy, or the last if the config says so."""
-    start = time.monotonic()
     if run.state_file.exists():
         module.resume_from(state.load(run.state_file))
     with interruption.deferred():
@@ -29,10 +27,12 @@ def fit_and_test(
     if module.config.trainer.test_with == "best":
         module.use_best_weights()
     trainer.test(module, datamodule=data, verbose=False)
+    module.log_best()
+    seconds = module.seconds()
+    run.tags["seconds"] = f"{seconds:.2f}"
     return {
-        "run_id": run.run_id,
         "n_params": num_parameters(module.classifier),
-        "seconds": time.monotonic() - start,
+        "seconds": seconds,
         "val/acc": module.best_accuracy,
         "test/loss": module.latest["test/loss"],
         "test/acc": module.latest["test/acc"],

@@ -1,6 +1,7 @@
 """One trial as a LightningModule: many optimiser steps per training_step, evaluation, the best weights."""
 
 import math
+import time
 from typing import Any
 
 import pytorch_lightning as pl
@@ -38,6 +39,7 @@ class TrialModule(pl.LightningModule):
         self.best: dict[str, Any] | None = None
         self.evaluations_since_best = 0
         self.latest: dict[str, float] = {}
+        self._started = time.monotonic()
         self.tally = Tally()
         self._window = TrainWindow()
         self._stopwatch = Stopwatch()
@@ -184,6 +186,14 @@ class TrialModule(pl.LightningModule):
         assert self.best is not None
         return float(self.best["accuracy"])
 
+    def seconds(self) -> float:
+        """Since training began, the time before an interruption counted, that between not."""
+        return time.monotonic() - self._started
+
+    def log_best(self) -> None:
+        assert self.logger is not None
+        self.logger.log_metrics({"val/best_acc": self.best_accuracy}, step=self.best_step)
+
     def use_best_weights(self) -> None:
         assert self.best is not None
         self.classifier.load_state_dict(self.best["weights"])
@@ -214,6 +224,7 @@ class TrialModule(pl.LightningModule):
             "scaler": None if self.scaler is None else self.scaler.state_dict(),
             "window": self._window.state_dict(),
             "best": self.best,
+            "seconds": self.seconds(),
             "evaluations_since_best": self.evaluations_since_best,
         }
 
@@ -222,6 +233,7 @@ class TrialModule(pl.LightningModule):
         self.step = state["step"]
         self.classifier.load_state_dict(state["weights"])
         self.best = state["best"]
+        self._started = time.monotonic() - state["seconds"]
         self.evaluations_since_best = state["evaluations_since_best"]
         self._resume_from = state
 

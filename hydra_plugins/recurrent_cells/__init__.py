@@ -1,0 +1,31 @@
+"""The door by which Hydra finds src.sweeps: it accepts only classes defined in this package."""
+
+from dataclasses import dataclass, field
+
+from hydra.core.config_store import ConfigStore
+
+from src.sweeps import launcher, sweeper
+
+
+class GridSweeper(sweeper.GridSweeper):
+    """`hydra/sweeper=grid`."""
+
+
+class LocalLauncher(launcher.LocalLauncher):
+    """`hydra/launcher=local`."""
+
+
+@dataclass
+class GridSweeperConfig:
+    _target_: str = "hydra_plugins.recurrent_cells.GridSweeper"
+    params: dict[str, str] | None = None
+
+
+@dataclass
+class LocalLauncherConfig:
+    _target_: str = "hydra_plugins.recurrent_cells.LocalLauncher"
+    slots: int | None = None
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig, provider="recurrent_cells")
+ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="recurrent_cells")

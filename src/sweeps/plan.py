@@ -1,0 +1,66 @@
+"""From the points of a grid to trials: fingerprinted, counted, and checked against data and device."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from src.config import Config, ModelConfig
+from src.data.splits import load_splits
+from src.errors import UserError
+from src.models.classifier import Classifier, num_parameters
+from src.sweeps.fingerprint import fingerprint, shape
+from src.sweeps.grid import Point, raise_together
+from src.sweeps.trial import run_name
+from src.training.device import check_device
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One planned trial: the overrides that make it and what they come to."""
+
+    overrides: tuple[str, ...]
+    varied: Mapping[str, str]
+    config: Config
+    name: str
+    fingerprint: str
+    shape: str
+    n_params: int
+
+
+def plan_trials(points: Sequence[Point]) -> list[Trial]:
+    """The trials of a sweep, each once.
+
+    Raises:
+        UserError: with the faults of all trials together.
+    """
+    trials: dict[str, Trial] = {}
+    faults: list[str] = []
+    for point in points:
+        try:
+            trial = _trial(point)
+            trials.setdefault(trial.fingerprint, trial)
+        except UserError as error:
+            faults.append(str(error))
+    raise_together(faults)
+    return list(trials.values())
+
+
+def _trial(point: Point) -> Trial:
+    config = point.config
+    check_device(config.trainer)
+    splits = load_splits(config.data)
+    return Trial(
+        overrides=point.overrides,
+        varied=point.varied,
+        config=config,
+        name=run_name(config),
+        fingerprint=fingerprint(config, splits.digest),
+        shape=shape(config, splits.digest),
+        n_params=_count_parameters(config.model, splits.num_features, splits.num_classes),
+    )
+
+
+def _count_parameters(model: ModelConfig, num_features: int, num_classes: int) -> int:
+    with torch.device("meta"):
+        return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), num_features, num_classes))

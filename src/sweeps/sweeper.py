@@ -1,0 +1,44 @@
+"""Hydra's sweeper plugin: light until every config has passed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from src.config import SweepConfig
+from src.sweeps.grid import compose_grid
+
+
+class GridSweeper(Sweeper):
+    """Every combination of the choices on the command line and in `hydra.sweeper.params`.
+
+    The same command again does what is missing and nothing else.
+    """
+
+    def __init__(self, params: Mapping[str, str] | None = None) -> None:
+        self.params = dict(params or {})
+        self.config: DictConfig
+        self.hydra_context: HydraContext
+        self.launcher: Launcher
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the sweep; raises as `run_sweep` does."""
+        points = compose_grid(self.hydra_context.config_loader, self.config, self.params, arguments)
+
+        # Heavy imports wait until every config has passed.
+        from src.sweeps.sweep import run_sweep
+
+        settings = OmegaConf.to_object(self.config.sweep)
+        assert isinstance(settings, SweepConfig)
+        name = " ".join([f"{key}={value}" for key, value in self.params.items()] + arguments)
+        return run_sweep(points, self.launcher, settings, self.config.tracking.experiment, name[:250] or "sweep")

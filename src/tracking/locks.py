@@ -1,0 +1,25 @@
+"""A lock per trial on this machine, released by the kernel when its holder dies."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from src.errors import TrialBusy
+
+
+@contextmanager
+def trial_lock(folder: Path, fingerprint: str) -> Iterator[None]:
+    """Hold a trial while the body runs.
+
+    Raises:
+        TrialBusy: if another process holds it.
+    """
+    path = folder / "locks" / fingerprint
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrialBusy(f"trial {fingerprint} is being trained by another process on this machine") from None
+        yield

@@ -1,0 +1,77 @@
+"""What the store knows of trials, in one search."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlflow.entities import Run
+
+from src.tracking.store import Store
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One run of a trial as the store has it; `seconds` is its time of training and testing."""
+
+    run_id: str
+    name: str
+    fingerprint: str
+    status: str
+    start_time: int
+    artifact_uri: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, float]
+
+    @property
+    def seconds(self) -> float | None:
+        return float(self.tags["seconds"]) if "seconds" in self.tags else None
+
+    @property
+    def error(self) -> str:
+        return self.tags.get("error", "")
+
+
+def search(store: Store, condition: str = "") -> Iterator[Run]:
+    """All runs of the experiment that meet an MLflow filter, oldest first."""
+    token = None
+    while True:
+        page = store.client.search_runs(
+            [store.experiment_id],
+            condition,
+            max_results=1000,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def trial_records(store: Store, condition: str = "") -> list[TrialRecord]:
+    """The runs that are trials, oldest first."""
+    return [_record(run) for run in search(store, condition) if "fingerprint" in run.data.tags]
+
+
+def _record(run: Run) -> TrialRecord:
+    return TrialRecord(
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
+        fingerprint=run.data.tags["fingerprint"],
+        status=run.info.status,
+        start_time=run.info.start_time,
+        artifact_uri=run.info.artifact_uri,
+        params=dict(run.data.params),
+        tags=dict(run.data.tags),
+        metrics=dict(run.data.metrics),
+    )
+
+
+def latest_by_fingerprint(records: list[TrialRecord]) -> dict[str, TrialRecord]:
+    """For each trial its latest FINISHED run, or its latest run if none is finished."""
+    latest: dict[str, TrialRecord] = {}
+    for record in records:
+        known = latest.get(record.fingerprint)
+        if known is None or known.status != "FINISHED" or record.status == "FINISHED":
+            latest[record.fingerprint] = record
+    return latest
