@@ -3,7 +3,10 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import hydra
@@ -15,10 +18,12 @@ from omegaconf.errors import OmegaConfBaseException
 from src import config
 from src.errors import DeliveryError, Interrupted, SweepFailed, TrialBusy, TrialError, UserError
 from src.messages import explain
+from src.paths import REPOSITORY
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+CONF = REPOSITORY / "conf"
 FAILED, BAD_INPUT = 1, 2
 
 
@@ -28,39 +33,48 @@ def main(train: Callable[["DictConfig"], Any]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing; the user's wish is kept above
     config.register()
     configure_console()
+    with _reported(tracebacks):
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_task(train, tracebacks))()
+
+
+@contextmanager
+def _reported(tracebacks: bool) -> Iterator[None]:
+    """End the process with the code and the short message of whatever the body raises."""
     try:
-        hydra.main(version_base="1.3", config_path="../conf", config_name="config")(_task(train))()
+        yield
     except Interrupted as interruption:
         _say(f"interrupted by {interruption}: the same command goes on where this one was")
         sys.exit(interruption.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        if tracebacks:
-            raise
-        _say(explain(error))
-        sys.exit(BAD_INPUT)
-    except (TrialError, TrialBusy, DeliveryError, SweepFailed) as error:
-        if tracebacks:
-            raise
-        _say(str(error))
-        sys.exit(FAILED)
     except Exception as error:
         if tracebacks:
             raise
-        _say(f"{type(error).__name__}: {error}\nThe traceback is in the trial's log; HYDRA_FULL_ERROR=1 shows it here.")
+        _say(explain(error))
+        if _is_bad_input(error):
+            sys.exit(BAD_INPUT)
+        if not isinstance(error, TrialError | TrialBusy | DeliveryError | SweepFailed):
+            _say("The traceback is in the trial's log; HYDRA_FULL_ERROR=1 shows it here.")
         sys.exit(FAILED)
 
 
-def _task(train: Callable[["DictConfig"], Any]) -> Callable[["DictConfig"], Any]:
+def _is_bad_input(error: Exception) -> bool:
+    """Whether it is of a kind that means so, or was raised before Hydra called any code of ours."""
+    if isinstance(error, UserError | HydraException | OmegaConfBaseException):
+        return True
+    modules = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)}
+    return not any(name == "__main__" or name.startswith(("src.", "hydra_plugins.")) for name in modules - {__name__})
+
+
+def _task(train: Callable[["DictConfig"], Any], tracebacks: bool) -> Callable[["DictConfig"], Any]:
     def task(cfg: "DictConfig") -> Any:
-        result = train(cfg)
-        if HydraConfig.get().mode == RunMode.RUN:
+        if HydraConfig.get().mode != RunMode.RUN:
+            return train(cfg)
+        with _reported(tracebacks):  # here, because Hydra writes lines of its own about what passes through it
+            result = train(cfg)
             print_result(result)
         return result
 
-    # Hydra finds conf/ beside the module of the function it is given.
-    task.__module__ = train.__module__
     return task
 
 
@@ -81,6 +95,15 @@ def configure_console() -> None:
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
+    warnings.formatwarning = _only_the_message
+    for advice_for_developers in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+        warnings.simplefilter("ignore", advice_for_developers)
+
+
+def _only_the_message(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    return str(message).strip()
 
 
 def _say(message: str) -> None:

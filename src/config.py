@@ -1,15 +1,18 @@
 """The schema of a trial: every key with its type, range and meaning, and the rules across keys."""
 
+import logging
 import math
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from src.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,9 @@ def number(low: float, high: float = math.inf, above: bool = False, below: bool 
     return Rule(allows, words)
 
 
+# A message has at most this many lines and one more.
+MOST_FAULTS = 6
+
 CELLS = ("simple_rnn", "lstm", "gru")
 HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
 
@@ -83,9 +89,7 @@ class ModelConfig:
     head: list[str] = _key(
         ["linear"],
         Rule(
-            lambda value: len(value) > 0
-            and all(layer in HEAD_LAYERS for layer in value)
-            and value[-1] == "linear",
+            lambda value: len(value) > 0 and all(layer in HEAD_LAYERS for layer in value) and value[-1] == "linear",
             f"a list of {', '.join(HEAD_LAYERS)} that ends in linear (the loss applies the last softmax)",
         ),
     )
@@ -97,7 +101,7 @@ class DataConfig:
 
     name: str = _key("mnist_5k", one_of("mnist_5k", "mnist", "fashion_mnist", "kmnist", "idx"))
     # a folder of IDX files; null means the repository's own folder `datasets`
-    root: str | None = None
+    root: str | None = _key(None, Rule(lambda value: value != "", "a folder"), optional=True)
     # null: download into the default folder only, never into a root that was given
     download: bool | None = None
     # null: as many as the labels of the training file show
@@ -105,7 +109,7 @@ class DataConfig:
     batch_size: int = _key(64, at_least(1))
     # images of a split sent through the network at once when evaluating
     eval_batch_size: int = _key(1000, at_least(1))
-    normalize: str = _key("unit", one_of("none", "unit", "standard"))
+    normalize: str = _key("standard", one_of("none", "unit", "standard"))
     order: str = _key("shuffled", one_of("shuffled", "file"))
     sequence: str = _key("rows", one_of("rows", "columns"))
     # null: all that validation leaves
@@ -151,7 +155,7 @@ class TrainerConfig:
 
     accelerator: str = _key("auto", one_of("auto", "cpu", "gpu"))
     precision: str = _key("auto", one_of("auto", "32-true", "64-true", "bf16-mixed", "16-mixed"))
-    max_epochs: int | None = _key(10, at_least(1), optional=True)
+    max_epochs: int | None = _key(15, at_least(1), optional=True)
     # the budget in optimiser steps; if set, max_epochs does not count
     max_steps: int | None = _key(None, at_least(1), optional=True)
     # evaluate every so many steps; null: at the end of every epoch
@@ -177,7 +181,9 @@ class TrainerConfig:
 
 @dataclass
 class TrackingConfig:
-    experiment: str = _key("recurrent-cells", Rule(lambda value: bool(value.strip()), "a name"))
+    experiment: str = _key("recurrent-cells", Rule(lambda value: bool(value.strip()), "a name that is not blank"))
+    # seconds to wait for a store that fails once training has begun
+    patience: float = _key(60.0, number(0))
 
 
 @dataclass
@@ -224,8 +230,18 @@ def allowed(key: str) -> str:
     rule: Rule | None = item.metadata.get("rule")
     if rule is not None:
         return rule.words
-    default = item.default if item.default is not MISSING else None
-    return "true or false" if isinstance(default, bool) else "see src/config.py"
+    if isinstance(item.default, bool):
+        return "true or false"
+    return "true, false or null" if item.type == bool | None else "text or null"
+
+
+def as_typed(value: Any) -> str:
+    """A value as one would write it on the command line."""
+    if isinstance(value, list):
+        return f"[{','.join(as_typed(item) for item in value)}]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)
 
 
 def validated(cfg: DictConfig) -> Config:
@@ -233,19 +249,47 @@ def validated(cfg: DictConfig) -> Config:
 
     Raises:
         UserError: naming every key out of range, the value given and what is allowed.
+        OmegaConfBaseException: if a value is missing or refers to one that does not exist.
     """
+    _refuse(list(_added(cfg)))
     config = OmegaConf.to_object(cfg)
     assert isinstance(config, Config)
-    faults = list(_out_of_range(config)) or list(_conflicts(config))
-    if faults:
-        raise UserError("\n".join(faults))
+    _refuse(list(_out_of_range(config)))
+    _refuse(list(_conflicts(config)))
     if config.model.dropout > 0 and config.model.num_layers == 1:
-        warnings.warn(
-            "model.dropout acts between recurrent layers and there is one layer: it has no effect here "
-            "(model.num_layers=2 or model.output_dropout would use it)",
-            stacklevel=2,
+        _warn_once(
+            f"model.dropout={config.model.dropout:g}: no effect, it acts between recurrent layers and there is one; "
+            "model.num_layers=2 or model.output_dropout would use it"
         )
     return config
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """A warning that a sweep gives once, not once a trial."""
+    log.warning(message)
+
+
+def _refuse(faults: list[str]) -> None:
+    if len(faults) > MOST_FAULTS:
+        faults[MOST_FAULTS:] = [f"… and {len(faults) - MOST_FAULTS} more"]
+    if faults:
+        raise UserError("\n".join(faults))
+
+
+def _added(cfg: DictConfig) -> Iterator[str]:
+    known = {key for key, _ in schema_fields()}
+    for key in _keys(OmegaConf.to_container(cfg, resolve=False)):
+        if key not in known:
+            yield f"+{key}: no such key; the schema in src/config.py has all there are"
+
+
+def _keys(tree: Any, prefix: str = "") -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
 
 
 def _out_of_range(config: Config) -> Iterator[str]:
@@ -255,7 +299,7 @@ def _out_of_range(config: Config) -> Iterator[str]:
         for part in key.split("."):
             value = getattr(value, part)
         if rule is not None and not rule.allows(value):
-            yield f"{key}={'null' if value is None else value}: allowed is {rule.words}"
+            yield f"{key}={as_typed(value)}: allowed is {rule.words}"
 
 
 def _conflicts(config: Config) -> Iterator[str]:
@@ -266,5 +310,7 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield "data.val_size=0: allowed only with data.validate_on=test, something must be validated on"
     if data.name == "idx" and data.root is None:
         yield "data.root=null: data=idx needs the folder of the four IDX files, data.root=FOLDER"
+    if data.name == "mnist_5k" and data.root is not None:
+        yield f"data.root={data.root}: data=mnist_5k reads no folder; data=mnist or data=idx would"
     if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
         yield "trainer.precision=16-mixed: a CPU has 32-true, 64-true and bf16-mixed"

@@ -41,7 +41,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 
     device = resolve_device(config.trainer)
     splits = load_splits(config.data)
-    store = open_store(config.tracking.experiment)
+    store = open_store(config.tracking.experiment, config.tracking.patience)
     if config.sweep.parent is None:
         recover(store)
     classifier = build_classifier(config.model, splits.num_features, splits.num_classes, config.seed)

@@ -1,6 +1,6 @@
 """The door by which Hydra finds src.sweeps: it accepts only classes defined in this package."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hydra.core.config_store import ConfigStore
 

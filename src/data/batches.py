@@ -10,8 +10,8 @@ from src.seeds import derive
 class Batches:
     """Full batches of a split by step number.
 
-    `shuffled`: every epoch is a new permutation, its remainder dropped. `file`: one pass after another in file
-    order, a batch at the end starting over.
+    `shuffled`: every epoch is a new permutation, its remainder dropped. `file`: one pass after another in
+    file order, a batch at the end starting over.
     """
 
     def __init__(self, split: Split, batch_size: int, order: str, seed: int) -> None:

@@ -60,7 +60,8 @@ def load_splits(data: DataConfig) -> Splits:
     splits = _load_splits(tuple((key, getattr(data, key)) for key in keys + more))
     if data.batch_size > len(splits.train):
         raise UserError(
-            f"data.batch_size={data.batch_size}: larger than the training set; allowed is 1 to {len(splits.train)}"
+            f"data.batch_size={data.batch_size}: more than there are training images; "
+            f"allowed is 1 to {len(splits.train)}"
         )
     return splits
 

@@ -1,8 +1,10 @@
 """The recurrent cells, by name."""
 
+from collections.abc import Callable
+
 from torch import nn
 
-CELLS: dict[str, type[nn.RNNBase]] = {"simple_rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"simple_rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 def recurrent_layers(

@@ -69,9 +69,7 @@ def raise_together(faults: Iterable[str], limit: int = 6) -> None:
     raise UserError("\n".join(lines))
 
 
-def _axes(
-    config_loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]
-) -> dict[str, list[str]]:
+def _axes(config_loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]) -> dict[str, list[str]]:
     """For each key its overrides, one or many."""
     parser = OverridesParser.create(config_loader=config_loader)
     lines = [f"{key}={value}" for key, value in params.items()] + list(arguments)
@@ -103,13 +101,11 @@ class _Composer:
         self._master = master
         self._parser = OverridesParser.create(config_loader=config_loader)
         self._bases: dict[tuple[str, ...], DictConfig] = {}
-        self._parsed: dict[str, Override] = {}
+        self._parsed: dict[str, tuple[Override, bool]] = {}
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         parsed = [self._parse(override) for override in overrides]
-        structure = tuple(
-            override for override, parse in zip(overrides, parsed, strict=True) if self._is_structural(parse)
-        )
+        structure = tuple(text for text, (_, structural) in zip(overrides, parsed, strict=True) if structural)
         if structure not in self._bases:
             base = self._loader.load_sweep_config(self._master, list(structure))
             OmegaConf.set_struct(base, False)
@@ -117,15 +113,17 @@ class _Composer:
             OmegaConf.set_struct(base, True)
             self._bases[structure] = base
         config = copy.deepcopy(self._bases[structure])
-        for parse in parsed:
-            if not self._is_structural(parse):
-                OmegaConf.update(config, parse.key_or_group, parse.value(), merge=True)
+        for override, structural in parsed:
+            if not structural:
+                OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         return config
 
-    def _parse(self, override: str) -> Override:
-        if override not in self._parsed:
-            self._parsed[override] = self._parser.parse_override(override)
-        return self._parsed[override]
+    def _parse(self, text: str) -> tuple[Override, bool]:
+        """An override and whether it changes which groups are composed, not only a value; asked of Hydra once."""
+        if text not in self._parsed:
+            override = self._parser.parse_override(text)
+            self._parsed[text] = override, self._is_structural(override)
+        return self._parsed[text]
 
     def _is_structural(self, override: Override) -> bool:
         return (

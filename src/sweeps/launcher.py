@@ -148,13 +148,6 @@ def warm_up(config: DictConfig) -> int:
     """
     import torch
 
-    import src.data.datamodule
-    import src.tracking.logger
-    import src.training.artifacts
-    import src.training.device
-    import src.training.fit
-    import src.training.trainer
-
     torch.set_num_threads(1)
     if torch.cuda.is_initialized():
         raise RuntimeError("CUDA is initialised in this process, which must not fork then: use hydra/launcher=basic")

@@ -51,7 +51,7 @@ def set_tags(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
     store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
-def close_parent(store: Store, run_id: str, finished: int, failed: int, status: str) -> None:
-    """Set the counts and the status; the parent is FINISHED only if all its trials are."""
-    set_tags(store, run_id, {"sweep.finished": str(finished), "sweep.failed": str(failed)})
+def close_parent(store: Store, run_id: str, counts: Mapping[str, int], status: str) -> None:
+    """Set the counts of trials (`finished`, `failed`) and the status."""
+    set_tags(store, run_id, {f"sweep.{what}": str(count) for what, count in counts.items()})
     store.client.set_terminated(run_id, status=status)

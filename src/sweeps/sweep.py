@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from hydra.plugins.launcher import Launcher
 
-from src.config import SweepConfig
+from src.config import SweepConfig, TrackingConfig
 from src.errors import SweepFailed
 from src.sweeps.grid import Point
 from src.sweeps.launcher import outcome_of
@@ -16,6 +16,7 @@ from src.sweeps.outcome import Outcome
 from src.sweeps.parent import close_parent, open_parent
 from src.sweeps.plan import Trial, plan_trials
 from src.sweeps.summary import summary, table
+from src.tracking.patience import patiently
 from src.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records
 from src.tracking.recovery import recover
 from src.tracking.store import Store, open_store
@@ -24,7 +25,7 @@ SECONDS_TO_WAIT_FOR_OTHERS = 1.0
 
 
 def run_sweep(
-    points: Sequence[Point], launcher: Launcher, settings: SweepConfig, experiment: str, name: str
+    points: Sequence[Point], launcher: Launcher, settings: SweepConfig, tracking: TrackingConfig, name: str
 ) -> dict[str, TrialRecord]:
     """Do what is missing of a sweep; the records of its trials by fingerprint.
 
@@ -34,27 +35,28 @@ def run_sweep(
         Interrupted: after a signal, the running trials having saved their state.
     """
     trials = plan_trials(points)
-    store = open_store(experiment)
+    store = open_store(tracking.experiment, tracking.patience)
     recover(store)
-    records = latest_by_fingerprint(trial_records(store))
+    records = _known(store)
     todo = _to_run(trials, records, settings.rerun)
     if settings.dry_run:
         _print_plan(trials, todo, records, store)
         return records
+    since = _now() if settings.rerun == "all" else 0
     parent = open_parent(store, trials, name)
     if len(todo) < len(trials):
-        print(f"{len(trials) - len(todo)} of {len(trials)} trials are left out: finished", file=sys.stderr)
+        print(f"{len(trials) - len(todo)} of {len(trials)} trials are left out", file=sys.stderr)
     outcomes: dict[str, Outcome] = {}
     completed = False
     try:
-        outcomes = _launch_until_done(launcher, store, todo, settings.retries, parent)
+        outcomes = _launch_until_done(launcher, store, todo, settings.retries, parent, since)
         completed = True
     finally:
-        records = latest_by_fingerprint(trial_records(store))
-        unfinished = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint))]
+        records = patiently(lambda: _known(store), store.patience)
+        unfinished = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), since)]
         status = "KILLED" if not completed else "FAILED" if unfinished else "FINISHED"
-        failed = len(unfinished) if completed else 0
-        close_parent(store, parent, len(trials) - len(unfinished), failed, status)
+        counts = {"finished": len(trials) - len(unfinished), "failed": len(unfinished) if completed else 0}
+        patiently(lambda: close_parent(store, parent, counts, status), store.patience)
     print(summary(trials, records))
     print("\nSee the curves: make ui")
     if unfinished:
@@ -63,7 +65,7 @@ def run_sweep(
 
 
 def _launch_until_done(
-    launcher: Launcher, store: Store, todo: list[Trial], retries: int, parent: str
+    launcher: Launcher, store: Store, todo: list[Trial], retries: int, parent: str, since: int
 ) -> dict[str, Outcome]:
     """Launch trials, again those that were killed, and wait for those that other processes train."""
     outcomes: dict[str, Outcome] = {}
@@ -79,20 +81,26 @@ def _launch_until_done(
             outcome = outcome_of(job)
             outcomes[trial.fingerprint] = outcome
             deaths[trial.fingerprint] += outcome.status == "killed"
-            if outcome.status == "busy" or (
-                outcome.status == "killed" and deaths[trial.fingerprint] <= retries
-            ):
+            if outcome.status == "busy" or (outcome.status == "killed" and deaths[trial.fingerprint] <= retries):
                 again.append(trial)
-        recover(store)
-        records = latest_by_fingerprint(trial_records(store))
+        patiently(lambda: recover(store), store.patience)
+        records = patiently(lambda: _known(store), store.patience)
         if any(outcomes[trial.fingerprint].status == "busy" for trial in again):
             time.sleep(SECONDS_TO_WAIT_FOR_OTHERS)
-        todo = [trial for trial in again if not _is_finished(records.get(trial.fingerprint))]
+        todo = [trial for trial in again if not _is_finished(records.get(trial.fingerprint), since)]
     return outcomes
 
 
-def _is_finished(record: TrialRecord | None) -> bool:
-    return record is not None and record.status == "FINISHED"
+def _known(store: Store) -> dict[str, TrialRecord]:
+    return latest_by_fingerprint(trial_records(store))
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _is_finished(record: TrialRecord | None, since: int = 0) -> bool:
+    return record is not None and record.status == "FINISHED" and record.end_time >= since
 
 
 def _to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str) -> list[Trial]:
@@ -102,8 +110,11 @@ def _to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: 
     left = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint))]
     if rerun == "missing":
         return left
-    known = {trial.fingerprint: records.get(trial.fingerprint) for trial in left}
-    return [trial for trial in left if (record := known[trial.fingerprint]) and record.status == "FAILED"]
+    return [trial for trial in left if _has_failed(records.get(trial.fingerprint))]
+
+
+def _has_failed(record: TrialRecord | None) -> bool:
+    return record is not None and record.status == "FAILED"
 
 
 def _failures(
@@ -135,9 +146,9 @@ def _print_plan(
     trials: Sequence[Trial], todo: Sequence[Trial], records: Mapping[str, TrialRecord], store: Store
 ) -> None:
     seconds_by_shape: dict[str, list[float]] = defaultdict(list)
-    for record in trial_records(store, "attributes.status = 'FINISHED'"):
-        if record.seconds is not None and "shape" in record.tags:
-            seconds_by_shape[record.tags["shape"]].append(record.seconds)
+    for finished in trial_records(store, "attributes.status = 'FINISHED'"):
+        if finished.seconds is not None and "shape" in finished.tags:
+            seconds_by_shape[finished.tags["shape"]].append(finished.seconds)
     planned = {trial.fingerprint for trial in todo}
     keys = list(trials[0].varied)
     rows = [["trial", *keys, "n_params", "state", "estimated seconds"]]

@@ -9,7 +9,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import SweepConfig
+from src.config import SweepConfig, TrackingConfig
 from src.sweeps.grid import compose_grid
 
 
@@ -38,7 +38,8 @@ class GridSweeper(Sweeper):
         # Heavy imports wait until every config has passed.
         from src.sweeps.sweep import run_sweep
 
-        settings = OmegaConf.to_object(self.config.sweep)
+        settings, tracking = OmegaConf.to_object(self.config.sweep), OmegaConf.to_object(self.config.tracking)
         assert isinstance(settings, SweepConfig)
+        assert isinstance(tracking, TrackingConfig)
         name = " ".join([f"{key}={value}" for key, value in self.params.items()] + arguments)
-        return run_sweep(points, self.launcher, settings, self.config.tracking.experiment, name[:250] or "sweep")
+        return run_sweep(points, self.launcher, settings, tracking, name[:250] or "sweep")

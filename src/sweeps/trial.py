@@ -52,7 +52,12 @@ def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Devi
 
 def _dataset_input(name: str, split: Split, splits: Splits, context: str) -> DatasetInput:
     count, num_steps, num_features = split.sequences.shape
-    profile = {"sequences": count, "steps": num_steps, "features": num_features, "classes": splits.num_classes}
+    profile = {
+        "sequences": count,
+        "steps": num_steps,
+        "features": num_features,
+        "classes": splits.num_classes,
+    }
     dataset = Dataset(
         name=f"{name}-{context}",
         digest=splits.digest,

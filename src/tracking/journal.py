@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.files import write_atomically
+from src.tracking.patience import reason
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -106,13 +107,9 @@ class Courier(threading.Thread):
                 failing = False
             except Exception as error:
                 if not failing:
-                    log.warning("the tracking store does not take metrics (%s): kept on disk", _first_line(error))
+                    log.warning("the tracking store does not take metrics (%s): kept on disk", reason(error))
                 failing = True
 
     def stop(self) -> None:
         self._stop_asked.set()
         self.join()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

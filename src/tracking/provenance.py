@@ -25,9 +25,7 @@ def git_tags() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    result = subprocess.run(
-        ["git", *arguments], cwd=REPOSITORY, check=True, capture_output=True, text=True, timeout=20
-    )
+    result = subprocess.run(["git", *arguments], cwd=REPOSITORY, check=True, capture_output=True, text=True, timeout=20)
     return result.stdout.strip()
 
 

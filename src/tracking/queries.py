@@ -16,7 +16,7 @@ class TrialRecord:
     name: str
     fingerprint: str
     status: str
-    start_time: int
+    end_time: int
     artifact_uri: str
     params: dict[str, str]
     tags: dict[str, str]
@@ -59,7 +59,7 @@ def _record(run: Run) -> TrialRecord:
         name=run.info.run_name or "",
         fingerprint=run.data.tags["fingerprint"],
         status=run.info.status,
-        start_time=run.info.start_time,
+        end_time=run.info.end_time or 0,
         artifact_uri=run.info.artifact_uri,
         params=dict(run.data.params),
         tags=dict(run.data.tags),

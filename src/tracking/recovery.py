@@ -13,6 +13,7 @@ from mlflow.entities import Run, RunTag
 from src.errors import TrialBusy
 from src.tracking.journal import HEARTBEAT
 from src.tracking.locks import trial_lock
+from src.tracking.patience import reason
 from src.tracking.provenance import boot_id, process_start
 from src.tracking.queries import search
 from src.tracking.run import deliver
@@ -86,7 +87,6 @@ def _undelivered(store: Store) -> Iterator[Repair]:
         except TrialBusy:
             continue
         except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            log.warning("run %s could not be delivered (%s); it is kept in %s", run_id, reason, outcome.parent)
+            log.warning("run %s could not be delivered (%s): kept in %s", run_id, reason(error), outcome.parent)
             continue
         yield Repair(run_id, run.info.run_name or "", status, "delivered now")

@@ -26,11 +26,9 @@ from src.errors import DeliveryError, Interrupted, TrialError
 from src.files import write_atomically
 from src.tracking.journal import Courier, Journal
 from src.tracking.locks import trial_lock
+from src.tracking.patience import patiently, reason
 from src.tracking.provenance import git_tags, library_tags, process_tags
 from src.tracking.store import Store
-
-# How long the end of a run waits for a store that does not take it.
-DELIVERY_PATIENCE = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +80,10 @@ def trial_run(store: Store, spec: RunSpec) -> Iterator[TrialRun]:
         TrialBusy: if another process is training the same trial.
         DeliveryError: if the store does not take the end of the run; it is kept on disk for the next start.
     """
-    with trial_lock(store.folder, spec.fingerprint), _ended_truly(_open(store, spec)) as run:
+    with (
+        trial_lock(store.folder, spec.fingerprint),
+        _ended_truly(patiently(lambda: _open(store, spec), store.patience)) as run,
+    ):
         yield run
 
 
@@ -156,21 +157,13 @@ def killed_run(store: Store, fingerprint: str) -> str | None:
 
 
 def deliver_patiently(store: Store, run_id: str) -> None:
-    deadline = time.monotonic() + DELIVERY_PATIENCE
-    wait = 0.5
-    while True:
-        try:
-            deliver(store, run_id)
-            return
-        except Exception as error:
-            if time.monotonic() + wait > deadline:
-                reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-                raise DeliveryError(
-                    f"the tracking store does not take the end of run {run_id} ({reason}).\n"
-                    f"It is kept in {store.trial_folder(run_id)} and delivered at the next start of anything."
-                ) from None
-        time.sleep(wait)
-        wait = min(wait * 2, 8.0)
+    try:
+        patiently(lambda: deliver(store, run_id), store.patience)
+    except Exception as error:
+        raise DeliveryError(
+            f"the tracking store does not take the end of run {run_id} ({reason(error)}).\n"
+            f"It is kept in {store.trial_folder(run_id)} and delivered at the next start of anything."
+        ) from None
 
 
 def deliver(store: Store, run_id: str) -> None:
@@ -205,6 +198,5 @@ def _log_to(path: Path) -> logging.Handler:
     handler = logging.FileHandler(path, mode="a", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger().addHandler(handler)
+    logging.getLogger("src").setLevel(logging.INFO)
     return handler
-
-

@@ -1,6 +1,7 @@
 """The MLflow store: where it is, made ready before anything starts, checked to answer."""
 
 import hashlib
+import http.client
 import logging
 import os
 import sqlite3
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
+# Seconds a server has to say that it is there.
+SERVER_TIMEOUT = 10.0
 
 
 def quiet_mlflow() -> None:
-    """No telemetry thread (forking wants none), no banners, and short retries: our journal does the waiting."""
+    """No telemetry thread (forking wants none), no banners, short retries: our journal does the waiting."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "GIT_PYTHON_REFRESH": "quiet",
@@ -44,12 +48,16 @@ def tracking_uri() -> str:
 
 @dataclass
 class Store:
-    """An MLflow store that answered, one of its experiments, and the local folder for trials under way."""
+    """An MLflow store that answered, one of its experiments, and the local folder for trials under way.
+
+    `patience` is how many seconds to wait for it when it fails later.
+    """
 
     uri: str
     experiment: str
     experiment_id: str
     folder: Path
+    patience: float
 
     @cached_property
     def client(self) -> "MlflowClient":
@@ -69,42 +77,50 @@ class Store:
             store.engine.dispose()
 
 
-def open_store(experiment: str) -> Store:
+def open_store(experiment: str, patience: float = 60.0) -> Store:
     """Make the store usable, whatever is missing: folders, tables, the experiment.
 
     Raises:
-        UserError: if a folder cannot be written or the server does not answer.
+        UserError: if the URI is of no use, a folder cannot be written or the server does not answer.
     """
     quiet_mlflow()
     uri = tracking_uri()
-    path = _sqlite_path(uri)
-    if path is not None:
+    if uri.startswith("sqlite:"):
+        path = _sqlite_path(uri)
         uri = f"{SQLITE}{path}"
         folder = path.parent
         _prepare_folder(folder)
         _prepare_sqlite(path)
         artifacts: str | None = (folder / "artifacts").as_uri()
     elif uri.startswith(("http://", "https://")):
-        folder = TRACKING / "servers" / hashlib.sha256(uri.encode()).hexdigest()[:12]
-        _prepare_folder(folder)
         _check_server(uri)
+        folder = _server_folder(uri)
         artifacts = None
-    elif "://" in uri and not uri.startswith("file:"):
-        folder = TRACKING / "servers" / hashlib.sha256(uri.encode()).hexdigest()[:12]
-        _prepare_folder(folder)
-        artifacts = (folder / "artifacts").as_uri()
     else:
-        raise UserError(
-            f"MLFLOW_TRACKING_URI={uri}: MLflow no longer writes to folders; "
-            f"allowed are sqlite:////PATH/mlflow.db, http://HOST:PORT and other databases"
-        )
-    return Store(uri, experiment, _experiment_id(uri, experiment, artifacts), folder)
+        _check_database(uri)
+        folder = _server_folder(uri)
+        artifacts = (folder / "artifacts").as_uri()
+    return Store(uri, experiment, _experiment_id(uri, experiment, artifacts), folder, patience)
 
 
-def _sqlite_path(uri: str) -> Path | None:
-    if not uri.startswith(SQLITE):
-        return None
-    return Path(uri.removeprefix(SQLITE)).expanduser().resolve()
+def _unusable(uri: str, reason: str) -> UserError:
+    return UserError(
+        f"MLFLOW_TRACKING_URI={_without_password(uri)}: {reason};\n"
+        f"allowed are sqlite:////PATH/mlflow.db, http://HOST:PORT, another database, or nothing (then mlruns/)"
+    )
+
+
+def _sqlite_path(uri: str) -> Path:
+    path = Path(uri.removeprefix(SQLITE)).expanduser().resolve()
+    if not uri.startswith(SQLITE) or path.is_dir():
+        raise _unusable(uri, "it names no file")
+    return path
+
+
+def _server_folder(uri: str) -> Path:
+    folder = TRACKING / "servers" / hashlib.sha256(uri.encode()).hexdigest()[:12]
+    _prepare_folder(folder)
+    return folder
 
 
 def _prepare_folder(folder: Path) -> None:
@@ -114,7 +130,8 @@ def _prepare_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise UserError(
-            f"{folder}: cannot be written ({error.strerror}); make it writable or set MLFLOW_TRACKING_URI elsewhere"
+            f"{folder}: cannot be written ({error.strerror}); "
+            f"make it writable, or set MLFLOW_TRACKING_URI=sqlite:////PATH/mlflow.db to another folder"
         ) from None
 
 
@@ -137,23 +154,44 @@ def _prepare_sqlite(path: Path) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
         connection.close()
     except sqlite3.Error as error:
-        raise UserError(f"{path}: not a usable MLflow store ({error}); move it away or set MLFLOW_TRACKING_URI") from None
+        raise UserError(
+            f"{path}: not a usable MLflow store ({error}); move it away, or set MLFLOW_TRACKING_URI to another"
+        ) from None
 
 
 def _check_server(uri: str) -> None:
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
+        with urllib.request.urlopen(f"{_without_password(uri).rstrip('/')}/health", timeout=SERVER_TIMEOUT):
             pass
     except urllib.error.HTTPError:
         pass  # it answers; whether it lets us in shows with the first request
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise UserError(f"MLFLOW_TRACKING_URI={_without_password(uri)}: the server does not answer ({reason})") from None
+        raise UserError(
+            f"MLFLOW_TRACKING_URI={_without_password(uri)}: the server does not answer ({reason}); "
+            f"start it, or unset MLFLOW_TRACKING_URI to use mlruns/"
+        ) from None
+
+
+def _check_database(uri: str) -> None:
+    """One attempt to connect, where MLflow would make ten."""
+    if "://" not in uri or uri.startswith("file:"):
+        raise _unusable(uri, "MLflow keeps no runs in folders any more")
+    import sqlalchemy
+
+    try:
+        sqlalchemy.create_engine(uri).connect().close()
+    except Exception as error:  # whatever the driver raises, or ImportError if there is none
+        raise _unusable(uri, f"no such database, or it does not answer ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _without_password(uri: str) -> str:
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
@@ -171,9 +209,8 @@ def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
                 found = client.get_experiment_by_name(name)  # another process was first
                 if found is None:
                     raise
-    except MlflowException as error:
-        reason = str(error).splitlines()[0][:200]
-        raise UserError(f"MLFLOW_TRACKING_URI={_without_password(uri)}: the store refuses ({reason})") from None
+    except Exception as error:  # a server that is no MLflow can make anything of a request
+        raise _unusable(uri, f"the store refuses ({_reason(error)})") from None
     if found.lifecycle_stage == LifecycleStage.DELETED:
-        raise UserError(f"tracking.experiment={name}: this experiment is deleted; restore it or choose another name")
+        raise UserError(f"tracking.experiment={name}: it is deleted; restore it or choose another name")
     return str(found.experiment_id)

@@ -67,7 +67,11 @@ class Bar(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrialModule)
         self._bar = tqdm(
-            total=module.schedule.total_steps, initial=module.step, unit=" steps", file=sys.stderr, mininterval=0.2
+            total=module.schedule.total_steps,
+            initial=module.step,
+            unit=" steps",
+            file=sys.stderr,
+            mininterval=0.2,
         )
         self._shown = time.monotonic()
 

@@ -31,17 +31,17 @@ def check_device(trainer: TrainerConfig) -> str:
     """
     has_gpu = torch.cuda.is_available()
     if trainer.accelerator == "gpu" and not has_gpu:
-        raise UserError("trainer.accelerator=gpu: there is no CUDA device here; use trainer=auto or trainer=cpu")
+        raise UserError("trainer.accelerator=gpu: no CUDA device here; use trainer=auto or trainer=cpu")
     accelerator = "gpu" if has_gpu and trainer.accelerator != "cpu" else "cpu"
     if accelerator == "cpu" and trainer.precision == "16-mixed":
         raise UserError(
-            "trainer.precision=16-mixed: needs a GPU; allowed on a CPU are auto, 32-true, 64-true and bf16-mixed"
+            "trainer.precision=16-mixed: needs a GPU; allowed on a CPU are auto, 32-true, 64-true, bf16-mixed"
         )
     return accelerator
 
 
 def resolve_device(trainer: TrainerConfig) -> Device:
-    """The device and precision a trial runs with; `auto` is float32 on a CPU, bf16 or else fp16 mixed on a GPU.
+    """The device and precision a trial runs with; `auto` is float32 on a CPU, bf16 or fp16 mixed on a GPU.
 
     Raises:
         UserError: as `check_device`, or if the GPU has no bf16 and it was asked for.
@@ -52,7 +52,9 @@ def resolve_device(trainer: TrainerConfig) -> Device:
     name = torch.cuda.get_device_name()
     has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     if trainer.precision == "bf16-mixed" and not has_bf16:
-        raise UserError(f"trainer.precision=bf16-mixed: {name} has no bf16; allowed are auto, 16-mixed, 32-true, 64-true")
+        raise UserError(
+            f"trainer.precision=bf16-mixed: {name} has no bf16; allowed are auto, 16-mixed, 32-true, 64-true"
+        )
     if trainer.precision == "auto":
         return Device("gpu", "bf16-mixed" if has_bf16 else "16-mixed", name)
     return Device("gpu", trainer.precision, name)

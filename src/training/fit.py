@@ -13,7 +13,11 @@ from src.training.module import TrialModule
 
 
 def fit_and_test(
-    trainer: pl.Trainer, module: TrialModule, data: SequenceDataModule, run: TrialRun, interruption: Interruption
+    trainer: pl.Trainer,
+    module: TrialModule,
+    data: SequenceDataModule,
+    run: TrialRun,
+    interruption: Interruption,
 ) -> dict[str, Any]:
     """Fit, then test with the best weights by validation accuracy, or the last if the config says so."""
     if run.state_file.exists():

@@ -32,9 +32,7 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter])
             foreach=True,
         )
     if config.name == "sgd":
-        return SGD(
-            trained, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
-        )
+        return SGD(trained, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True)
     raise ValueError(f"unknown optimizer {config.name!r}")
 
 

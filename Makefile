@@ -1,0 +1,51 @@
+# Everything here works on a bare machine with Python 3.11 or newer: what is missing is installed into $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?= mnist_5k
+ARGS ?=
+PORT ?= 5000
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RUN := $(BIN)/python -m src.train
+
+.DEFAULT_GOAL := help
+.PHONY: help install sweep train test lint ui doctor bench clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+install: $(READY)  ## set up the environment (about two minutes the first time)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+sweep: $(READY)  ## compare the three cells, three seeds each (DATA=mnist ARGS='seed=0,1')
+	$(RUN) -m +sweep=cells data=$(DATA) $(ARGS)
+
+train: $(READY)  ## train one trial (ARGS='model=gru model.hidden_size=64')
+	$(RUN) data=$(DATA) $(ARGS)
+
+test: $(READY)  ## run the tests (ARGS='-m "not slow"')
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: $(READY)  ## open the MLflow UI over the same store (PORT=5000)
+	$(BIN)/python -m src.ui $(PORT)
+
+doctor: $(READY)  ## list runs that say something untrue about themselves, and repair them
+	$(BIN)/python -m src.doctor
+
+bench: $(READY)  ## the harness against a hand-written loop
+	$(BIN)/python -m benchmarks.solo $(ARGS)
+
+clean:  ## remove caches and build products (runs, data and the environment stay)
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache outputs multirun
+	find src tests hydra_plugins benchmarks -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,184 @@
+"""Kill a sweep over and over, give the same command again until it is done, and hold it against an undisturbed one.
+
+    python -m benchmarks.kill_campaign --kills 50 --write benchmarks/results/kill_campaign.md
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from benchmarks.record import machine, write_result
+from src.paths import REPOSITORY
+from src.tracking.queries import search, trial_records
+from src.tracking.store import Store, open_store
+from src.training import state
+
+TIMINGS = {"epoch_seconds", "samples_per_second"}
+ATTACKS = ("SIGKILL a trial", "SIGKILL the parent", "SIGKILL all", "SIGTERM the parent", "SIGTERM a trial", "Ctrl-C")
+SWEEP = (
+    *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "trainer=cpu", "model.hidden_size=50", "trainer.max_epochs=12"),
+    *("trainer.checkpoint_every=25", "model.output_dropout=0.1", "sweep.retries=3"),
+)
+
+
+@dataclass
+class Verdict:
+    """What a campaign came to; `faults` is empty if the sweep survived it."""
+
+    trials: int = 0
+    starts: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    points: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def campaign(folder: Path, command: tuple[str, ...], kills: int, seed: int, longest_wait: float) -> Verdict:
+    """Run `command` undisturbed and disturbed, in two stores below `folder`, and compare."""
+    verdict = Verdict()
+    calm, disturbed = f"sqlite:///{folder}/calm/mlflow.db", f"sqlite:///{folder}/disturbed/mlflow.db"
+    _start(command, calm, folder / "calm.log").wait()
+    chance = random.Random(seed)
+    while sum(verdict.kills.values()) < kills:
+        sweep = _start(command, disturbed, folder / "disturbed.log")
+        verdict.starts += 1
+        while sweep.poll() is None and sum(verdict.kills.values()) < kills:
+            time.sleep(chance.uniform(0, longest_wait))
+            attack = chance.choice(ATTACKS)
+            if sweep.poll() is None and _attack(sweep, attack, chance):
+                verdict.kills[attack] += 1
+                if "trial" not in attack:
+                    break
+        else:
+            if sweep.poll() == 0:
+                break
+        code = sweep.wait(timeout=120)
+        if code not in (0, 1, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
+            verdict.faults.append(f"a disturbed sweep exited with {code}")
+    for _ in range(3):
+        verdict.starts += 1
+        if (code := _start(command, disturbed, folder / "disturbed.log").wait(timeout=1200)) == 0:
+            break
+    else:
+        verdict.faults.append(f"the last, undisturbed start exited with {code}")
+    _compare(_open(calm), _open(disturbed), verdict)
+    return verdict
+
+
+def _start(command: tuple[str, ...], uri: str, log: Path) -> subprocess.Popen[bytes]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "src.train", *command],
+            cwd=REPOSITORY,
+            env={**os.environ, "MLFLOW_TRACKING_URI": uri},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def _open(uri: str) -> Store:
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    return open_store("recurrent-cells")
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _attack(sweep: subprocess.Popen[bytes], attack: str, chance: random.Random) -> bool:
+    """Send the signal; False if there was nothing to hit."""
+    children = _children(sweep.pid)
+    signum = signal.SIGKILL if "KILL" in attack else signal.SIGTERM if "TERM" in attack else signal.SIGINT
+    if "trial" in attack:
+        if not children:
+            return False
+        targets = [chance.choice(children)]
+    else:
+        targets = [*children, sweep.pid] if "all" in attack else [sweep.pid]
+    for target in targets:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(target, signum)
+    return True
+
+
+def _compare(calm: Store, disturbed: Store, verdict: Verdict) -> None:
+    expected = {record.fingerprint: record for record in trial_records(calm)}
+    verdict.trials = len(expected)
+    unfinished = [record.name for record in expected.values() if record.status != "FINISHED"]
+    if unfinished:
+        verdict.faults.append(f"the undisturbed sweep did not finish {unfinished}")
+    for run in search(disturbed, "attributes.status = 'RUNNING'"):
+        verdict.faults.append(f"run {run.info.run_name} is still RUNNING")
+    found = trial_records(disturbed)
+    finished = Counter(record.fingerprint for record in found if record.status == "FINISHED")
+    for fingerprint, record in expected.items():
+        if finished[fingerprint] != 1:
+            verdict.faults.append(f"{record.name} has {finished[fingerprint]} FINISHED runs")
+            continue
+        other = next(r for r in found if r.fingerprint == fingerprint and r.status == "FINISHED")
+        if set(record.metrics) != set(other.metrics):
+            verdict.faults.append(f"{record.name}: other metrics than undisturbed")
+        for key in record.metrics:
+            points = [(p.step, p.value) for p in calm.client.get_metric_history(record.run_id, key)]
+            others = [(p.step, p.value) for p in disturbed.client.get_metric_history(other.run_id, key)]
+            verdict.points += len(others)
+            if key in TIMINGS:
+                points, others = [(step, 0.0) for step, _ in points], [(step, 0.0) for step, _ in others]
+            if points != others:
+                verdict.faults.append(f"{record.name}: {key} differs from undisturbed")
+        weights, others_weights = _weights(record.artifact_uri), _weights(other.artifact_uri)
+        if not all(torch.equal(weights[name], others_weights[name]) for name in weights):
+            verdict.faults.append(f"{record.name}: weights differ from undisturbed")
+
+
+def _weights(artifact_uri: str) -> dict[str, torch.Tensor]:
+    weights: dict[str, torch.Tensor] = state.load(Path(artifact_uri.removeprefix("file://")) / "best.ckpt")["weights"]
+    return weights
+
+
+def report(verdict: Verdict, seconds: float, seed: int) -> str:
+    kills = ", ".join(f"{count} × {attack}" for attack, count in sorted(verdict.kills.items()))
+    lines = [
+        "# A sweep killed over and over",
+        "",
+        f"`python -m src.train {' '.join(SWEEP)}`, the same command given {verdict.starts} times.",
+        "",
+        f"- {verdict.trials} trials, {sum(verdict.kills.values())} kills at random moments (seed {seed}): {kills}",
+        f"- {verdict.points:,} metric points compared with an undisturbed sweep, and every weight of the best checkpoints",
+        f"- faults: {'; '.join(verdict.faults) or 'none: metrics and weights bit-identical, one FINISHED run a trial, '}"
+        f"{'' if verdict.faults else 'nothing RUNNING, no point missing or twice'}",
+        f"- {seconds:.0f} s; {machine()}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", type=Path, help="the Markdown file to write")
+    arguments = parser.parse_args()
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        verdict = campaign(Path(folder), SWEEP, arguments.kills, arguments.seed, longest_wait=6.0)
+    write_result(report(verdict, time.monotonic() - start, arguments.seed), arguments.write)
+    sys.exit(1 if verdict.faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Open the MLflow UI on this machine over the same store: python -m src.ui [port]."""
+
+import os
+import sys
+from pathlib import Path
+
+from src.errors import UserError
+from src.tracking.store import open_store
+
+EXPERIMENT = "recurrent-cells"
+
+
+def main() -> None:
+    """Replace this process by MLflow's server on 127.0.0.1."""
+    port = sys.argv[1] if len(sys.argv) > 1 else "5000"
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        sys.exit(f"python -m src.ui {port}: the port is a number from 1 to 65535")
+    try:
+        store = open_store(EXPERIMENT)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    if store.uri.startswith(("http://", "https://")):
+        print(f"The store is a server with a UI of its own: {store.uri}/#/experiments/{store.experiment_id}")
+        return
+    print(f"http://127.0.0.1:{port}/#/experiments/{store.experiment_id}", flush=True)
+    artifacts = (store.folder / "artifacts").as_uri()
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port,
+        "--workers",
+        "1",
+    ]
+    command += ["--backend-store-uri", store.uri, "--default-artifact-root", artifacts]
+    os.chdir(Path(store.folder))  # MLflow writes into its working directory if left to itself
+    os.execv(sys.executable, command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What most tests need: a store of their own, a tiny data set, the command line."""
+
+import logging
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig
+
+from src import cli, config
+from src.data import images
+from tests.support import write_idx
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said and the code it ended with."""
+
+    code: int
+    out: str
+    err: str
+
+
+def write_data_set(
+    folder: Path, train: int = 60, test: int = 20, height: int = 6, width: int = 5, classes: int = 4
+) -> Path:
+    """Four IDX files of images whose class shows as a bright row."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.RandomState(0)
+    for prefix, count in (("train", train), ("t10k", test)):
+        labels = np.arange(count, dtype=np.uint8) % classes
+        pictures = random.randint(0, 64, (count, height, width)).astype(np.uint8)
+        pictures[np.arange(count), labels % height] += 128
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", pictures)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's store, caches what it warned of, or sees another's images."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    config.register()
+    config._warn_once.cache_clear()
+    images._load.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an MLflow store without runs: to make one takes seconds, to copy it none."""
+    from src.tracking.store import _prepare_sqlite, quiet_mlflow
+
+    quiet_mlflow()
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    _prepare_sqlite(path)
+    return path
+
+
+@pytest.fixture
+def store_file(tmp_path: Path, empty_store: Path) -> Path:
+    """An empty MLflow store at the place where this test's commands look for theirs."""
+    return Path(shutil.copy(empty_store, tmp_path / "mlflow.db"))
+
+
+@pytest.fixture
+def idx_folder(tmp_path: Path) -> Path:
+    """A data set of 60 + 20 images, 6 × 5, in 4 classes."""
+    return write_data_set(tmp_path / "data")
+
+
+@pytest.fixture
+def run_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """`run_cli("model=gru", …)` does in this process what `python -m src.train model=gru …` does."""
+
+    def run(*arguments: str, train: Callable[[DictConfig], Any] | None = None) -> Answer:
+        if train is None:
+            from src.train import train
+
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        code = 0
+        with _set_up_taken_back(), monkeypatch.context() as environment:
+            environment.setenv("HYDRA_FULL_ERROR", "0")
+            capsys.readouterr()
+            try:
+                cli.main(train)
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return Answer(code, *capsys.readouterr())
+
+    return run
+
+
+@contextmanager
+def _set_up_taken_back() -> Iterator[None]:
+    """Undo what `cli.main` sets up for a process of its own: log handlers and the form of warnings."""
+    root = logging.getLogger()
+    handlers, level, formatwarning = root.handlers[:], root.level, warnings.formatwarning
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        logging.captureWarnings(False)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        warnings.formatwarning = formatwarning
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Callable[[], list[Any]]]:
+    """The runs in this test's store, in all experiments; none if there is no store."""
+
+    def found() -> list[Any]:
+        if not (tmp_path / "mlflow.db").exists():
+            return []
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return list(client.search_runs(experiments))
+
+    return found

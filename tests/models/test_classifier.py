@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+from src.config import ModelConfig
+from src.models.classifier import build_classifier, num_parameters
+from src.models.readouts import last_step
+
+
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    ("frontend", "readout", "shape"),
+    [
+        ("none", "last", (5, 3)),
+        ("none", "mean", (5, 3)),
+        ("none", "every", (5, 7, 3)),
+        ("linear", "every", (5, 7, 3)),
+        ("conv", "every", (5, 8 * 7, 3)),
+    ],
+)
+def test_logits_have_one_row_per_answer(cell, bidirectional, frontend, readout, shape):
+    model = ModelConfig(
+        cell=cell,
+        hidden_size=6,
+        num_layers=2,
+        bidirectional=bidirectional,
+        frontend=frontend,
+        frontend_size=8,
+        readout=readout,
+    )
+    classifier = build_classifier(model, num_features=4, num_classes=3, seed=0)
+    assert classifier(torch.rand(5, 7, 4)).shape == shape
+
+
+@pytest.mark.parametrize(
+    ("cell", "head", "parameters"),
+    [
+        ("simple_rnn", ["linear"], 4460),
+        ("simple_rnn", ["linear", "softmax", "linear"], 4570),
+        ("lstm", ["linear"], 16310),
+    ],
+)
+def test_parameter_counts_are_those_of_the_recipes(cell, head, parameters):
+    model = ModelConfig(cell=cell, hidden_size=50, biases=1, head=head)
+    assert num_parameters(build_classifier(model, 28, 10, seed=0)) == parameters
+
+
+def test_last_step_of_a_backward_layer_is_the_first():
+    model = ModelConfig(cell="gru", hidden_size=4, bidirectional=True)
+    recurrent = build_classifier(model, 3, 2, seed=0).recurrent
+    outputs, final = recurrent(torch.rand(2, 5, 3))
+    torch.testing.assert_close(last_step(outputs, bidirectional=True), torch.cat([final[0], final[1]], dim=1))
+
+
+def test_weights_depend_on_the_seed_alone():
+    torch.manual_seed(1)
+    one = build_classifier(ModelConfig(), 28, 10, seed=0).state_dict()
+    torch.manual_seed(2)
+    same = build_classifier(ModelConfig(), 28, 10, seed=0).state_dict()
+    other = build_classifier(ModelConfig(), 28, 10, seed=1).state_dict()
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["recurrent.weight_hh_l0"], other["recurrent.weight_hh_l0"])
+
+
+def test_building_leaves_the_random_state_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    build_classifier(ModelConfig(hidden_size=4), 4, 2, seed=0)
+    assert torch.equal(torch.rand(2), expected)

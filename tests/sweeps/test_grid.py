@@ -1,0 +1,88 @@
+import time
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from src.config import Config, register
+from src.errors import UserError
+from src.paths import REPOSITORY
+from src.sweeps.grid import compose_grid
+
+
+@pytest.fixture
+def hydra_context():
+    """Hydra's config loader and the master config of a sweep without overrides."""
+    register()
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        loader = hydra.config_loader
+        yield loader, loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+
+
+def points(hydra_context, *arguments, params=None):
+    loader, master = hydra_context
+    return compose_grid(loader, master, params or {}, arguments)
+
+
+def test_the_grid_is_the_product_in_order(hydra_context):
+    grid = points(hydra_context, "model=lstm,gru", "seed=range(0,2)", "model.hidden_size=64")
+    assert [(point.config.model.cell, point.config.seed) for point in grid] == [
+        ("lstm", 0),
+        ("lstm", 1),
+        ("gru", 0),
+        ("gru", 1),
+    ]
+    assert all(point.config.model.hidden_size == 64 for point in grid)
+    assert grid[0].varied == {"model": "lstm", "seed": "0"}
+
+
+def test_a_point_is_what_hydra_composes(hydra_context):
+    loader, master = hydra_context
+    grid = points(
+        hydra_context,
+        *("model=simple_rnn,gru", "optimizer=adam,sgd", "optimizer.lr=1e-3,0.5", "model.head=[tanh,linear]"),
+        *("trainer.max_steps=null,7", "trainer=cpu,debug", "tracking.experiment='a b,c'"),
+    )
+    assert len(grid) == 32
+    for point in grid:
+        composed = loader.load_sweep_config(master, list(point.overrides))
+        OmegaConf.set_struct(composed, False)
+        del composed["hydra"]
+        assert OmegaConf.to_object(composed) == point.config
+
+
+def test_the_command_line_replaces_a_named_sweep_key_by_key(hydra_context):
+    grid = points(hydra_context, "seed=5", params={"model": "lstm,gru", "seed": "0,1"})
+    assert [(point.config.model.cell, point.config.seed) for point in grid] == [("lstm", 5), ("gru", 5)]
+
+
+def test_all_faults_are_told_together(hydra_context):
+    with pytest.raises(UserError) as caught:
+        points(hydra_context, "model.hidden_size=32,0,-1", "model.dropout=0,1.5", "seed=0,1")
+    message = str(caught.value)
+    assert "model.hidden_size=0" in message
+    assert "model.hidden_size=-1" in message
+    assert "model.dropout=1.5" in message
+    assert len(message.splitlines()) <= 8
+
+
+def test_an_unknown_option_among_good_ones_is_told(hydra_context):
+    with pytest.raises(UserError, match="model=foo: no such option; allowed are gru, lstm, simple_rnn"):
+        points(hydra_context, "model=lstm,foo")
+
+
+def test_intervals_are_for_samplers(hydra_context):
+    with pytest.raises(UserError, match="a grid has no intervals"):
+        points(hydra_context, "optimizer.lr=interval(0,1)")
+
+
+def test_a_thousand_points_take_seconds(hydra_context):
+    start = time.monotonic()
+    grid = points(hydra_context, "model=simple_rnn,lstm,gru", "seed=range(0,84)", "optimizer.lr=1e-3,3e-3,1e-2,3e-2")
+    assert len(grid) == 1008
+    assert isinstance(grid[0].config, Config)
+    assert time.monotonic() - start < 10

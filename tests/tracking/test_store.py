@@ -1,0 +1,162 @@
+"""The MLflow store: made where there is none, refused in a line where it will not do."""
+
+import http.server
+import socket
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from src.errors import UserError
+from src.tracking import store
+from src.tracking.store import open_store, tracking_uri
+
+
+@pytest.fixture
+def use(monkeypatch):
+    def used(uri: str) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+
+    return used
+
+
+@pytest.fixture(autouse=True)
+def servers_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "TRACKING", tmp_path / "mlruns")
+
+
+def refusal(experiment: str = "cells") -> str:
+    with pytest.raises(UserError) as caught:
+        open_store(experiment)
+    assert len(str(caught.value).splitlines()) <= 2
+    return str(caught.value)
+
+
+def test_without_a_uri_the_store_is_the_repositorys(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert tracking_uri() == f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+
+
+def test_a_store_in_a_missing_folder_is_made(tmp_path, use, capsys):
+    use(f"sqlite:///{tmp_path}/deep/er/cells.db")
+    opened = open_store("cells")
+    assert opened.folder == tmp_path / "deep" / "er"
+    experiment = opened.client.get_experiment(opened.experiment_id)
+    assert (experiment.name, experiment.artifact_location) == ("cells", f"file://{tmp_path}/deep/er/artifacts")
+    with sqlite3.connect(tmp_path / "deep/er/cells.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+    assert sorted(path.name for path in opened.folder.iterdir() if ".new" in path.name) == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_store_that_is_there_is_opened_again(store_file):
+    first, second = open_store("cells"), open_store("cells")
+    assert first.experiment_id == second.experiment_id
+    assert open_store("others").experiment_id != first.experiment_id
+
+
+def test_a_relative_path_is_of_the_current_folder(store_file, use, monkeypatch):
+    monkeypatch.chdir(store_file.parent)
+    use("sqlite:///mlflow.db")
+    assert open_store("cells").uri == f"sqlite:///{store_file}"
+
+
+def test_a_deleted_experiment_is_named(store_file):
+    opened = open_store("cells")
+    opened.client.delete_experiment(opened.experiment_id)
+    assert refusal() == "tracking.experiment=cells: it is deleted; restore it or choose another name"
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("foo", "MLflow keeps no runs in folders any more"),
+        ("./mlruns", "MLflow keeps no runs in folders any more"),
+        ("file:///tmp/mlruns", "MLflow keeps no runs in folders any more"),
+        ("foo://bar", "no such database, or it does not answer (Can't load plugin: sqlalchemy.dialects:foo)"),
+        ("sqlite://", "it names no file"),
+        ("sqlite:///", "it names no file"),
+        ("sqlite:////tmp", "it names no file"),
+    ],
+)
+def test_rubbish_is_refused_with_what_is_allowed(tmp_path, use, uri, reason):
+    use(uri)
+    first, second = refusal().splitlines()
+    assert first == f"MLFLOW_TRACKING_URI={uri}: {reason};"
+    assert second.startswith("allowed are sqlite:////PATH/mlflow.db, http://HOST:PORT, another database, or nothing")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, use):
+    (tmp_path / "file").touch()
+    use(f"sqlite:///{tmp_path}/file/mlflow.db")
+    assert refusal().startswith(f"{tmp_path}/file: cannot be written (Not a directory); make it writable, or set ")
+    use("sqlite:////proc/here/mlflow.db")
+    assert refusal().startswith("/proc/here: cannot be written (No such file or directory); ")
+
+
+def test_a_file_that_is_no_store_is_named_and_left_alone(tmp_path, use):
+    other = tmp_path / "notes.db"
+    other.write_text("not a database, " * 100)
+    use(f"sqlite:///{other}")
+    assert refusal().startswith(f"{other}: not a usable MLflow store (file is not a database); move it away")
+    assert other.read_text() == "not a database, " * 100
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_server_that_refuses_is_named_without_its_password(tmp_path, use):
+    port = free_port()
+    use(f"http://me:secret@127.0.0.1:{port}")
+    message = refusal()
+    assert message.startswith(f"MLFLOW_TRACKING_URI=http://127.0.0.1:{port}: the server does not answer ([Errno 111] ")
+    assert message.endswith("; start it, or unset MLFLOW_TRACKING_URI to use mlruns/")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_accepts_and_never_answers_is_given_up(use, monkeypatch):
+    monkeypatch.setattr(store, "SERVER_TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        use(f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert "the server does not answer (timed out)" in refusal()
+
+
+def test_a_port_that_is_no_number_is_named(use):
+    use("http://127.0.0.1:port")
+    assert "the server does not answer (nonnumeric port: 'port')" in refusal()
+
+
+class Stranger(http.server.BaseHTTPRequestHandler):
+    """A web server that is not MLflow."""
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        self.end_headers()
+        self.wfile.write(b"nothing here")
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_server_that_is_not_mlflow_is_refused(use):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        use(f"http://127.0.0.1:{server.server_port}")
+        message = refusal()
+        server.shutdown()
+    assert f"MLFLOW_TRACKING_URI=http://127.0.0.1:{server.server_port}: the store refuses (" in message
+    assert "404" in message
+
+
+def test_connections_can_be_closed_before_a_fork(store_file: Path):
+    opened = open_store("cells")
+    opened.client.search_experiments()
+    opened.disconnect()
+    assert opened.client.get_experiment(opened.experiment_id).name == "cells"

@@ -1,0 +1,23 @@
+import torch
+
+from src.training.window import TrainWindow
+
+
+def test_means_over_all_steps_since_the_last_point():
+    window = TrainWindow()
+    window.add(torch.tensor([1.0, 2.0]), torch.tensor([5, 10]), None, batch_size=10)
+    window.add(torch.tensor([6.0]), torch.tensor([0]), torch.tensor([3.0]), batch_size=10)
+    assert window.read(only_last_batch=False) == (3.0, 0.5, 1.0)
+    assert window.read(only_last_batch=True) == (6.0, 0.0, 3.0)
+
+
+def test_state_continues_to_the_bit():
+    losses = torch.rand(7)
+    whole, first = TrainWindow(), TrainWindow()
+    for window in (whole, first):
+        window.add(losses[:4], torch.ones(4), None, batch_size=2)
+    second = TrainWindow()
+    second.load_state_dict(first.state_dict(), torch.device("cpu"))
+    for window in (whole, second):
+        window.add(losses[4:], torch.ones(3), None, batch_size=2)
+    assert whole.read(False) == second.read(False)
