@@ -31,7 +31,7 @@ NETWORKS = {
     "LSTM 128, batch 128": ("model=lstm", "model.hidden_size=128", "data.batch_size=128"),
     "GRU 128, batch 128": ("model=gru", "model.hidden_size=128", "data.batch_size=128"),
 }
-COMMON = ("optimizer.lr=1e-3", "optimizer.schedule=none", "optimizer.clip_norm=null", "trainer.max_epochs=null")
+COMMON = ("optimizer.lr=1e-3", "optimizer.schedule=none", "optimizer.clip_norm=null")
 
 
 @dataclass

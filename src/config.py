@@ -111,7 +111,7 @@ class DataConfig:
     eval_batch_size: int = _key(1000, at_least(1))
     normalize: str = _key("standard", one_of("none", "unit", "standard"))
     order: str = _key("shuffled", one_of("shuffled", "file"))
-    sequence: str = _key("rows", one_of("rows", "columns"))
+    sequence: str = _key("rows", one_of("rows", "columns", "image"))
     # null: all that validation leaves
     train_size: int | None = _key(None, at_least(1), optional=True)
     val_size: int = _key(5000, at_least(0))
@@ -158,6 +158,10 @@ class TrainerConfig:
     max_epochs: int | None = _key(15, at_least(1), optional=True)
     # the budget in optimiser steps; if set, max_epochs does not count
     max_steps: int | None = _key(None, at_least(1), optional=True)
+    # the budget in training images, counted in full batches; if set, max_epochs does not count
+    max_images: int | None = _key(None, at_least(1), optional=True)
+    # max_epochs when full=false; null: no other
+    short_epochs: int | None = _key(None, at_least(1), optional=True)
     # evaluate every so many steps; null: at the end of every epoch
     eval_every: int | None = _key(None, at_least(1), optional=True)
     # evaluate before the first step too
@@ -198,6 +202,10 @@ class SweepConfig:
 
 @dataclass
 class Config:
+    # the published recipe that an experiment file reproduces
+    recipe: str | None = None
+    # false: recipes of many epochs train short_epochs of them
+    full: bool = True
     seed: int = _key(0, Rule(lambda value: 0 <= value < 2**32, "an integer from 0 to 4294967295"))
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -256,6 +264,8 @@ def validated(cfg: DictConfig) -> Config:
     assert isinstance(config, Config)
     _refuse(list(_out_of_range(config)))
     _refuse(list(_conflicts(config)))
+    if not config.full and config.trainer.short_epochs is not None:
+        config.trainer.max_epochs = config.trainer.short_epochs
     if config.model.dropout > 0 and config.model.num_layers == 1:
         _warn_once(
             f"model.dropout={config.model.dropout:g}: no effect, it acts between recurrent layers and there is one; "
@@ -304,8 +314,12 @@ def _out_of_range(config: Config) -> Iterator[str]:
 
 def _conflicts(config: Config) -> Iterator[str]:
     trainer, data = config.trainer, config.data
-    if trainer.max_epochs is None and trainer.max_steps is None:
-        yield "trainer.max_epochs=null: give trainer.max_epochs or trainer.max_steps, there is no budget"
+    if trainer.max_epochs is None and trainer.max_steps is None and trainer.max_images is None:
+        yield "trainer.max_epochs=null: there is no budget; give trainer.max_epochs, max_steps or max_images"
+    if trainer.max_steps is not None and trainer.max_images is not None:
+        yield f"trainer.max_images={trainer.max_images}: trainer.max_steps={trainer.max_steps} is set too; give one"
+    if trainer.max_images is not None and trainer.max_images < data.batch_size:
+        yield f"trainer.max_images={trainer.max_images}: allowed is at least data.batch_size={data.batch_size}"
     if data.val_size == 0 and data.validate_on == "val":
         yield "data.val_size=0: allowed only with data.validate_on=test, something must be validated on"
     if data.name == "idx" and data.root is None:

@@ -10,12 +10,15 @@ def as_sequences(images: NDArray[np.uint8], sequence: str) -> Tensor:
     """Read images (N, H, W) as sequences (N, T, F) of bytes.
 
     `rows`: step t is row t, T = H and F = W. `columns`: step t is column t, T = W and F = H.
+    `image`: one step has it all, T = 1 and F = H·W.
     """
     pixels = torch.from_numpy(np.array(images))
     if sequence == "rows":
         return pixels
     if sequence == "columns":
         return pixels.transpose(1, 2).contiguous()
+    if sequence == "image":
+        return pixels.flatten(1).unsqueeze(1)
     raise ValueError(f"unknown sequence {sequence!r}")
 
 

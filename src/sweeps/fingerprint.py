@@ -12,6 +12,9 @@ from src.config import Config, OptimizerConfig
 IRRELEVANT = (
     "sweep",
     "tracking",
+    "recipe",
+    "full",
+    "trainer.short_epochs",
     "data.root",
     "data.download",
     "trainer.accelerator",

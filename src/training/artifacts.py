@@ -33,14 +33,49 @@ def write_results(folder: Path, module: TrialModule, splits: Splits) -> None:
     lines = [",".join(str(count) for count in row) for row in confusion]
     (folder / "confusion_matrix.csv").write_text("\n".join(lines) + "\n")
     draw_confusion(confusion, folder / "confusion_matrix.png")
+    if module.config.model.readout == "every":
+        by_step = module.tally.accuracy_by_step
+        rows = [f"{count},{accuracy}" for count, accuracy in enumerate(by_step, start=1)]
+        (folder / "accuracy_after_step.csv").write_text("\n".join(["step,accuracy", *rows]) + "\n")
+        draw_accuracy_after_step(by_step, folder / "accuracy_after_step.png")
+    if module.config.sweep.parent is None:
+        draw_first_digits(splits, folder / "first_digits.png")
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def draw_first_digits(splits: Splits, path: Path, count: int = 10) -> None:
+    """The first training images in file order, two rows of five, with their labels."""
+    figure = _figure(5, 2.4)
+    for index in range(min(count, len(splits.train))):
+        axes = figure.add_subplot(2, (count + 1) // 2, index + 1)
+        axes.imshow(splits.train.sequences[index].numpy(), cmap="gray_r")
+        axes.set_title(str(int(splits.train.labels[index])), fontsize=10)
+        axes.set_axis_off()
+    figure.savefig(path, dpi=100)
+
+
+def draw_accuracy_after_step(accuracy_by_step: list[float], path: Path) -> None:
+    """What the network knows after it has read t steps."""
+    figure = _figure(5, 3.2)
+    axes = figure.add_subplot()
+    axes.plot(range(1, len(accuracy_by_step) + 1), accuracy_by_step, color="#0072B2")
+    axes.set_xlabel("steps read")
+    axes.set_ylabel("accuracy on the test images")
+    axes.set_ylim(0, 1)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)
 
 
 def draw_confusion(confusion: list[list[int]], path: Path) -> None:
     """Rows are labels, columns answers; the diagonal is left uncoloured so that errors show."""
     size = len(confusion)
     errors = [[0 if row == column else confusion[row][column] for column in range(size)] for row in range(size)]
-    figure = Figure(figsize=(5, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(5, 5)
     axes = figure.add_subplot()
     axes.imshow(errors, cmap="Oranges")
     if size <= 20:

@@ -207,6 +207,12 @@ class TrialModule(pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         self._log({"test/loss": self.tally.loss, "test/acc": self.tally.accuracy})
+        if self.config.model.readout == "every":
+            by_step = self.tally.accuracy_by_step
+            self._log({"test/acc_mean_over_steps": sum(by_step) / len(by_step)})
+            assert self.logger is not None
+            for count, accuracy in enumerate(by_step, start=1):  # here x is the steps the network has read
+                self.logger.log_metrics({"test/acc_after_step": accuracy}, step=count)
 
     def _log(self, point: dict[str, float]) -> None:
         self.latest.update(point)

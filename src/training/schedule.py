@@ -24,6 +24,8 @@ class Schedule:
         steps_per_epoch = train_size // batch_size
         if trainer.max_steps is not None:
             total_steps = trainer.max_steps
+        elif trainer.max_images is not None:
+            total_steps = trainer.max_images // batch_size
         else:
             assert trainer.max_epochs is not None
             total_steps = trainer.max_epochs * steps_per_epoch

@@ -1,0 +1,91 @@
+"""The published recipes as configs: what each is, without training it."""
+
+import pytest
+
+from src.config import validated
+from src.models.classifier import build_classifier, num_parameters
+from src.paths import REPOSITORY
+from src.training.schedule import Schedule
+from tests.support import compose_config
+
+NAMES = sorted(path.stem for path in (REPOSITORY / "conf" / "experiment").glob("*.yaml"))
+TRAIN_SIZES = {"random": 55_000, "tail": 50_000}
+
+
+def recipe(name, *overrides):
+    return validated(compose_config(f"experiment={name}", *overrides))
+
+
+def test_all_seven_are_there():
+    assert NAMES == [
+        "keras_cnn_rnn_per_step",
+        "keras_lstm",
+        "keras_rnn_per_step",
+        "keras_simple_rnn",
+        "keras_simple_rnn_as_published",
+        "tf_gru_stacked",
+        "tf_lstm_projected",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "n_params"),
+    [
+        ("keras_simple_rnn", 4460),
+        ("keras_simple_rnn_as_published", 4570),
+        ("keras_lstm", 16310),
+        ("keras_rnn_per_step", 4460),
+        ("keras_cnn_rnn_per_step", 80 + 584 + 4460),
+        ("tf_lstm_projected", (28 * 128 + 128) + (256 * 512 + 512) + 1290),
+        ("tf_gru_stacked", (228 * 600 + 600) + 2 * (400 * 600 + 600) + 2010),
+    ],
+)
+def test_parameters(name, n_params):
+    assert num_parameters(build_classifier(recipe(name).model, 28, 10, seed=0)) == n_params
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("keras_simple_rnn", 4001),
+        ("keras_simple_rnn_as_published", 4001),
+        ("keras_lstm", 5000),
+        ("keras_rnn_per_step", 200 * 500),
+        ("keras_cnn_rnn_per_step", 200 * 500),
+        ("tf_lstm_projected", 781),
+        ("tf_gru_stacked", 3 * 859),
+    ],
+)
+def test_budgets(name, steps):
+    config = recipe(name)
+    train_size = 60_000 if config.data.val_size == 0 else TRAIN_SIZES[config.data.split]
+    assert Schedule.from_config(config.trainer, train_size, config.data.batch_size).total_steps == steps
+
+
+@pytest.mark.parametrize("name", ["keras_simple_rnn", "keras_simple_rnn_as_published", "keras_lstm"])
+def test_recipes_that_watch_the_test_images_train_on_all_and_score_the_last_step(name):
+    config = recipe(name)
+    assert (config.data.validate_on, config.data.val_size, config.trainer.test_with) == ("test", 0, "last")
+    assert config.data.order == "file"
+    assert config.trainer.eval_at_start
+
+
+def test_long_recipes_are_short_unless_full():
+    assert recipe("keras_rnn_per_step").trainer.max_epochs == 200
+    assert recipe("keras_rnn_per_step", "full=false").trainer.max_epochs < 200
+    assert recipe("tf_gru_stacked", "full=false").trainer.max_epochs == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+def test_any_cell_can_take_the_place_of_a_recipes_own(name, cell):
+    assert recipe(name, f"model.cell={cell}").model.cell == cell
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_file_opens_with_what_it_reproduces(name):
+    text = (REPOSITORY / "conf" / "experiment" / f"{name}.yaml").read_text()
+    header = [line for line in text.splitlines() if line.startswith("#")]
+    for word in ("# Recipe:", "# Published:", "# Reached:", "# Command: python -m src.train experiment=" + name):
+        assert any(line.startswith(word) for line in header), word
+    assert recipe(name).recipe == name
