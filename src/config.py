@@ -10,7 +10,9 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from src.cells import CELLS
 from src.errors import UserError
+from src.paths import REPOSITORY
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,8 @@ def number(low: float, high: float = math.inf, above: bool = False, below: bool 
 # A message has at most this many lines and one more.
 MOST_FAULTS = 6
 
-CELLS = ("simple_rnn", "lstm", "gru")
+# A data set is a function in src/data/sources.py and a file here.
+DATA_SETS = sorted(path.stem for path in (REPOSITORY / "conf" / "data").glob("*.yaml"))
 HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
 
 
@@ -99,7 +102,7 @@ class ModelConfig:
 class DataConfig:
     """The images, how they are split and how they are read as sequences."""
 
-    name: str = _key("mnist_5k", one_of("mnist_5k", "mnist", "fashion_mnist", "kmnist", "idx"))
+    name: str = _key("mnist_5k", one_of(*DATA_SETS))
     # a folder of IDX files; null means the repository's own folder `datasets`
     root: str | None = _key(None, Rule(lambda value: value != "", "a folder"), optional=True)
     # null: download into the default folder only, never into a root that was given

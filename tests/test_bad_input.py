@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from src.config import TrainerConfig
-from src.data import images
-from src.data.images import IDX_FILES
+from src.data import images, sources
+from src.data.sources import IDX_FILES
 from src.errors import UserError
 from src.tracking import store
 from src.training.device import check_device, resolve_device
@@ -167,7 +167,7 @@ def test_no_network_for_a_download(run_cli, tmp_path, monkeypatch, runs):
         raise urllib.error.URLError("Name or service not known")
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
-    monkeypatch.setattr(images, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr(sources, "DATASETS", tmp_path / "datasets")
     answer = run_cli("data=mnist")
     assert (answer.code, answer.out, runs()) == (2, "", [])
     announced, failed, ways_out = answer.err.splitlines()

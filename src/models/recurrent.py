@@ -1,10 +1,10 @@
-"""The recurrent cells, by name."""
+"""Stacked recurrent layers of any cell."""
 
-from collections.abc import Callable
+from pkgutil import resolve_name
 
 from torch import nn
 
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"simple_rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+from src.cells import CELLS
 
 
 def recurrent_layers(
@@ -21,7 +21,7 @@ def recurrent_layers(
     With `biases=1` the second bias of each gate stays zero and is not trained, as in Keras and TensorFlow
     (where a GRU then applies its reset gate before the recurrent product; here, as in cuDNN, after it).
     """
-    layers = CELLS[cell](
+    layers: nn.RNNBase = resolve_name(CELLS[cell].layer)(
         input_size,
         hidden_size,
         num_layers=num_layers,

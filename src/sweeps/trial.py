@@ -6,12 +6,15 @@ from dataclasses import asdict
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from torch import nn
 
+from src.cells import CELLS
 from src.config import Config
 from src.data.splits import Split, Splits
 from src.models.classifier import num_parameters
 from src.sweeps.fingerprint import fingerprint, shape
 from src.tracking.run import RunSpec, flat
 from src.training.device import Device
+
+RUN_COLOR = "mlflow.runColor"  # MLflow's UI draws a run's curves in it
 
 
 def run_name(config: Config) -> str:
@@ -31,16 +34,7 @@ def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Devi
     return RunSpec(
         name=run_name(config),
         fingerprint=fingerprint(config, splits.digest),
-        tags={
-            "cell": config.model.cell,
-            "seed": str(config.seed),
-            "sweep": config.sweep.parent or "",
-            "data.digest": splits.digest,
-            "device": device.name,
-            "precision": device.precision,
-            "protocol": protocol(config),
-            "shape": shape(config, splits.digest),
-        },
+        tags=_tags(config, splits, device),
         params=flat(settings) | {"n_params": str(num_parameters(classifier))},
         datasets=[
             _dataset_input(config.data.name, split, splits, context)
@@ -48,6 +42,25 @@ def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Devi
         ],
         parent=config.sweep.parent,
     )
+
+
+def _tags(config: Config, splits: Splits, device: Device) -> dict[str, str]:
+    tags = {
+        "cell": config.model.cell,
+        "seed": str(config.seed),
+        "sweep": config.sweep.parent or "",
+        "data.digest": splits.digest,
+        "device": device.name,
+        "precision": device.precision,
+        "protocol": protocol(config),
+        "shape": shape(config, splits.digest),
+        RUN_COLOR: CELLS[config.model.cell].color,
+    }
+    if config.recipe is not None:
+        tags["recipe"] = config.recipe
+    if not config.full and config.trainer.short_epochs is not None:
+        tags["shortened"] = f"{config.trainer.short_epochs} epochs, full=true trains the published budget"
+    return tags
 
 
 def _dataset_input(name: str, split: Split, splits: Splits, context: str) -> DatasetInput:

