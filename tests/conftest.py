@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from omegaconf import DictConfig
 
 from src import cli, config
 from src.data import images
-from tests.support import write_idx
+from tests.support import write_data_set
 
 
 @dataclass(frozen=True)
@@ -26,21 +25,6 @@ class Answer:
     code: int
     out: str
     err: str
-
-
-def write_data_set(
-    folder: Path, train: int = 60, test: int = 20, height: int = 6, width: int = 5, classes: int = 4
-) -> Path:
-    """Four IDX files of images whose class shows as a bright row."""
-    folder.mkdir(parents=True, exist_ok=True)
-    random = np.random.RandomState(0)
-    for prefix, count in (("train", train), ("t10k", test)):
-        labels = np.arange(count, dtype=np.uint8) % classes
-        pictures = random.randint(0, 64, (count, height, width)).astype(np.uint8)
-        pictures[np.arange(count), labels % height] += 128
-        write_idx(folder / f"{prefix}-images-idx3-ubyte", pictures)
-        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
-    return folder
 
 
 @pytest.fixture(autouse=True)

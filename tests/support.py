@@ -21,21 +21,26 @@ def compose_config(*overrides: str) -> DictConfig:
         return compose("config", overrides=list(overrides))
 
 
-def write_idx(path: Path, array: np.ndarray) -> None:
-    header = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+def write_idx(path: Path, array: np.ndarray) -> Path:
+    """An IDX file of unsigned bytes."""
+    header = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
     path.write_bytes(header + array.astype(np.uint8).tobytes())
+    return path
 
 
-def write_stripes(folder: Path, train: int = 240, test: int = 60, size: int = 6, classes: int = 3) -> None:
-    """Images whose class is the row that is bright: learnable in a few steps."""
+def write_data_set(
+    folder: Path, train: int = 60, test: int = 20, height: int = 6, width: int = 5, classes: int = 4
+) -> Path:
+    """Four IDX files of images whose class shows as a bright row."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.RandomState(0)
-    for name, count in (("train", train), ("t10k", test)):
-        labels = np.arange(count) % classes
-        images = random.randint(0, 120, (count, size, size))
-        images[np.arange(count), labels] += 120
-        write_idx(folder / f"{name}-images-idx3-ubyte", images)
-        write_idx(folder / f"{name}-labels-idx1-ubyte", labels)
+    for prefix, count in (("train", train), ("t10k", test)):
+        labels = np.arange(count, dtype=np.uint8) % classes
+        pictures = random.randint(0, 64, (count, height, width)).astype(np.uint8)
+        pictures[np.arange(count), labels % height] += 128
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", pictures)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
+    return folder
 
 
 TINY = (

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from src.config import TrainerConfig
-from src.data import images, sources
+from src.data import sources
 from src.data.sources import IDX_FILES
 from src.errors import UserError
 from src.tracking import store

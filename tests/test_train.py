@@ -14,14 +14,14 @@ from src.tracking.store import Store, open_store
 from src.train import train
 from src.training import state
 from src.training.module import TrialModule
-from tests.support import TINY, compose_config, write_stripes
+from tests.support import TINY, compose_config, write_data_set
 
 TIMINGS = {"epoch_seconds", "samples_per_second"}
 
 
 @pytest.fixture
 def stripes(tmp_path):
-    write_stripes(tmp_path / "stripes")
+    write_data_set(tmp_path / "stripes", train=240, test=60, width=6, classes=3)
     return f"data.root={tmp_path / 'stripes'}"
 
 

@@ -14,8 +14,7 @@ from src.data.idx import read_idx
 from src.data.images import load_images
 from src.data.sources import IDX_FILES
 from src.errors import UserError
-from tests.conftest import write_data_set
-from tests.support import write_idx
+from tests.support import write_data_set, write_idx
 
 
 def idx(folder: Path, **settings: object):
