@@ -1,6 +1,6 @@
 """Kill a sweep over and over, give the same command again until it is done, and hold it against an undisturbed one.
 
-    python -m benchmarks.kill_campaign --kills 50 --write benchmarks/results/kill_campaign.md
+python -m benchmarks.kill_campaign --kills 50 --write benchmarks/results/kill_campaign.md
 """
 
 import argparse
@@ -26,6 +26,9 @@ from src.training import state
 
 TIMINGS = {"epoch_seconds", "samples_per_second"}
 ATTACKS = ("SIGKILL a trial", "SIGKILL the parent", "SIGKILL all", "SIGTERM the parent", "SIGTERM a trial", "Ctrl-C")
+SURVIVED = (
+    "none: metrics and weights bit-identical, one FINISHED run a trial, nothing RUNNING, no point missing or twice"
+)
 SWEEP = (
     *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "trainer=cpu", "model.hidden_size=50", "trainer.max_epochs=12"),
     *("trainer.checkpoint_every=25", "model.output_dropout=0.1", "sweep.retries=3"),
@@ -159,9 +162,8 @@ def report(verdict: Verdict, seconds: float, seed: int) -> str:
         f"`python -m src.train {' '.join(SWEEP)}`, the same command given {verdict.starts} times.",
         "",
         f"- {verdict.trials} trials, {sum(verdict.kills.values())} kills at random moments (seed {seed}): {kills}",
-        f"- {verdict.points:,} metric points compared with an undisturbed sweep, and every weight of the best checkpoints",
-        f"- faults: {'; '.join(verdict.faults) or 'none: metrics and weights bit-identical, one FINISHED run a trial, '}"
-        f"{'' if verdict.faults else 'nothing RUNNING, no point missing or twice'}",
+        f"- {verdict.points:,} metric points and all best weights compared with an undisturbed sweep",
+        f"- faults: {'; '.join(verdict.faults) or SURVIVED}",
         f"- {seconds:.0f} s; {machine()}",
     ]
     return "\n".join(lines) + "\n"

@@ -1,7 +1,7 @@
 """The published recipes against their published results, from the runs in the tracking store.
 
-    python -m src.train -m +sweep=recipes full=true seed=0,1,2 data.root=FOLDER
-    python -m benchmarks.recipes --write benchmarks/results/recipes.md
+python -m src.train -m +sweep=recipes full=true seed=0,1,2 data.root=FOLDER
+python -m benchmarks.recipes --write benchmarks/results/recipes.md
 """
 
 import argparse
@@ -127,7 +127,12 @@ def main_table(records: Sequence[TrialRecord]) -> list[str]:
 
 
 def curve_table(
-    store: Store, records: Sequence[TrialRecord], published: dict[int, tuple[float, float]], split: str, x: str, scale: int
+    store: Store,
+    records: Sequence[TrialRecord],
+    published: dict[int, tuple[float, float]],
+    split: str,
+    x: str,
+    scale: int,
 ) -> list[str]:
     """Published loss and accuracy beside ours at the same steps."""
     histories: dict[str, dict[int, list[float]]] = {}

@@ -1,6 +1,6 @@
 """One network, one thread: the harness as users run it against a plainly written loop on the same batches.
 
-    python -m benchmarks.solo --write benchmarks/results/solo.md
+python -m benchmarks.solo --write benchmarks/results/solo.md
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from torch import nn
 
 from benchmarks.record import machine, write_result
@@ -121,7 +122,7 @@ def harness_loop(overrides: list[str], steps: int) -> float:
     return (last - first) / (last_step - first_step)
 
 
-def _composed(overrides: list[str]):  # type: ignore[no-untyped-def]
+def _composed(overrides: list[str]) -> DictConfig:
     config.register()
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         return compose("config", overrides=[*COMMON, *overrides])
@@ -138,9 +139,7 @@ def measure(extra: list[str], steps: int, repeats: int) -> dict[str, list[Pair]]
     results: dict[str, list[Pair]] = {}
     for name, network in NETWORKS.items():
         overrides = [*network, *extra]
-        results[name] = [
-            Pair(harness_loop(overrides, steps), bare_loop(overrides, steps)) for _ in range(repeats)
-        ]
+        results[name] = [Pair(harness_loop(overrides, steps), bare_loop(overrides, steps)) for _ in range(repeats)]
     return results
 
 

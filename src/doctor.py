@@ -1,30 +1,60 @@
-"""List and repair runs whose status is not true: python -m src.doctor."""
+"""List runs that say something untrue about themselves, and repair them: python -m src.doctor."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 
 from src.errors import UserError
-from src.tracking.queries import search
-from src.tracking.recovery import recover
-from src.tracking.store import open_store
+from src.tracking.store import Store, open_store
 
 EXPERIMENT = "recurrent-cells"
 
 
 def main() -> None:
-    """Repair what can be repaired and say how the store stands; exits with 2 if it cannot be opened."""
-    experiment = sys.argv[1] if len(sys.argv) > 1 else EXPERIMENT
+    """Repair what can be repaired in all experiments of the store; exits with 2 if it cannot be opened."""
     try:
-        store = open_store(experiment)
+        store = open_store(EXPERIMENT)
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    repairs = recover(store)
-    for repair in repairs:
-        print(f"{repair.name} ({repair.run_id}): now {repair.status}, {repair.cause}")
-    running = [run.info.run_name for run in search(store, "attributes.status = 'RUNNING'")]
-    print(f"{store.uri}, experiment {experiment}: {len(repairs)} repaired, {len(running)} running")
-    for name in running:
-        print(f"  {name}")
+    print("\n".join([store.uri, *examine(store)]))
+
+
+def examine(store: Store) -> list[str]:
+    """Repair the store and say what was wrong, what was done and what is left, in lines."""
+    from src.tracking.queries import search
+    from src.tracking.recovery import deliver_kept, mark_killed
+
+    repairs, kept = deliver_kept(store)
+    running = []
+    for experiment in store.client.search_experiments():
+        one = replace(store, experiment=experiment.name, experiment_id=experiment.experiment_id)
+        repairs += mark_killed(one)
+        running += [(experiment.name, run) for run in search(one, "attributes.status = 'RUNNING'")]
+    return [
+        *_section(
+            "repaired", [f"{it.name} ({it.run_id}): was {it.was}, now {it.status}: {it.cause}" for it in repairs]
+        ),
+        *_section("not delivered, kept on disk", [f"{end.folder}: {end.cause}" for end in kept]),
+        *_section(
+            "running",
+            [
+                f"{run.info.run_name} ({run.info.run_id}) in {experiment}: {_worker(run.data.tags)}"
+                for experiment, run in running
+            ],
+        ),
+        f"{len(repairs)} repaired, {len(kept)} not delivered, {len(running)} running",
+    ]
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"{title}:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def _worker(tags: dict[str, str]) -> str:
+    if "process.pid" not in tags:
+        return "not started from here, left alone"
+    return f"process {tags['process.pid']} on {tags['process.host']}"
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from src.models.classifier import build_classifier
     from src.sweeps.trial import run_spec
     from src.tracking.logger import RunLogger
+    from src.tracking.patience import patiently
     from src.tracking.recovery import recover
     from src.tracking.run import trial_run
     from src.tracking.store import open_store
@@ -41,18 +42,20 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 
     device = resolve_device(config.trainer)
     splits = load_splits(config.data)
-    store = open_store(config.tracking.experiment, config.tracking.patience)
-    if config.sweep.parent is None:
+    alone, patience = config.sweep.parent is None, config.tracking.patience
+    # A sweep has begun with a store that answered: its trials wait for one that is away.
+    store = patiently(lambda: open_store(config.tracking.experiment, patience), 0 if alone else patience)
+    if alone:
         recover(store)
     classifier = build_classifier(config.model, splits.num_features, splits.num_classes, config.seed)
     schedule = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size)
     module = TrialModule(config, classifier, schedule)
     data = SequenceDataModule(config, splits)
     with handled() as interruption, trial_run(store, run_spec(config, splits, classifier, device)) as run:
-        write_config(run.artifacts, config)
+        run.keep(lambda: write_config(run.artifacts, config))
         trainer = build_trainer(config.trainer, device, run, RunLogger(run), interruption)
         result = fit_and_test(trainer, module, data, run, interruption)
-        write_results(run.artifacts, module, splits)
+        run.keep(lambda: write_results(run.artifacts, module, splits))
     return {"run_id": run.run_id, "name": run.name} | result
 
 

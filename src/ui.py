@@ -20,10 +20,12 @@ def main() -> None:
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    charts = f"/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
     if store.uri.startswith(("http://", "https://")):
-        print(f"The store is a server with a UI of its own: {store.uri}/#/experiments/{store.experiment_id}")
+        print(f"The store is a server with a UI of its own: {store.uri.rstrip('/')}{charts}")
         return
-    print(f"http://127.0.0.1:{port}/#/experiments/{store.experiment_id}", flush=True)
+    print(f"The curves: http://127.0.0.1:{port}{charts}", flush=True)
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # a dozen processes that curves do not need
     artifacts = (store.folder / "artifacts").as_uri()
     command = [
         sys.executable,

@@ -14,6 +14,8 @@ from src.config import Config, validated
 from src.errors import UserError
 from src.messages import explain
 
+OF_THE_WHOLE_SWEEP = ("sweep.", "tracking.")
+
 
 @dataclass(frozen=True)
 class Point:
@@ -81,6 +83,8 @@ def _axes(config_loader: ConfigLoader, params: Mapping[str, str], arguments: Seq
             if override.is_delete():
                 axes[key] = [override.input_line or key]
         elif override.is_discrete_sweep():
+            if key.startswith(OF_THE_WHOLE_SWEEP):
+                raise UserError(f"{override.input_line}: a sweep has one value of it; give one")
             axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:
             raise UserError(

@@ -1,29 +1,49 @@
 """Trials as processes forked from this one, which has everything imported and the data loaded."""
 
 import ctypes
+import gc
+import importlib
 import json
 import os
 import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from src.errors import Interrupted, TrialBusy
-from src.interrupts import Interruption, handled
+from src.errors import Interrupted, TrialBusy, UserError
+from src.interrupts import SIGNALS, Interruption, handled
 from src.messages import explain
 from src.sweeps.outcome import Outcome
 from src.sweeps.view import View
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.02
+LONGEST_ERROR = 2000
+LONGEST_MESSAGE = 1 << 16  # what a pipe holds: a child writes its outcome without waiting for a reader
+
+# What `train` imports late, in the parent once and for all.
+NEEDED_BY_TRIALS = (
+    "matplotlib.backends.backend_agg",
+    "src.data.datamodule",
+    "src.models.classifier",
+    "src.sweeps.trial",
+    "src.tracking.logger",
+    "src.training.artifacts",
+    "src.training.fit",
+    "src.training.module",
+    "src.training.trainer",
+)
 
 
 @dataclass
@@ -44,11 +64,18 @@ class LocalLauncher(Launcher):
 
     def __init__(self, slots: int | None = None) -> None:
         self.slots = slots
+        self.names: Sequence[str] = ()  # of the jobs to launch, for the view; those of a sweep know what varies in it
         self.config: DictConfig
         self.task_function: TaskFunction
         self.hydra_context: HydraContext
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Raises UserError if the number of slots will not do."""
+        if self.slots is not None and self.slots < 1:
+            raise UserError(
+                f"hydra.launcher.slots={self.slots}: allowed is an integer of at least 1, "
+                "or null (one per CPU core, or per GPU)"
+            )
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -64,7 +91,7 @@ class LocalLauncher(Launcher):
         outcomes: dict[int, Outcome] = {}
         waiting = list(range(len(jobs)))
         children: list[_Child] = []
-        with handled() as interruption, View(_varied(jobs), slots) as view:
+        with handled() as interruption, View(self.names or _varied(jobs), slots) as view:
             try:
                 with interruption.deferred():
                     while (waiting and not interruption.asked) or children:
@@ -73,7 +100,7 @@ class LocalLauncher(Launcher):
                             slot = min(set(range(slots)) - {child.slot for child in children})
                             children.append(self._fork(index, initial_job_idx + index, jobs[index], slot, gpus))
                             view.started(index)
-                        _forward(interruption, children)
+                        _forward(interruption, children, view)
                         for child, outcome in _ended(children):
                             children.remove(child)
                             outcomes[child.index] = outcome
@@ -82,29 +109,56 @@ class LocalLauncher(Launcher):
                         time.sleep(POLL_SECONDS)
                 interruption.raise_if_asked()
             finally:
+                gc.unfreeze()
                 for child in children:
-                    os.kill(child.pid, signal.SIGKILL)
-                    os.waitpid(child.pid, 0)
+                    with suppress(ProcessLookupError, ChildProcessError):
+                        os.kill(child.pid, signal.SIGKILL)
+                        os.waitpid(child.pid, 0)
         return [_job_return(jobs[index], outcomes[index]) for index in range(len(jobs))]
 
     def _fork(self, index: int, number: int, overrides: Sequence[str], slot: int, gpus: int) -> _Child:
         reader, writer = os.pipe()
+        os.set_blocking(reader, False)
         handle, console = tempfile.mkstemp(prefix="trial-", suffix=".log")
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            _enter_child(parent, handle)
-            if gpus > 1:
-                os.environ["CUDA_VISIBLE_DEVICES"] = str(slot % gpus)
-            os.write(writer, json.dumps(asdict(self._run(number, overrides))).encode())
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
+        # A signal meets a child that is not yet born or one that is ready for it.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._be_trial(number, overrides, parent, handle, writer, _gpu(slot, gpus), unblocked)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         os.close(writer)
         os.close(handle)
         return _Child(index, slot, pid, reader, Path(console))
+
+    def _be_trial(
+        self,
+        number: int,
+        overrides: Sequence[str],
+        parent: int,
+        console: int,
+        writer: int,
+        gpu: str | None,
+        unblocked: set[int | signal.Signals],
+    ) -> NoReturn:
+        """In the child: nothing leaves this function, the parent's stack is not ours to unwind."""
+        code = 1
+        try:
+            _enter_child(parent, console)
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+            if gpu is not None:
+                os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+            os.write(writer, json.dumps(asdict(self._run(number, overrides))).encode())
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with suppress(Exception):
+                _flush()
+            os._exit(code)
 
     def _run(self, number: int, overrides: Sequence[str]) -> Outcome:
         """In the child: one job as Hydra runs it; whatever happens becomes an Outcome."""
@@ -120,13 +174,15 @@ class LocalLauncher(Launcher):
                 job_dir_key="hydra.sweep.dir",
                 job_subdir_key="hydra.sweep.subdir",
             )
-            return outcome_of(job)
+            outcome = outcome_of(job)
+            if outcome.status == "failed":
+                traceback.print_exception(job._return_value)
         except Interrupted as interruption:
-            return Outcome("killed", error=str(interruption))
-        except SystemExit as left:
-            return Outcome("failed", error=f"the trial called sys.exit({left.code})")
+            outcome = Outcome("killed", error=str(interruption))
         except BaseException as error:
-            return Outcome("failed", error=f"{type(error).__name__}: {error}")
+            traceback.print_exc()
+            outcome = Outcome("failed", error=f"{type(error).__name__}: {error}")
+        return replace(outcome, error=outcome.error[:LONGEST_ERROR])
 
 
 def outcome_of(job: JobReturn) -> Outcome:
@@ -151,7 +207,29 @@ def warm_up(config: DictConfig) -> int:
     torch.set_num_threads(1)
     if torch.cuda.is_initialized():
         raise RuntimeError("CUDA is initialised in this process, which must not fork then: use hydra/launcher=basic")
+    from src.tracking.provenance import git_tags, library_tags
+
+    for name in NEEDED_BY_TRIALS:
+        importlib.import_module(name)
+    git_tags()
+    library_tags()
+    gc.freeze()  # else a collection in a child touches, and so copies, every object of this process
     return 0 if config.trainer.accelerator == "cpu" else torch.cuda.device_count()
+
+
+def _gpu(slot: int, gpus: int) -> str | None:
+    """The one GPU of a slot, among those the user made visible; None where there is no choice."""
+    if gpus < 2:
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[:gpus]
+    return visible[slot % gpus] if len(visible) == gpus else str(slot % gpus)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError):
+                stream.flush()
 
 
 def _enter_child(parent: int, console: int) -> None:
@@ -160,16 +238,18 @@ def _enter_child(parent: int, console: int) -> None:
     if os.getppid() != parent:
         os._exit(1)
     os.setpgid(0, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_DFL)
     os.dup2(console, 1)
     os.dup2(console, 2)
+    sys.stdout = sys.stderr = os.fdopen(console, "w", buffering=1, encoding="utf-8", errors="replace")
 
 
-def _forward(interruption: Interruption, children: list[_Child]) -> None:
+def _forward(interruption: Interruption, children: list[_Child], view: View) -> None:
     """Pass a first signal on, once: trials save their state and stop."""
     signum = interruption.take()
     if signum is not None:
+        view.stopping()
         for child in children:
             os.kill(child.pid, signum)
 
@@ -182,18 +262,32 @@ def _ended(children: list[_Child]) -> Iterator[tuple[_Child, Outcome]]:
 
 
 def _read_outcome(child: _Child, status: int) -> Outcome:
-    with os.fdopen(child.pipe, "rb") as pipe:
-        message = pipe.read()
+    outcome = _told(child.pipe) or _unsaid(child.pid, status)
     said = child.console.read_text(errors="replace").strip().splitlines()
-    if message:
+    if outcome.status not in ("failed", "killed") or not said:
         child.console.unlink()
-        return Outcome(**json.loads(message))
-    last = f"; it said last: {said[-1][:200]}" if said else ""
-    if os.WIFSIGNALED(status):
-        name = signal.Signals(os.WTERMSIG(status)).name
-        return Outcome("killed", error=f"process {child.pid} was ended by {name}{last}", log=str(child.console))
+        return outcome
+    if outcome.error.startswith(f"process {child.pid} "):
+        outcome = replace(outcome, error=f"{outcome.error}; it said last: {said[-1][:200]}")
+    return replace(outcome, log=str(child.console))
+
+
+def _told(pipe: int) -> Outcome | None:
+    """The outcome that a child wrote, if it came to that."""
+    try:
+        return Outcome(**json.loads(os.read(pipe, LONGEST_MESSAGE)))
+    except (BlockingIOError, ValueError):
+        return None
+    finally:
+        os.close(pipe)
+
+
+def _unsaid(pid: int, status: int) -> Outcome:
     code = os.waitstatus_to_exitcode(status)
-    return Outcome("failed", error=f"process {child.pid} exited with {code}{last}", log=str(child.console))
+    if code >= 0:
+        return Outcome("failed", error=f"process {pid} exited with {code}")
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return Outcome("killed", error=f"process {pid} was ended by {name}")
 
 
 def _job_return(overrides: Sequence[str], outcome: Outcome) -> JobReturn:
@@ -205,4 +299,4 @@ def _job_return(overrides: Sequence[str], outcome: Outcome) -> JobReturn:
 def _varied(jobs: list[Sequence[str]]) -> list[str]:
     """Each job by the overrides that not all jobs share."""
     common = set(jobs[0]).intersection(*jobs[1:]) if len(jobs) > 1 else set()
-    return [" ".join(override for override in job if override not in common) or "the trial" for job in jobs]
+    return [" ".join(override for override in job if override not in common) for job in jobs]

@@ -13,11 +13,12 @@ from src.sweeps.fingerprint import fingerprint, shape
 from src.sweeps.grid import Point, raise_together
 from src.sweeps.trial import run_name
 from src.training.device import check_device
+from src.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One planned trial: the overrides that make it and what they come to."""
+    """One planned trial: the overrides that make it and what they come to; `work` grows with the time it takes."""
 
     overrides: tuple[str, ...]
     varied: Mapping[str, str]
@@ -26,6 +27,12 @@ class Trial:
     fingerprint: str
     shape: str
     n_params: int
+    work: int = 0
+
+    @property
+    def label(self) -> str:
+        """What tells it from the others of its sweep."""
+        return " ".join(f"{key}={value}" for key, value in self.varied.items()) or self.name
 
 
 def plan_trials(points: Sequence[Point]) -> list[Trial]:
@@ -43,6 +50,8 @@ def plan_trials(points: Sequence[Point]) -> list[Trial]:
         except UserError as error:
             faults.append(str(error))
     raise_together(faults)
+    if not trials:
+        raise UserError("the sweep has no trials: a range or a list of choices is empty")
     return list(trials.values())
 
 
@@ -50,6 +59,8 @@ def _trial(point: Point) -> Trial:
     config = point.config
     check_device(config.trainer)
     splits = load_splits(config.data)
+    n_params = _count_parameters(config.model, splits.num_features, splits.num_classes)
+    steps = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size).total_steps
     return Trial(
         overrides=point.overrides,
         varied=point.varied,
@@ -57,7 +68,8 @@ def _trial(point: Point) -> Trial:
         name=run_name(config),
         fingerprint=fingerprint(config, splits.digest),
         shape=shape(config, splits.digest),
-        n_params=_count_parameters(config.model, splits.num_features, splits.num_classes),
+        n_params=n_params,
+        work=n_params * steps * config.data.batch_size * splits.num_steps,
     )
 
 

@@ -1,21 +1,24 @@
 """Running a sweep: leave out the finished trials, launch the rest, tell what became of them."""
 
 import statistics
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
 
 from src.config import SweepConfig, TrackingConfig
 from src.errors import SweepFailed
+from src.interrupts import handled
 from src.sweeps.grid import Point
-from src.sweeps.launcher import outcome_of
+from src.sweeps.launcher import LocalLauncher, outcome_of
+from src.sweeps.once import is_claimed
 from src.sweeps.outcome import Outcome
-from src.sweeps.parent import close_parent, open_parent
+from src.sweeps.parent import Parent, close_parent, open_parent
 from src.sweeps.plan import Trial, plan_trials
 from src.sweeps.summary import summary, table
+from src.sweeps.view import rounded, say
 from src.tracking.patience import patiently
 from src.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records
 from src.tracking.recovery import recover
@@ -38,57 +41,80 @@ def run_sweep(
     store = open_store(tracking.experiment, tracking.patience)
     recover(store)
     records = _known(store)
-    todo = _to_run(trials, records, settings.rerun)
     if settings.dry_run:
-        _print_plan(trials, todo, records, store)
+        since = _now() if settings.rerun == "all" else 0
+        _print_plan(trials, _to_run(trials, records, settings.rerun, since), records, store)
         return records
-    since = _now() if settings.rerun == "all" else 0
-    parent = open_parent(store, trials, name)
-    if len(todo) < len(trials):
-        print(f"{len(trials) - len(todo)} of {len(trials)} trials are left out", file=sys.stderr)
-    outcomes: dict[str, Outcome] = {}
-    completed = False
-    try:
-        outcomes = _launch_until_done(launcher, store, todo, settings.retries, parent, since)
-        completed = True
-    finally:
-        records = patiently(lambda: _known(store), store.patience)
-        unfinished = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), since)]
-        status = "KILLED" if not completed else "FAILED" if unfinished else "FINISHED"
-        counts = {"finished": len(trials) - len(unfinished), "failed": len(unfinished) if completed else 0}
-        patiently(lambda: close_parent(store, parent, counts, status), store.patience)
+    with handled() as interruption:
+        parent = open_parent(store, trials, name, again=settings.rerun == "all")
+        todo = _to_run(trials, records, settings.rerun, parent.since)
+        if len(todo) < len(trials):
+            say(f"{len(trials) - len(todo)} of {len(trials)} trials are left out")
+        outcomes: dict[str, Outcome] = {}
+        completed = False
+        try:
+            _launch_until_done(launcher, store, todo, settings.retries, parent, outcomes)
+            completed = True
+        finally:
+            with interruption.deferred():
+                records = _close(store, parent, trials, outcomes, completed)
+        interruption.raise_if_asked()
     print(summary(trials, records))
     print("\nSee the curves: make ui")
+    unfinished = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), parent.since)]
     if unfinished:
         raise SweepFailed(_failures(unfinished, outcomes, records, store))
     return records
 
 
 def _launch_until_done(
-    launcher: Launcher, store: Store, todo: list[Trial], retries: int, parent: str, since: int
-) -> dict[str, Outcome]:
+    launcher: Launcher, store: Store, todo: list[Trial], retries: int, parent: Parent, outcomes: dict[str, Outcome]
+) -> None:
     """Launch trials, again those that were killed, and wait for those that other processes train."""
-    outcomes: dict[str, Outcome] = {}
     deaths: Counter[str] = Counter()
-    number = 0
+    number, waiting = 0, False
+    todo = sorted(todo, key=lambda trial: -trial.work)  # so that no long one is left alone at the end
     while todo:
+        free = [trial for trial in todo if not is_claimed(store, trial.fingerprint)]
+        if not free:
+            if not waiting:
+                say(f"waiting for {len(todo)} {_trials(len(todo))} that other processes train")
+            waiting = True
+            time.sleep(SECONDS_TO_WAIT_FOR_OTHERS)
+            continue
         store.disconnect()
-        jobs = [[*trial.overrides, f"sweep.parent={parent}"] for trial in todo]
-        returns = launcher.launch(jobs, initial_job_idx=number)
-        number += len(jobs)
+        if isinstance(launcher, LocalLauncher):
+            launcher.names = [trial.label for trial in free]
+        returns = launcher.launch(
+            [[*trial.overrides, f"sweep.parent={parent.run_id}"] for trial in free], initial_job_idx=number
+        )
+        number += len(free)
         again = []
-        for trial, job in zip(todo, returns, strict=True):
-            outcome = outcome_of(job)
-            outcomes[trial.fingerprint] = outcome
+        for trial, job in zip(free, returns, strict=True):
+            outcome = outcomes[trial.fingerprint] = outcome_of(job)
             deaths[trial.fingerprint] += outcome.status == "killed"
             if outcome.status == "busy" or (outcome.status == "killed" and deaths[trial.fingerprint] <= retries):
                 again.append(trial)
-        patiently(lambda: recover(store), store.patience)
-        records = patiently(lambda: _known(store), store.patience)
+        patiently(lambda: recover(store), store.patience)  # a run whose process was killed can then be continued
         if any(outcomes[trial.fingerprint].status == "busy" for trial in again):
             time.sleep(SECONDS_TO_WAIT_FOR_OTHERS)
-        todo = [trial for trial in again if not _is_finished(records.get(trial.fingerprint), since)]
-    return outcomes
+        todo = [trial for trial in todo if trial not in free] + again
+
+
+def _close(
+    store: Store, parent: Parent, trials: Sequence[Trial], outcomes: Mapping[str, Outcome], completed: bool
+) -> dict[str, TrialRecord]:
+    """Give the parent its counts and its status; what the store knows of the trials."""
+    patiently(lambda: recover(store), store.patience)
+    records = patiently(lambda: _known(store), store.patience)
+    unfinished = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), parent.since)]
+    failed = [trial for trial in unfinished if trial.fingerprint in outcomes or _has_failed(records, trial)]
+    status = "KILLED" if not completed else "FAILED" if unfinished else "FINISHED"
+    counts = {"finished": len(trials) - len(unfinished), "failed": len(failed)}
+    patiently(lambda: close_parent(store, parent.run_id, counts, status), store.patience)
+    if not completed:
+        say(f"{counts['finished']} of {len(trials)} {_trials(len(trials))} finished")
+    return records
 
 
 def _known(store: Store) -> dict[str, TrialRecord]:
@@ -103,18 +129,19 @@ def _is_finished(record: TrialRecord | None, since: int = 0) -> bool:
     return record is not None and record.status == "FINISHED" and record.end_time >= since
 
 
-def _to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str) -> list[Trial]:
-    """`missing`: all without a FINISHED run; `failed`: those whose last run is FAILED; `all`: all."""
-    if rerun == "all":
-        return list(trials)
-    left = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint))]
-    if rerun == "missing":
-        return left
-    return [trial for trial in left if _has_failed(records.get(trial.fingerprint))]
+def _to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str, since: int) -> list[Trial]:
+    """`missing`, `all`: those without a FINISHED run (since the rerun began); `failed`: whose last run is FAILED."""
+    left = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), since)]
+    return [trial for trial in left if _has_failed(records, trial)] if rerun == "failed" else left
 
 
-def _has_failed(record: TrialRecord | None) -> bool:
+def _has_failed(records: Mapping[str, TrialRecord], trial: Trial) -> bool:
+    record = records.get(trial.fingerprint)
     return record is not None and record.status == "FAILED"
+
+
+def _trials(count: int) -> str:
+    return "trial" if count == 1 else "trials"
 
 
 def _failures(
@@ -123,23 +150,27 @@ def _failures(
     records: Mapping[str, TrialRecord],
     store: Store,
 ) -> str:
-    lines = [f"{len(unfinished)} {'trial is' if len(unfinished) == 1 else 'trials are'} not finished:"]
+    lines = [f"{len(unfinished)} {_trials(len(unfinished))} not finished:"]
     for trial in unfinished:
         outcome, record = outcomes.get(trial.fingerprint), records.get(trial.fingerprint)
         reason = (outcome.error if outcome else "") or (record.error if record else "") or "not started"
-        lines.append(f"  {trial.name} ({' '.join(f'{k}={v}' for k, v in trial.varied.items())}): {reason}")
-        log = _log_path(record, store) or (outcome.log if outcome else "")
+        lines.append(f"  {trial.label}: {reason}")
+        log = next((path for path in (_log_of(record, store), outcome.log if outcome else "") if path), "")
         if log:
             lines.append(f"    log: {log}")
     lines.append("The same command goes on with them.")
     return "\n".join(lines)
 
 
-def _log_path(record: TrialRecord | None, store: Store) -> str:
+def _log_of(record: TrialRecord | None, store: Store) -> str:
+    """The log file of a run, while it is under way or once it is with its artifacts; empty if it left none."""
     if record is None:
         return ""
-    local = store.trial_folder(record.run_id) / "artifacts" / "train.log"
-    return str(local) if local.exists() else f"{record.artifact_uri}/train.log".removeprefix("file://")
+    artifacts = store.trial_folder(record.run_id) / "artifacts", Path(record.artifact_uri.removeprefix("file://"))
+    found = next((folder / "train.log" for folder in artifacts if (folder / "train.log").exists()), None)
+    if found is None and not record.artifact_uri.startswith(("file:", "/")):
+        return f"{record.artifact_uri}/train.log"
+    return str(found or "")
 
 
 def _print_plan(
@@ -160,5 +191,6 @@ def _print_plan(
         rows.append([trial.name, *(trial.varied[key] for key in keys), f"{trial.n_params}", state, estimate])
     print("\n".join(table(rows)))
     known_seconds = [statistics.median(seconds_by_shape[t.shape]) for t in todo if t.shape in seconds_by_shape]
-    total = f", about {sum(known_seconds):.0f} s one after another" if len(known_seconds) == len(todo) != 0 else ""
-    print(f"{len(trials)} trials, {len(trials) - len(todo)} to be left out, {len(todo)} to run{total}; nothing started")
+    total = f", about {rounded(sum(known_seconds))} one after another" if len(known_seconds) == len(todo) != 0 else ""
+    counts = f"{len(trials) - len(todo)} to be left out, {len(todo)} to run"
+    print(f"{len(trials)} {_trials(len(trials))}, {counts}{total}; nothing started")

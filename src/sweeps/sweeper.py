@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config import SweepConfig, TrackingConfig
 from src.sweeps.grid import compose_grid
+from src.sweeps.once import once
 
 
 class GridSweeper(Sweeper):
@@ -28,7 +29,7 @@ class GridSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=hydra_context, task_function=once(task_function), config=config
         )
 
     def sweep(self, arguments: list[str]) -> Any:

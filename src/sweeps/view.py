@@ -1,39 +1,54 @@
 """The live view of a sweep: one line that changes on a terminal, a line per ended trial elsewhere."""
 
+import os
 import statistics
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 
 from src.sweeps.outcome import Outcome
 
 SECONDS_BETWEEN_UPDATES = 0.5
+CLEAR = "\r\x1b[K"
+ROOM_FOR_CTRL_C = 3  # a terminal shows it as ^C; a line that wraps cannot be cleared
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Write to standard error at once; whoever watched may be gone, and the sweep goes on."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{text}{end}")
+            sys.stderr.flush()
 
 
 class View:
     """Counts trials done, running, failed and left; knows the best so far and about how long is left."""
 
-    def __init__(self, names: list[str], slots: int) -> None:
+    def __init__(self, names: Sequence[str], slots: int) -> None:
         self._names = names
         self._slots = slots
         self._started: dict[int, float] = {}
         self._durations: list[float] = []
         self._done = 0
         self._failed = 0
+        self._busy = 0
         self._best: tuple[float, str] | None = None
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = 0.0
 
     def __enter__(self) -> "View":
         count = len(self._names)
-        self._print(f"{count} {'trial' if count == 1 else 'trials'} on {min(self._slots, count)} slots")
+        slots = min(self._slots, count)
+        self._print(f"{count} {'trial' if count == 1 else 'trials'} on {slots} {'slot' if slots == 1 else 'slots'}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._terminal:
-            sys.stderr.write("\r\x1b[K")
+            say(CLEAR, end="")
 
     def started(self, index: int) -> None:
         self._started[index] = time.monotonic()
@@ -50,30 +65,46 @@ class View:
             said = f"val {accuracy:.4f} test {outcome.result.get('test/acc', 0.0):.4f}  {seconds:.1f} s"
         else:
             self._failed += outcome.status != "busy"
+            self._busy += outcome.status == "busy"
             said = f"{outcome.status}: {outcome.error}"
         self._print(f"[{self._done}/{len(self._names)}] {name}  {said}")
 
+    def stopping(self) -> None:
+        if self._started:
+            self._print("stopping: running trials save their state; Ctrl-C again ends them at once")
+
     def tick(self) -> None:
         if self._terminal and time.monotonic() - self._shown > SECONDS_BETWEEN_UPDATES:
-            sys.stderr.write(f"\r\x1b[K{self.status()}")
-            sys.stderr.flush()
+            say(f"{CLEAR}{self.status()[: _width() - ROOM_FOR_CTRL_C]}", end="")
             self._shown = time.monotonic()
 
     def status(self) -> str:
         running = len(self._started)
-        left = len(self._names) - self._done - self._failed - running
+        left = len(self._names) - self._done - self._failed - self._busy - running
         parts = [f"{self._done} done, {running} running, {self._failed} failed, {left} left"]
+        if self._durations and left + running:
+            seconds = statistics.mean(self._durations) * (left + running / 2) / self._slots
+            parts.append(f"about {rounded(seconds)} left")
         if self._best is not None:
             parts.append(f"best {self._best[0]:.4f} ({self._best[1]})")
-        if self._durations:
-            seconds = statistics.mean(self._durations) * (left + running / 2) / self._slots
-            parts.append(f"about {seconds:.0f} s left")
         return "; ".join(parts)
 
     def _print(self, line: str) -> None:
         if self._terminal:
-            sys.stderr.write(f"\r\x1b[K{line}\n")
+            say(f"{CLEAR}{line}")
         else:
-            ending = f"  ({self.status()})" if self._done + self._failed else ""
-            sys.stderr.write(f"{line}{ending}\n")
-        sys.stderr.flush()
+            say(f"{line}  ({self.status()})" if self._done + self._failed else line)
+
+
+def rounded(seconds: float) -> str:
+    """A time as `90 s`, `75 min` or `2.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -2,13 +2,17 @@
 
 import json
 import logging
+import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.files import write_atomically
 from src.tracking.patience import reason
+from src.tracking.provenance import HEARTBEAT, heartbeat
+from src.tracking.spool import Spool
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,7 +20,6 @@ if TYPE_CHECKING:
 BATCH = 1000  # the most metrics MLflow takes at once
 SECONDS_BETWEEN_DELIVERIES = 2.0
 SECONDS_BETWEEN_BEATS = 60.0
-HEARTBEAT = "process.heartbeat"
 
 log = logging.getLogger(__name__)
 
@@ -25,51 +28,45 @@ class Journal:
     """An append-only file of metric points with a mark of how many are delivered.
 
     A point written before (a trial resumed from an earlier step repeats some) is dropped. A point delivered twice,
-    because the mark was lost, has the same timestamp and MLflow ignores it.
+    because the mark was lost, has the same timestamp and MLflow ignores it. A point is delivered only once it is on
+    disk: else a trial resumed after a crash would write it again with another timestamp.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "journal.jsonl"
+        path = folder / "journal.jsonl"
         self._mark = folder / "delivered"
         self._lock = threading.Lock()
-        self._written: set[tuple[str, int]] = set()
-        lines = self._whole_lines()
-        for line in lines:
-            point = json.loads(line)
-            self._written.add((point["key"], point["step"]))
-        self._pending = lines[self._delivered() :]
-        self._file = self._path.open("a", encoding="utf-8")
+        lines = _whole_lines(path)
+        points = [json.loads(line) for line in lines]
+        self._written: set[tuple[str, int]] = {(point["key"], point["step"]) for point in points}
+        self._delivered = min(self._marked(), len(lines))
+        self._pending = lines[self._delivered :]
+        self._spool = Spool(path)
 
-    def _whole_lines(self) -> list[str]:
-        """The lines written whole; a line that a crash cut short is taken off."""
-        if not self._path.exists():
-            return []
-        content = self._path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            write_atomically(self._path, whole)
-        return whole.decode().splitlines()
-
-    def _delivered(self) -> int:
+    def _marked(self) -> int:
         try:
             return int(self._mark.read_text())
         except (OSError, ValueError):
             return 0
 
     def write(self, metrics: dict[str, float], step: int) -> None:
+        """Take points at once, whatever disk and store are doing."""
         timestamp = int(time.time() * 1000)
         with self._lock:
             fresh = [key for key in metrics if (key, step) not in self._written]
             lines = [
                 json.dumps({"key": key, "value": metrics[key], "step": step, "timestamp": timestamp}) for key in fresh
             ]
-            self._file.write("".join(f"{line}\n" for line in lines))
-            self._file.flush()
+            self._spool.append("".join(f"{line}\n" for line in lines).encode())
             self._written.update((key, step) for key in fresh)
             self._pending.extend(lines)
 
+    def sync(self) -> None:
+        """Have every point on disk; raises OSError if it does not take them."""
+        self._spool.sync()
+
     def deliver(self, client: "MlflowClient", run_id: str) -> None:
-        """Send what is pending; raises MLflow's exception if the store does not take it."""
+        """Send what is pending; raises OSError or MLflow's exception if disk or store do not take it."""
         from mlflow.entities import Metric
 
         while True:
@@ -77,23 +74,38 @@ class Journal:
                 lines = self._pending[:BATCH]
             if not lines:
                 return
+            self.sync()
             points: list[dict[str, Any]] = [json.loads(line) for line in lines]
             client.log_batch(run_id, metrics=[Metric(**point) for point in points])
             with self._lock:
                 self._pending = self._pending[len(lines) :]
-                delivered = self._delivered() + len(lines)
-            write_atomically(self._mark, str(delivered).encode())
+                self._delivered += len(lines)
+            write_atomically(self._mark, str(self._delivered).encode())
 
     def close(self) -> None:
-        self._file.close()
+        self._spool.close()
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines written whole; one that a crash cut short is taken off."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        os.truncate(path, len(whole))
+    return whole.decode().splitlines()
 
 
 class Courier(threading.Thread):
-    """Delivers a journal from time to time while training goes on; a store that fails is tried again."""
+    """Delivers a journal from time to time while training goes on; a store that fails is tried again.
 
-    def __init__(self, journal: Journal, client: "MlflowClient", run_id: str) -> None:
+    Now and then it tells other hosts that the runs in `alive` are still worked on.
+    """
+
+    def __init__(self, journal: Journal, client: "MlflowClient", run_id: str, alive: Sequence[str]) -> None:
         super().__init__(daemon=True, name="courier")
-        self._journal, self._client, self._run_id = journal, client, run_id
+        self._journal, self._client, self._run_id, self._alive = journal, client, run_id, alive
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
@@ -102,12 +114,15 @@ class Courier(threading.Thread):
             try:
                 self._journal.deliver(self._client, self._run_id)
                 if time.monotonic() > next_beat:
-                    self._client.set_tag(self._run_id, HEARTBEAT, str(int(time.time())))
+                    for run_id in self._alive:
+                        self._client.set_tag(run_id, HEARTBEAT, heartbeat())
                     next_beat = time.monotonic() + SECONDS_BETWEEN_BEATS
+                if failing:
+                    log.info("metrics are delivered again, none is lost")
                 failing = False
             except Exception as error:
                 if not failing:
-                    log.warning("the tracking store does not take metrics (%s): kept on disk", reason(error))
+                    log.warning("metrics cannot be delivered (%s): they are kept, training goes on", reason(error))
                 failing = True
 
     def stop(self) -> None:

@@ -4,6 +4,8 @@ import os
 import platform
 import socket
 import subprocess
+import time
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +13,9 @@ from pathlib import Path
 from src.paths import REPOSITORY
 
 LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "mlflow", "numpy")
+HEARTBEAT = "process.heartbeat"
+# A process on another host counts as gone after this long without a heartbeat.
+SILENCE = 600.0
 
 
 @lru_cache(maxsize=1)
@@ -41,7 +46,32 @@ def process_tags() -> dict[str, str]:
         "process.boot": boot_id(),
         "process.pid": str(os.getpid()),
         "process.start": process_start(os.getpid()) or "",
+        HEARTBEAT: heartbeat(),
     }
+
+
+def heartbeat() -> str:
+    return str(int(time.time()))
+
+
+def cause_of_death(tags: Mapping[str, str]) -> str | None:
+    """Why the process that a run's tags name cannot be at work; None if it may be, or if they name none."""
+    if "process.pid" not in tags:
+        return None
+    host, pid = tags["process.host"], tags["process.pid"]
+    if host != socket.gethostname():
+        silence = time.time() - int(tags.get(HEARTBEAT, "0"))
+        return f"no sign of life from host {host} for {silence:.0f} s" if silence > SILENCE else None
+    if tags["process.boot"] != boot_id():
+        return f"host {host} was restarted"
+    if process_start(int(pid)) != tags["process.start"]:
+        return f"process {pid} is gone (killed, or the power failed)"
+    return None
+
+
+def is_this_process(tags: Mapping[str, str]) -> bool:
+    own = process_tags()
+    return all(tags.get(key) == value for key, value in own.items() if key != HEARTBEAT)
 
 
 def boot_id() -> str:

@@ -2,25 +2,21 @@
 
 import json
 import logging
-import shutil
-import socket
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlflow.entities import Run, RunTag
 
 from src.errors import TrialBusy
-from src.tracking.journal import HEARTBEAT
 from src.tracking.locks import trial_lock
 from src.tracking.patience import reason
-from src.tracking.provenance import boot_id, process_start
+from src.tracking.provenance import cause_of_death
 from src.tracking.queries import search
-from src.tracking.run import deliver
+from src.tracking.run import OUTCOME, clear, deliver
 from src.tracking.store import Store
 
-# A process on another host counts as gone after this long without a heartbeat.
-SILENCE = 600.0
+AT_ONCE = 100  # run ids in one search
 
 log = logging.getLogger(__name__)
 
@@ -31,62 +27,82 @@ class Repair:
 
     run_id: str
     name: str
+    was: str
     status: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The end of a run that the store does not take, and the folder where it lies."""
+
+    folder: Path
     cause: str
 
 
 def recover(store: Store) -> list[Repair]:
     """Deliver what ended runs left behind and mark those KILLED whose process is gone."""
-    repairs = list(_undelivered(store))
-    for run in search(store, "attributes.status = 'RUNNING'"):
-        cause = cause_of_death(run)
-        if cause is None or not _was_ours(run):
-            continue
-        tags = [RunTag("error", cause)]
-        store.client.log_batch(run.info.run_id, tags=tags)
-        store.client.set_terminated(run.info.run_id, status="KILLED")
-        repairs.append(Repair(run.info.run_id, run.info.run_name or "", "KILLED", cause))
+    delivered, kept = deliver_kept(store)
+    repairs = delivered + mark_killed(store)
     for repair in repairs:
         log.info("run %s (%s): %s, %s", repair.name, repair.run_id[:8], repair.status, repair.cause)
+    for end in kept:
+        log.warning("the end of a run could not be delivered (%s): kept in %s", end.cause, end.folder)
     return repairs
 
 
-def _was_ours(run: Run) -> bool:
-    return "process.pid" in run.data.tags
-
-
-def cause_of_death(run: Run) -> str | None:
-    """Why a RUNNING run cannot be running; None if it may be, or if its process is not known."""
-    tags = run.data.tags
-    if not _was_ours(run):
-        return None
-    host, pid = tags["process.host"], tags["process.pid"]
-    if host != socket.gethostname():
-        last = int(tags.get(HEARTBEAT, run.info.start_time // 1000))
-        silence = time.time() - last
-        return f"no sign of life from host {host} for {silence:.0f} s" if silence > SILENCE else None
-    if tags["process.boot"] != boot_id():
-        return f"host {host} was restarted"
-    if process_start(int(pid)) != tags["process.start"]:
-        return f"process {pid} is gone (killed, or the power failed)"
-    return None
-
-
-def _undelivered(store: Store) -> Iterator[Repair]:
-    for outcome in sorted((store.folder / "trials").glob("*/outcome.json")):
-        run_id = outcome.parent.name
+def deliver_kept(store: Store) -> tuple[list[Repair], list[Kept]]:
+    """Deliver the ends of runs kept on disk, whatever their experiment: those delivered, those still kept."""
+    delivered: list[Repair] = []
+    kept: list[Kept] = []
+    folders = list((store.folder / "trials").iterdir())
+    ended = {folder for folder in folders if (folder / OUTCOME).exists()}
+    for folder in sorted(ended):
         try:
-            run = store.client.get_run(run_id)
-            status = json.loads(outcome.read_text())["status"]
-            if run.info.status == status:
-                if status != "KILLED":
-                    shutil.rmtree(outcome.parent, ignore_errors=True)
-                continue
-            with trial_lock(store.folder, run.data.tags["fingerprint"]):
-                deliver(store, run_id)
+            delivered += _deliver(store, folder)
         except TrialBusy:
-            continue
+            continue  # by its own process, just now
         except Exception as error:
-            log.warning("run %s could not be delivered (%s): kept in %s", run_id, reason(error), outcome.parent)
-            continue
-        yield Repair(run_id, run.info.run_name or "", status, "delivered now")
+            kept.append(Kept(folder, reason(error)))
+    _clear_leftovers(store, [folder for folder in folders if folder not in ended])
+    return delivered, kept
+
+
+def _deliver(store: Store, folder: Path) -> Iterator[Repair]:
+    run = store.client.get_run(folder.name)
+    with trial_lock(store.folder, run.data.tags["fingerprint"]):
+        if not (folder / OUTCOME).exists():
+            return
+        status = json.loads((folder / OUTCOME).read_text())["status"]
+        if run.info.status == status:
+            clear(folder, status)  # delivered by a process that came no further
+            return
+        deliver(store, folder.name)
+    yield Repair(folder.name, run.info.run_name or "", run.info.status, status, "its end was delivered")
+
+
+def _clear_leftovers(store: Store, folders: Sequence[Path]) -> None:
+    """Remove the folders of ended runs whose process died while removing them."""
+    for start in range(0, len(folders), AT_ONCE):
+        ids = ", ".join(f"'{folder.name}'" for folder in folders[start : start + AT_ONCE])
+        for run in search(store, f"attributes.run_id IN ({ids})"):
+            if run.info.status not in ("FINISHED", "FAILED"):
+                continue
+            try:
+                with trial_lock(store.folder, run.data.tags["fingerprint"]):
+                    clear(store.trial_folder(run.info.run_id), run.info.status)
+            except TrialBusy:
+                continue
+
+
+def mark_killed(store: Store) -> list[Repair]:
+    """Give the experiment's RUNNING runs whose process is gone their true status."""
+    return [repair for run in search(store, "attributes.status = 'RUNNING'") for repair in _mark_killed(store, run)]
+
+
+def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
+    cause = cause_of_death(run.data.tags)
+    if cause is not None:
+        store.client.log_batch(run.info.run_id, tags=[RunTag("error", cause)])
+        store.client.set_terminated(run.info.run_id, status="KILLED")
+        yield Repair(run.info.run_id, run.info.run_name or "", "RUNNING", "KILLED", cause)

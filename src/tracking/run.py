@@ -6,14 +6,13 @@ import logging
 import shutil
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import DatasetInput, Param, RunTag
-from mlflow.exceptions import MlflowException
+from mlflow.entities import DatasetInput, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_COMMIT,
     MLFLOW_PARENT_RUN_ID,
@@ -22,13 +21,17 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_USER,
 )
 
-from src.errors import DeliveryError, Interrupted, TrialError
+from src.errors import DeliveryError, Interrupted, TrialBusy, TrialError
 from src.files import write_atomically
 from src.tracking.journal import Courier, Journal
 from src.tracking.locks import trial_lock
-from src.tracking.patience import patiently, reason
-from src.tracking.provenance import git_tags, library_tags, process_tags
+from src.tracking.patience import STORE_FAILURES, patiently, reason
+from src.tracking.provenance import cause_of_death, git_tags, is_this_process, library_tags, process_tags
+from src.tracking.spool import Spool, SpoolHandler
 from src.tracking.store import Store
+
+OUTCOME = "outcome.json"
+LOG = "train.log"
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,9 @@ class TrialRun:
     name: str
     folder: Path
     journal: Journal
+    parent: str | None = None
     tags: dict[str, str] = field(default_factory=dict)  # to be set when it ends
+    _no_checkpoints: bool = False
 
     @property
     def artifacts(self) -> Path:
@@ -66,7 +71,26 @@ class TrialRun:
 
     @property
     def log_file(self) -> Path:
-        return self.artifacts / "train.log"
+        return self.artifacts / LOG
+
+    def checkpoint(self, save: Callable[[Path], None]) -> None:
+        """Save the trial's state; if the disk does not take it, the last one stays and training goes on."""
+        try:
+            self.journal.sync()  # a state must not know of points that are not on disk
+            save(self.state_file)
+            self._no_checkpoints = False
+        except OSError as error:
+            if not self._no_checkpoints:
+                log.warning("no checkpoint can be written (%s): the last one stays, training goes on", reason(error))
+            self._no_checkpoints = True
+
+    def keep(self, write: Callable[[], None]) -> None:
+        """Write files of the trial; a full disk is waited for.
+
+        Raises:
+            DeliveryError: if the disk stays full.
+        """
+        patiently(write, self.store.patience, OSError, _no_room(self))
 
 
 @contextmanager
@@ -78,51 +102,109 @@ def trial_run(store: Store, spec: RunSpec) -> Iterator[TrialRun]:
 
     Raises:
         TrialBusy: if another process is training the same trial.
-        DeliveryError: if the store does not take the end of the run; it is kept on disk for the next start.
+        DeliveryError: if the store does not take the start of the run, or its end (which is kept on disk then).
     """
-    with (
-        trial_lock(store.folder, spec.fingerprint),
-        _ended_truly(patiently(lambda: _open(store, spec), store.patience)) as run,
-    ):
-        yield run
+    with trial_lock(store.folder, spec.fingerprint):
+        complaint = (
+            f"the tracking store does not take the start of run {spec.name} ({{reason}});\n"
+            "once it does the same command goes on"
+        )
+        opened = patiently(lambda: _open(store, spec), store.patience, STORE_FAILURES, complaint)
+        with _ended_truly(opened) as run:
+            yield run
 
 
 @contextmanager
 def _ended_truly(run: TrialRun) -> Iterator[TrialRun]:
-    handler = _log_to(run.log_file)
-    courier = Courier(run.journal, run.store.client, run.run_id)
+    handler = SpoolHandler(run.log_file)
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("src").setLevel(logging.INFO)
+    alive = [run.run_id] if run.parent is None else [run.run_id, run.parent]
+    courier = Courier(run.journal, run.store.client, run.run_id, alive)
     courier.start()
-    outcome: dict[str, Any] = {"status": "FINISHED", "tags": {}}
+    failure: BaseException | None = None
     try:
         yield run
+        outcome = _outcome("FINISHED")
     except (Interrupted, KeyboardInterrupt) as interruption:
-        outcome = {"status": "KILLED", "tags": {"error": str(interruption) or "interrupted"}}
+        outcome, failure = _outcome("KILLED", str(interruption) or "interrupted"), interruption
         log.warning("interrupted: %s", outcome["tags"]["error"])
-        raise
+    except DeliveryError as error:  # not the trial's fault: it can go on from its last checkpoint
+        outcome, failure = _outcome("KILLED", str(error)), error
+        log.error("%s", error, extra={"only_file": True})
     except BaseException as error:
         message = str(error) if isinstance(error, TrialError) else f"{type(error).__name__}: {error}"
-        outcome = {"status": "FAILED", "tags": {"error": message[:500]}}
+        outcome, failure = _outcome("FAILED", message), error
         log.error("%s\n%s", message, traceback.format_exc(), extra={"only_file": True})
+    courier.stop()
+    logging.getLogger().removeHandler(handler)
+    try:
+        try:
+            _keep(run, handler.spool, outcome, 0.0 if isinstance(failure, DeliveryError) else run.store.patience)
+        finally:
+            handler.close()
+            run.journal.close()
+        _deliver_patiently(run)
+    except DeliveryError as error:
+        if failure is None:
+            raise
+        if not isinstance(failure, DeliveryError):
+            log.warning("%s", error)
+    if failure is not None:
+        raise failure
+
+
+def _outcome(status: str, error: str = "") -> dict[str, Any]:
+    return {"status": status, "tags": {"error": error[:500]} if error else {}, "end_time": int(time.time() * 1000)}
+
+
+def _keep(run: TrialRun, train_log: Spool, outcome: dict[str, Any], patience: float) -> None:
+    """Have the whole end of a run on disk before any of it goes to the store.
+
+    Raises:
+        DeliveryError: if the disk stays full.
+    """
+    outcome["tags"] |= run.tags
+
+    def write() -> None:
+        train_log.sync()
+        run.journal.sync()
+        write_atomically(run.folder / OUTCOME, json.dumps(outcome).encode())
+
+    try:
+        patiently(write, patience, OSError, _no_room(run))
+    except DeliveryError as error:
+        with suppress(Exception):  # without an outcome on disk it is as if killed: the store may know at once
+            run.store.client.set_tag(run.run_id, "error", str(error))
+            run.store.client.set_terminated(run.run_id, status="KILLED")
         raise
-    finally:
-        courier.stop()
-        logging.getLogger().removeHandler(handler)
-        handler.close()
-        run.journal.close()
-        outcome["tags"] |= run.tags
-        outcome["end_time"] = int(time.time() * 1000)
-        write_atomically(run.folder / "outcome.json", json.dumps(outcome).encode())
-        deliver_patiently(run.store, run.run_id)
+
+
+def _no_room(run: TrialRun) -> str:
+    return (
+        f"{run.folder}: files of run {run.name} cannot be written ({{reason}});\n"
+        "make room there, and the same command goes on from the last checkpoint"
+    )
+
+
+def _deliver_patiently(run: TrialRun) -> None:
+    complaint = (
+        f"the tracking store does not take the end of run {run.name} ({{reason}});\n"
+        f"it is kept in {run.folder} and delivered at the next start of anything"
+    )
+    patiently(lambda: deliver(run.store, run.run_id), run.store.patience, Exception, complaint)
 
 
 def _open(store: Store, spec: RunSpec) -> TrialRun:
+    """Open the trial's run; done again after a failure it finds what it did before."""
     tags = spec.tags | git_tags() | library_tags() | process_tags() | {"fingerprint": spec.fingerprint}
-    run_id = killed_run(store, spec.fingerprint)
-    if run_id is not None:
+    known = _known_run(store, spec.fingerprint)
+    if known is not None:
+        run_id = str(known.info.run_id)
         # The process first: a run that says RUNNING must name one that lives.
         store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         store.client.update_run(run_id, status="RUNNING")
-        with suppress(MlflowException):
+        if "error" in known.data.tags:
             store.client.delete_tag(run_id, "error")
     else:
         tags |= {
@@ -137,50 +219,63 @@ def _open(store: Store, spec: RunSpec) -> TrialRun:
         run_id = str(created.info.run_id)
     folder = store.trial_folder(run_id)
     (folder / "artifacts").mkdir(parents=True, exist_ok=True)
-    (folder / "outcome.json").unlink(missing_ok=True)
+    for path in [folder / OUTCOME, *(folder / "artifacts").iterdir()]:
+        if path.name != LOG:  # they are written again; a file that a crash cut short would stay
+            path.unlink(missing_ok=True)
     params = [Param(key, value) for key, value in spec.params.items()]
     for start in range(0, len(params), 100):
         store.client.log_batch(run_id, params=params[start : start + 100])
     if spec.datasets:
         store.client.log_inputs(run_id, spec.datasets)
-    return TrialRun(store, run_id, spec.name, folder, Journal(folder))
+    return TrialRun(store, run_id, spec.name, folder, Journal(folder), spec.parent)
 
 
-def killed_run(store: Store, fingerprint: str) -> str | None:
-    """The latest killed run of a trial whose files are still here."""
+def _known_run(store: Store, fingerprint: str) -> Run | None:
+    """The run to go on with: one this process opened before, else the latest killed one whose files are here.
+
+    Raises:
+        TrialBusy: if a process on another host, or one that knows the store by another name, is training it.
+    """
     runs = store.client.search_runs(
         [store.experiment_id],
-        f"tags.fingerprint = '{fingerprint}' and attributes.status = 'KILLED'",
+        f"tags.fingerprint = '{fingerprint}'",
         order_by=["attributes.start_time DESC"],
     )
-    return next((run.info.run_id for run in runs if store.trial_folder(run.info.run_id).is_dir()), None)
-
-
-def deliver_patiently(store: Store, run_id: str) -> None:
-    try:
-        patiently(lambda: deliver(store, run_id), store.patience)
-    except Exception as error:
-        raise DeliveryError(
-            f"the tracking store does not take the end of run {run_id} ({reason(error)}).\n"
-            f"It is kept in {store.trial_folder(run_id)} and delivered at the next start of anything."
-        ) from None
+    for run in runs:
+        tags = run.data.tags
+        if run.info.status == "RUNNING" and is_this_process(tags):
+            return run
+        if run.info.status == "RUNNING" and "process.pid" in tags and cause_of_death(tags) is None:
+            raise TrialBusy(
+                f"trial {fingerprint} is being trained on {tags['process.host']}, process {tags['process.pid']}"
+            )
+    killed = (run for run in runs if run.info.status == "KILLED")
+    return next((run for run in killed if store.trial_folder(run.info.run_id).is_dir()), None)
 
 
 def deliver(store: Store, run_id: str) -> None:
     """Bring an ended run to the store: metrics, artifacts, tags, and its status last. May be repeated."""
     folder = store.trial_folder(run_id)
-    outcome = json.loads((folder / "outcome.json").read_text())
+    outcome = json.loads((folder / OUTCOME).read_text())
     journal = Journal(folder)
     try:
         journal.deliver(store.client, run_id)
     finally:
         journal.close()
     store.client.log_artifacts(run_id, str(folder / "artifacts"))
-    tags = [RunTag(key, value) for key, value in outcome["tags"].items()]
-    store.client.log_batch(run_id, tags=tags)
+    store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in outcome["tags"].items()])
+    if "error" not in outcome["tags"] and "error" in store.client.get_run(run_id).data.tags:
+        store.client.delete_tag(run_id, "error")  # whoever took the run for dead set it
     store.client.set_terminated(run_id, status=outcome["status"], end_time=outcome["end_time"])
-    if outcome["status"] != "KILLED":
-        shutil.rmtree(folder)
+    clear(folder, outcome["status"])
+
+
+def clear(folder: Path, status: str) -> None:
+    """Remove what an ended and delivered run does not need: all, or what a killed one goes on from excepted."""
+    if status == "KILLED":
+        (folder / OUTCOME).unlink(missing_ok=True)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -192,11 +287,3 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             params[f"{prefix}{key}"] = str(value)
     return params
-
-
-def _log_to(path: Path) -> logging.Handler:
-    handler = logging.FileHandler(path, mode="a", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-    logging.getLogger("src").setLevel(logging.INFO)
-    return handler

@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 # Seconds a server has to say that it is there.
 SERVER_TIMEOUT = 10.0
+# Seconds a database may be locked by others.
+LOCK_TIMEOUT = 20.0
+# Bytes that must be free where trials are kept: room for their first files.
+ROOM = 1 << 18
 
 
 def quiet_mlflow() -> None:
     """No telemetry thread (forking wants none), no banners, short retries: our journal does the waiting."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -39,6 +43,8 @@ def quiet_mlflow() -> None:
         os.environ.setdefault(name, value)
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.WARNING)
+    # A traceback for each failed attempt; what comes of it is told by whoever waits.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def tracking_uri() -> str:
@@ -126,8 +132,8 @@ def _server_folder(uri: str) -> Path:
 def _prepare_folder(folder: Path) -> None:
     try:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * ROOM)
     except OSError as error:
         raise UserError(
             f"{folder}: cannot be written ({error.strerror}); "
@@ -150,13 +156,17 @@ def _prepare_sqlite(path: Path) -> None:
             except OSError as error:
                 raise UserError(f"{path}: cannot be created ({error.strerror})") from None
     try:
-        with sqlite3.connect(path, timeout=60) as connection:
+        connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
+        try:
             connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
+            connection.execute("BEGIN IMMEDIATE")  # fails where nothing can be written
+        finally:
+            connection.close()
     except sqlite3.Error as error:
-        raise UserError(
-            f"{path}: not a usable MLflow store ({error}); move it away, or set MLFLOW_TRACKING_URI to another"
-        ) from None
+        advice = "move it away, or set MLFLOW_TRACKING_URI to another"
+        if "locked" in str(error):
+            advice = f"another process has held it for {LOCK_TIMEOUT:g} s, try again when it is done"
+        raise UserError(f"{path}: not a usable MLflow store ({error}); {advice}") from None
 
 
 def _check_server(uri: str) -> None:

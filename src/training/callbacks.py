@@ -3,13 +3,13 @@
 import logging
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from tqdm import tqdm
 
 from src.interrupts import Interruption
+from src.tracking.run import TrialRun
 from src.training import state
 from src.training.module import TrialModule
 
@@ -22,8 +22,8 @@ class Checkpointing(pl.Callback):
     Never where an evaluation is due and not yet done: a state says that all up to its step has happened.
     """
 
-    def __init__(self, path: Path, interruption: Interruption) -> None:
-        self._path = path
+    def __init__(self, run: TrialRun, interruption: Interruption) -> None:
+        self._run = run
         self._interruption = interruption
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
@@ -38,7 +38,7 @@ class Checkpointing(pl.Callback):
 
     def _save_if_due(self, module: TrialModule) -> None:
         if self._interruption.asked or module.done or module.step % module.schedule.checkpoint_every == 0:
-            state.save(module.trial_state(), self._path)
+            self._run.checkpoint(lambda path: state.save(module.trial_state(), path))
         self._interruption.raise_if_asked()
 
 

@@ -29,7 +29,7 @@ def build_trainer(
         deterministic=config.deterministic,
         detect_anomaly=config.detect_anomaly,
         logger=logger,
-        callbacks=[Checkpointing(run.state_file, interruption), Bar() if on_terminal else Lines()],
+        callbacks=[Checkpointing(run, interruption), Bar() if on_terminal else Lines()],
         default_root_dir=str(run.folder),
         max_epochs=-1,
         num_sanity_val_steps=0,

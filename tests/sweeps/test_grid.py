@@ -23,7 +23,7 @@ def hydra_context():
         yield loader, loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
 
 
-def points(hydra_context, *arguments, params=None):
+def points(hydra_context, *arguments: str, params=None):
     loader, master = hydra_context
     return compose_grid(loader, master, params or {}, arguments)
 
@@ -78,6 +78,12 @@ def test_an_unknown_option_among_good_ones_is_told(hydra_context):
 def test_intervals_are_for_samplers(hydra_context):
     with pytest.raises(UserError, match="a grid has no intervals"):
         points(hydra_context, "optimizer.lr=interval(0,1)")
+
+
+@pytest.mark.parametrize("override", ["sweep.rerun=all,missing", "tracking.experiment=a,b"])
+def test_what_holds_for_a_whole_sweep_has_one_value(hydra_context, override):
+    with pytest.raises(UserError, match=f"^{override}: a sweep has one value of it; give one$"):
+        points(hydra_context, "seed=0,1", override)
 
 
 def test_a_thousand_points_take_seconds(hydra_context):

@@ -1,9 +1,12 @@
 """The MLflow store: made where there is none, refused in a line where it will not do."""
 
 import http.server
+import os
+import signal
 import socket
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -160,3 +163,60 @@ def test_connections_can_be_closed_before_a_fork(store_file: Path):
     opened.client.search_experiments()
     opened.disconnect()
     assert opened.client.get_experiment(opened.experiment_id).name == "cells"
+
+
+def test_four_processes_on_a_fresh_store_all_work(tmp_path, store_file):
+    store_file.unlink()
+    ready, go = os.pipe()
+    children = []
+    for number in range(4):
+        children.append(os.fork())
+        if children[-1] == 0:
+            code = 1
+            try:
+                os.read(ready, 1)
+                opened = open_store("cells")
+                run_id = opened.client.create_run(opened.experiment_id, run_name=f"run-{number}").info.run_id
+                opened.client.log_metric(run_id, "loss", number)
+                code = 0
+            finally:
+                os._exit(code)
+    os.write(go, b"1234")
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0, 0]
+    opened = open_store("cells")
+    runs = opened.client.search_runs([opened.experiment_id])
+    assert {(run.info.run_name, run.data.metrics["loss"]) for run in runs} == {(f"run-{n}", n) for n in range(4)}
+    assert [path for path in tmp_path.iterdir() if ".new" in path.name] == []
+
+
+def test_killed_while_it_makes_the_store_it_leaves_none_or_a_whole_one(store_file):
+    store_file.unlink()
+    for seconds in (0.1, 0.6):
+        child = os.fork()
+        if child == 0:
+            open_store("cells")
+            os._exit(0)
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    opened = open_store("cells")
+    run_id = opened.client.create_run(opened.experiment_id).info.run_id
+    assert opened.client.get_run(run_id).info.status == "RUNNING"
+
+
+def test_a_locked_database_is_named(store_file, monkeypatch):
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
+    other = sqlite3.connect(store_file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    message = refusal()
+    assert message.startswith(f"{store_file}: not a usable MLflow store (database is locked); another process has held")
+    other.close()
+    assert open_store("cells").experiment == "cells"
+
+
+def test_a_full_disk_is_named(store_file, monkeypatch):
+    def full(**_: object):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.tempfile, "TemporaryFile", full)
+    assert refusal().startswith(f"{store_file.parent}: cannot be written (No space left on device); ")

@@ -1,0 +1,84 @@
+"""Trials that several sweeps share are trained by one of them, and a trial that leaves costs only itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from hydra.types import TaskFunction
+
+from src.config import validated
+from src.errors import TrialBusy, TrialError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from src.tracking.queries import TrialRecord
+    from src.tracking.store import Store
+
+
+def once(train: TaskFunction) -> TaskFunction:
+    """`train` as launchers run it: what another process has finished since the plan was made is left out."""
+
+    def task(cfg: "DictConfig") -> Any:
+        config = validated(cfg)
+        if config.sweep.parent is None:
+            return train(cfg)
+
+        from src.data.splits import load_splits
+        from src.sweeps.fingerprint import fingerprint
+        from src.sweeps.parent import since_of
+        from src.tracking.patience import patiently
+        from src.tracking.store import open_store
+
+        parent, patience = config.sweep.parent, config.tracking.patience
+        store = patiently(lambda: open_store(config.tracking.experiment, patience), patience)
+        trial = fingerprint(config, load_splits(config.data).digest)
+        with claim(store, trial):
+            since = patiently(lambda: since_of(store, parent), patience) if config.sweep.rerun == "all" else 0
+            finished = patiently(lambda: finished_since(store, trial, since), patience)
+            return _result(finished) if finished is not None else _train(train, cfg)
+
+    return task
+
+
+@contextmanager
+def claim(store: "Store", trial: str) -> Iterator[None]:
+    """Hold a trial, by its fingerprint, against other sweeps; from looking whether it is finished to its end.
+
+    Raises:
+        TrialBusy: if another sweep holds it.
+    """
+    from src.tracking.locks import trial_lock
+
+    with trial_lock(store.folder, f"{trial}.sweep"):
+        yield
+
+
+def is_claimed(store: "Store", trial: str) -> bool:
+    """Whether some process holds a trial at this moment."""
+    try:
+        with claim(store, trial):
+            return False
+    except TrialBusy:
+        return True
+
+
+def finished_since(store: "Store", trial: str, since: int) -> "TrialRecord | None":
+    """The latest FINISHED run of a trial, if it ended at or after `since` (milliseconds)."""
+    from src.tracking.queries import trial_records
+
+    condition = f"tags.fingerprint = '{trial}' and attributes.status = 'FINISHED'"
+    return next((record for record in reversed(trial_records(store, condition)) if record.end_time >= since), None)
+
+
+def _train(train: TaskFunction, cfg: "DictConfig") -> Any:
+    try:
+        return train(cfg)
+    except SystemExit as left:
+        raise TrialError(f"the trial called sys.exit({left.code})") from left
+
+
+def _result(record: "TrialRecord") -> dict[str, Any]:
+    """What `train` returned where it was trained."""
+    accuracies = {"val/acc": record.metrics.get("val/best_acc", 0.0), "test/acc": record.metrics.get("test/acc", 0.0)}
+    return {"run_id": record.run_id, "name": record.name} | accuracies

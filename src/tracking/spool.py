@@ -1,0 +1,52 @@
+"""An append-only file on a disk that may be full for a while: what it does not take waits in memory, in order."""
+
+import logging
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+
+class Spool:
+    """Bytes on their way to the end of a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._waiting = bytearray()
+        self._lock = threading.Lock()
+
+    def append(self, content: bytes) -> None:
+        """Write now if the disk takes it, else later; never raises."""
+        with self._lock:
+            self._waiting += content
+            with suppress(OSError):  # `sync` tells
+                self._write()
+
+    def sync(self) -> None:
+        """Have everything on the disk, safe from a power failure; raises OSError if it does not take it."""
+        with self._lock:
+            self._write()
+        os.fsync(self._descriptor)
+
+    def _write(self) -> None:
+        while self._waiting:
+            del self._waiting[: os.write(self._descriptor, self._waiting)]
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class SpoolHandler(logging.Handler):
+    """Log records into a spool: a full disk neither stops the trial nor costs a line."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.spool = Spool(path)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.spool.append(f"{self.format(record)}\n".encode())
+
+    def close(self) -> None:
+        self.spool.close()
+        super().close()

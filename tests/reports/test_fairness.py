@@ -1,0 +1,76 @@
+"""What else than the swept values could explain a result is said; what is equal is not complained of."""
+
+import pytest
+
+from src.reports.configurations import configurations, contenders
+from src.reports.data import read_sweeps
+from src.reports.fairness import fairness
+from src.reports.histories import read_histories
+from src.reports.metric import Metric
+from tests.reports.conftest import Made
+
+
+@pytest.fixture
+def found(store, make_sweep):
+    """`found(trials…)` → what differs, by the thing looked at."""
+
+    def look(*trials: Made) -> dict[str, str]:
+        at, data = read_sweeps(store, make_sweep(*trials))
+        compared = contenders(configurations(data.finished))
+        histories = read_histories(at, [trial.run_id for trial in data.finished], ["val/loss"])
+        findings = fairness(data, compared, histories, Metric("test/acc"))
+        return {finding.what: finding.difference for finding in findings if finding.difference}
+
+    return look
+
+
+def test_equal_trials_are_fair(found):
+    assert found(*(Made("gru", seed, params={"optimizer.lr": lr}) for seed in (0, 1) for lr in ("0.1", "0.2"))) == {}
+
+
+def test_parameters_seeds_and_unfinished_trials(found):
+    differences = found(Made("gru", 0), Made("gru", 1), Made("lstm", 0), Made("lstm", 1, state="FAILED"))
+    assert differences == {
+        "unfinished trials": "1 of 4 are not in the comparison: 1 failed",
+        "seeds": "0,1 (GRU); 0 (LSTM)",
+        "parameters": "LSTM has 4,000, 1.3 times the 3,000 of GRU",
+    }
+
+
+@pytest.mark.parametrize(
+    ("tags", "what", "words"),
+    [
+        ({"data.digest": "d2"}, "data", "d1 (GRU); d2 (LSTM)"),
+        ({"device": "H100"}, "device", "cpu (GRU); H100 (LSTM)"),
+        ({"git.commit": "abc"}, "code", "unknown (GRU); abc (LSTM)"),
+        ({"git.dirty": "true"}, "uncommitted changes", "lstm-h8x1-s0 trained with code that is in no commit"),
+        (
+            {"protocol": "test-watched"},
+            "test images watched while training",
+            "lstm-h8x1-s0 chose their weights by the test images",
+        ),
+    ],
+)
+def test_tags_that_differ(found, tags, what, words):
+    assert found(Made("gru", 0), Made("lstm", 0, tags=tags))[what] == words
+
+
+def test_settings_that_differ_without_having_been_swept(found, store, make_sweep):
+    a = make_sweep(Made("gru", 0, params={"data.val_size": "100"}), name="a")
+    b = make_sweep(Made("lstm", 0, params={"data.val_size": "200"}), name="b")
+    _, data = read_sweeps(store, f"{a},{b}")
+    findings = fairness(data, configurations(data.finished), {}, Metric("test/acc"))
+    (settings,) = (it for it in findings if it.what == "differing settings beyond those swept")
+    assert settings.difference == "model.cell (gru, lstm), data.val_size (100, 200)"
+
+
+def test_a_configuration_is_what_differs_in_the_seed_alone(store, make_sweep):
+    lrs = ("0.1", "0.2")
+    trials = [
+        Made(cell, seed, params={"optimizer.lr": lr}) for cell in ("gru", "lstm") for lr in lrs for seed in (0, 1)
+    ]
+    trials[2].accuracy = trials[3].accuracy = 0.95
+    found = configurations(read_sweeps(store, make_sweep(*trials))[1].finished)
+    assert [one.label for one in found] == ["GRU lr 0.1", "GRU lr 0.2", "LSTM lr 0.1", "LSTM lr 0.2"]
+    assert found[1].values(Metric("test/acc")) == {0: 0.95, 1: 0.95}
+    assert [one.label for one in contenders(found)] == ["GRU lr 0.2", "LSTM lr 0.1"]

@@ -1,0 +1,80 @@
+import json
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from src.config import Config
+from src.sweeps import parent
+from src.sweeps.parent import SINCE_TAG, close_parent, open_parent, since_of
+from src.sweeps.plan import Trial
+
+
+def planned(*seeds: int) -> list[Trial]:
+    return [
+        Trial((f"seed={seed}",), {"seed": str(seed)}, replace(Config(), seed=seed), f"lstm-s{seed}", f"f{seed}", "", 7)
+        for seed in seeds
+    ]
+
+
+def plan_of(run):
+    return json.loads((Path(run.info.artifact_uri.removeprefix("file://")) / "plan.json").read_text())
+
+
+def test_the_same_plan_has_the_same_parent_in_any_order(store, parents):
+    first = open_parent(store, planned(0, 1), "seed=0,1", again=False)
+    close_parent(store, first.run_id, {"finished": 1, "failed": 1}, "FAILED")
+    (run,) = parents()
+    assert run.info.status == "FAILED"
+    assert {"sweep.trials": "2", "sweep.finished": "1", "sweep.failed": "1"}.items() <= run.data.tags.items()
+    assert run.data.tags["sweep"] == run.info.run_id == first.run_id
+    assert [entry["name"] for entry in plan_of(run)] == ["lstm-s0", "lstm-s1"]
+
+    assert open_parent(store, planned(1, 0), "seed=1,0", again=False) == first
+    (run,) = parents()
+    assert (run.info.status, run.info.run_name) == ("RUNNING", "seed=0,1")
+    assert open_parent(store, planned(0, 2), "seed=0,2", again=False) != first
+
+
+def test_two_that_start_together_share_one(store, parents):
+    def start(queue):
+        queue.put(open_parent(store, planned(0, 1), "seed=0,1", again=False).run_id)
+
+    fork = get_context("fork")
+    queue = fork.SimpleQueue()
+    store.disconnect()
+    processes = [fork.Process(target=start, args=(queue,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    found = {queue.get() for _ in processes}
+    for process in processes:
+        process.join()
+    assert found == {run.info.run_id for run in parents()}
+    assert len(found) == 1
+
+
+def test_one_that_was_killed_while_it_was_made_is_completed(store, parents, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(parent, "set_tags", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            open_parent(store, planned(0), "seed=0", again=False)
+    open_parent(store, planned(0), "seed=0", again=False)
+    (run,) = parents()
+    assert run.data.tags["sweep"] == run.info.run_id
+    assert len(plan_of(run)) == 1
+
+
+def test_to_train_all_again_goes_on_where_it_was_interrupted(store, parents):
+    def start(again):
+        return open_parent(store, planned(0), "seed=0", again).since
+
+    assert start(again=False) == 0
+    since = start(again=True)
+    assert since > 0
+    (run,) = parents()
+    assert since_of(store, run.info.run_id) == int(run.data.tags[SINCE_TAG]) == since
+    close_parent(store, run.info.run_id, {}, "KILLED")
+    assert start(again=True) == since
+    close_parent(store, run.info.run_id, {}, "FINISHED")
+    assert start(again=True) > since

@@ -1,0 +1,36 @@
+from dataclasses import replace
+
+from src.config import Config
+from src.sweeps.plan import Trial
+from src.sweeps.summary import summary, table
+from src.tracking.queries import TrialRecord
+
+
+def trial(seed: int, lr: str) -> Trial:
+    varied = {"seed": str(seed), "optimizer.lr": lr}
+    return Trial((), varied, replace(Config(), seed=seed), f"lstm-s{seed}", f"{lr}-{seed}", "shape", 12345)
+
+
+def record(planned: Trial, test: float, status: str = "FINISHED") -> TrialRecord:
+    metrics = {"val/best_acc": 0.5, "test/acc": test}
+    return TrialRecord("id", "", planned.fingerprint, status, 0, "", {}, {"seconds": "2.5"}, metrics)
+
+
+def test_a_row_for_each_finished_trial_then_means_over_seeds():
+    planned = [trial(seed, lr) for lr in ("0.1", "0.2") for seed in (0, 1)]
+    records = {t.fingerprint: record(t, test) for t, test in zip(planned, (0.6, 0.8, 0.9, 0.1), strict=True)}
+    records[planned[3].fingerprint] = record(planned[3], 0.1, "KILLED")
+    lines = summary(planned, records).splitlines()
+    assert lines[0].split() == [
+        *("cell", "hidden", "parameters", "seed", "optimizer.lr", "best", "val", "acc", "test", "acc", "seconds")
+    ]
+    assert lines[1].split() == ["lstm", "128", "12,345", "0", "0.1", "0.5000", "0.6000", "2.5"]
+    assert len(lines) == 7
+    assert lines[5:] == [
+        "lstm 128 optimizer.lr=0.1: test acc 0.7000 ± 0.1414 over 2 seeds",
+        "lstm 128 optimizer.lr=0.2: test acc 0.9000 over 1 seeds",
+    ]
+
+
+def test_columns_line_up():
+    assert table([["a", "n"], ["long", "1"], ["b", "100"]]) == ["a       n", "long    1", "b     100"]

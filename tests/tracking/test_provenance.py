@@ -1,0 +1,100 @@
+"""What made a run, and whether its process still works on it."""
+
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from src.tracking import provenance
+from src.tracking.provenance import (
+    SILENCE,
+    cause_of_death,
+    git_tags,
+    heartbeat,
+    is_this_process,
+    library_tags,
+    process_start,
+    process_tags,
+)
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    git_tags.cache_clear()
+    yield
+    git_tags.cache_clear()
+
+
+def git(folder, *arguments):
+    identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_the_commit_and_whether_it_is_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
+    git(tmp_path, "init")
+    (tmp_path / "code.py").write_text("one")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    clean = git_tags()
+    assert re.fullmatch("[0-9a-f]{40}", clean["git.commit"])
+    assert clean["git.dirty"] == "false"
+    git_tags.cache_clear()
+    (tmp_path / "code.py").write_text("two")
+    assert git_tags() == clean | {"git.dirty": "true"}
+
+
+def test_outside_a_checkout_the_commit_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_tags() == {"git.commit": "unknown", "git.dirty": "unknown"}
+
+
+def test_versions_are_named():
+    assert library_tags().keys() >= {"version.torch", "version.mlflow", "version.hydra-core", "version.python"}
+
+
+def test_a_process_knows_itself():
+    assert is_this_process(process_tags())
+    assert not is_this_process(process_tags() | {"process.pid": "1"})
+    assert not is_this_process({})
+
+
+def test_a_living_process_is_not_dead():
+    assert cause_of_death(process_tags()) is None
+
+
+def test_a_run_that_names_no_process_is_left_alone():
+    assert cause_of_death({"fingerprint": "abc"}) is None
+
+
+def test_a_process_that_ended_is_gone():
+    child = subprocess.Popen(["sleep", "60"])
+    tags = process_tags() | {"process.pid": str(child.pid), "process.start": process_start(child.pid) or ""}
+    assert cause_of_death(tags) is None
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert process_start(child.pid) is None, "a zombie works on nothing"
+    assert cause_of_death(tags) == f"process {child.pid} is gone (killed, or the power failed)"
+    child.wait()
+    assert process_start(child.pid) is None
+
+
+def test_a_process_that_only_has_the_number_is_another():
+    assert "is gone" in (cause_of_death(process_tags() | {"process.start": "1"}) or "")
+
+
+def test_after_a_restart_of_the_machine_nothing_lives():
+    tags = process_tags() | {"process.boot": "another"}
+    assert cause_of_death(tags) == f"host {tags['process.host']} was restarted"
+
+
+def test_another_host_lives_as_long_as_its_heart_beats():
+    elsewhere = process_tags() | {"process.host": "elsewhere", "process.boot": "another", "process.pid": "1"}
+    assert cause_of_death(elsewhere | {"process.heartbeat": heartbeat()}) is None
+    silent = elsewhere | {"process.heartbeat": str(int(time.time() - SILENCE - 5))}
+    assert re.fullmatch(r"no sign of life from host elsewhere for 60\d s", cause_of_death(silent) or "")
+    del elsewhere["process.heartbeat"]
+    assert cause_of_death(elsewhere) is not None

@@ -1,0 +1,68 @@
+"""What the store knows of trials."""
+
+from src.tracking.queries import TrialRecord, latest_by_fingerprint, search, trial_records
+
+
+def record(run_id: str, fingerprint: str, status: str) -> TrialRecord:
+    return TrialRecord(run_id, "name", fingerprint, status, 0, "file:///nowhere", {}, {}, {})
+
+
+def test_a_finished_run_stands_for_its_trial_else_the_latest():
+    records = [
+        record("1", "a", "FINISHED"),
+        record("2", "a", "FAILED"),
+        record("3", "b", "KILLED"),
+        record("4", "b", "RUNNING"),
+        record("5", "c", "FAILED"),
+        record("6", "c", "FINISHED"),
+        record("7", "c", "FINISHED"),
+    ]
+    latest = latest_by_fingerprint(records)
+    assert {fingerprint: found.run_id for fingerprint, found in latest.items()} == {"a": "1", "b": "4", "c": "7"}
+
+
+def test_runs_that_are_no_trials_are_left_out(store, run_of):
+    store.client.create_run(store.experiment_id, run_name="parent")
+    run_id = run_of("abc", "FAILED", folder=False, error="broken", seconds="1.5")
+    store.client.log_metric(run_id, "test/acc", 0.5)
+    store.client.log_param(run_id, "seed", 3)
+    (found,) = trial_records(store)
+    assert (found.run_id, found.name, found.fingerprint, found.status) == (run_id, "trial-abc", "abc", "FAILED")
+    assert (found.seconds, found.error, found.metrics, found.params) == (
+        1.5,
+        "broken",
+        {"test/acc": 0.5},
+        {"seed": "3"},
+    )
+    assert found.end_time > 0
+    assert len(list(search(store))) == 2
+
+
+def test_a_condition_narrows_the_search(store, run_of):
+    run_of("abc", "FAILED", folder=False)
+    wanted = run_of("def", "FINISHED", folder=False)
+    found = trial_records(store, "attributes.status = 'FINISHED'")
+    assert [record.run_id for record in found] == [wanted]
+    assert found[0].seconds is None
+
+
+class Pages:
+    """A client that answers a search two runs at a time."""
+
+    def __init__(self, runs: list[str]) -> None:
+        self.runs = runs
+
+    def search_runs(self, experiments, condition, max_results, order_by, page_token):
+        start = int(page_token or 0)
+        page = Page(self.runs[start : start + 2])
+        page.token = str(start + 2) if start + 2 < len(self.runs) else ""
+        return page
+
+
+class Page(list):
+    token = ""
+
+
+def test_a_search_reads_all_pages(store):
+    store.__dict__["client"] = Pages(["one", "two", "three", "four", "five"])
+    assert list(search(store)) == ["one", "two", "three", "four", "five"]

@@ -1,0 +1,130 @@
+"""Runs that say something untrue are told from living ones and repaired."""
+
+import json
+
+import pytest
+
+from src.tracking.locks import trial_lock
+from src.tracking.provenance import SILENCE
+from src.tracking.queries import search
+from src.tracking.recovery import deliver_kept, recover
+from src.tracking.store import Store
+
+
+def status(store: Store, run_id: str) -> str:
+    return store.client.get_run(run_id).info.status
+
+
+def test_a_run_whose_process_is_gone_is_killed_with_the_cause(store, run_of):
+    run_id = run_of("abc", process_start="1")
+    (repair,) = recover(store)
+    assert (repair.run_id, repair.name, repair.was, repair.status) == (run_id, "trial-abc", "RUNNING", "KILLED")
+    run = store.client.get_run(run_id)
+    assert run.info.status == "KILLED"
+    assert "is gone (killed, or the power failed)" in run.data.tags["error"] == repair.cause
+    assert run.info.end_time is not None
+    assert store.trial_folder(run_id).exists()
+    assert recover(store) == []
+
+
+def test_a_run_from_before_a_restart_is_killed(store, run_of):
+    run_id = run_of("abc", process_boot="another")
+    assert [repair.run_id for repair in recover(store)] == [run_id]
+    assert "was restarted" in store.client.get_run(run_id).data.tags["error"]
+
+
+def test_a_run_of_another_host_is_killed_when_its_heart_is_silent(store, run_of):
+    import time
+
+    beating = run_of("abc", process_host="elsewhere")
+    silent = run_of("def", process_host="elsewhere", process_heartbeat=str(int(time.time() - SILENCE - 60)))
+    assert [repair.run_id for repair in recover(store)] == [silent]
+    assert (status(store, beating), status(store, silent)) == ("RUNNING", "KILLED")
+
+
+def test_the_living_and_the_strangers_are_left_alone(store, run_of):
+    living = run_of("abc")
+    stranger = store.client.create_run(store.experiment_id).info.run_id
+    assert recover(store) == []
+    assert (status(store, living), status(store, stranger)) == ("RUNNING", "RUNNING")
+    assert len(list(search(store))) == 2
+
+
+@pytest.fixture
+def ended(store, run_of):
+    """Make a run whose end lies on disk."""
+
+    def made(outcome: str = "FINISHED", was: str = "RUNNING", **tags: str) -> str:
+        run_id = run_of("abc", was)
+        folder = store.trial_folder(run_id)
+        (folder / "artifacts" / "config.yaml").write_text("seed: 0")
+        point = {"key": "loss", "value": 1.0, "step": 1, "timestamp": 1}
+        (folder / "journal.jsonl").write_text(json.dumps(point) + "\n")
+        (folder / "outcome.json").write_text(json.dumps({"status": outcome, "tags": tags, "end_time": 1234567890123}))
+        return run_id
+
+    return made
+
+
+@pytest.mark.parametrize("outcome", ["FINISHED", "FAILED"])
+def test_an_end_kept_on_disk_is_delivered(store, ended, outcome):
+    run_id = ended(outcome, seconds="2.5")
+    (repair,) = recover(store)
+    assert (repair.run_id, repair.was, repair.status, repair.cause) == (
+        *(run_id, "RUNNING", outcome),
+        "its end was delivered",
+    )
+    run = store.client.get_run(run_id)
+    assert (run.info.status, run.info.end_time) == (outcome, 1234567890123)
+    assert run.data.metrics == {"loss": 1.0}
+    assert run.data.tags["seconds"] == "2.5"
+    assert [file.path for file in store.client.list_artifacts(run_id)] == ["config.yaml"]
+    assert not store.trial_folder(run_id).exists()
+    assert recover(store) == []
+
+
+def test_the_end_of_a_killed_run_is_delivered_and_its_files_stay(store, ended):
+    run_id = ended("KILLED", error="SIGTERM")
+    assert [repair.status for repair in recover(store)] == ["KILLED"]
+    assert sorted(path.name for path in store.trial_folder(run_id).iterdir()) == [
+        *("artifacts", "delivered", "journal.jsonl")
+    ]
+    assert recover(store) == []
+
+
+def test_a_run_taken_for_dead_gets_its_true_end(store, ended):
+    run_id = ended("FINISHED", was="KILLED")
+    store.client.set_tag(run_id, "error", "no sign of life")
+    assert [(repair.was, repair.status) for repair in recover(store)] == [("KILLED", "FINISHED")]
+    assert status(store, run_id) == "FINISHED"
+    assert "error" not in store.client.get_run(run_id).data.tags
+
+
+def test_an_end_that_its_own_process_delivers_is_left_to_it(store, ended):
+    run_id = ended()
+    with trial_lock(store.folder, "abc"):
+        assert recover(store) == []
+    assert status(store, run_id) == "RUNNING"
+    assert store.trial_folder(run_id).exists()
+
+
+def test_what_cannot_be_delivered_is_kept_and_named(store, ended, caplog):
+    run_id = ended()
+    store.client.delete_run(run_id)
+    folder = store.trial_folder(run_id)
+    delivered, (kept,) = deliver_kept(store)
+    assert delivered == []
+    assert kept.folder == folder
+    assert "must be in the 'active' state" in kept.cause
+    assert recover(store) == []
+    assert f"kept in {folder}" in caplog.text
+    assert (folder / "outcome.json").exists()
+
+
+def test_folders_left_by_a_process_that_died_at_the_very_end_are_removed(store, run_of, ended):
+    removed = [run_of("one", "FINISHED"), run_of("two", "FAILED"), ended(was="FINISHED")]
+    stay = [run_of("three", "KILLED"), run_of("four")]
+    assert recover(store) == []
+    left = {folder.name for folder in (store.folder / "trials").iterdir()}
+    assert left == set(stay)
+    assert not left & set(removed)

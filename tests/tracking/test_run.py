@@ -1,0 +1,320 @@
+"""A run's status is what became of its trial, and the same run is continued."""
+
+import errno
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from src.errors import DeliveryError, Interrupted, TrialBusy, TrialError
+from src.tracking import patience
+from src.tracking import run as module
+from src.tracking.queries import search
+from src.tracking.recovery import recover
+from src.tracking.run import flat, trial_run
+from src.tracking.store import Store
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.001)
+
+
+def only_run(store: Store):
+    (run,) = search(store)
+    return run
+
+
+def points(store: Store, key: str = "loss") -> list[tuple[int, float]]:
+    history = store.client.get_metric_history(only_run(store).info.run_id, key)
+    return [(point.step, point.value) for point in history]
+
+
+@contextmanager
+def ending_with(error: BaseException) -> Iterator[None]:
+    """The body raises this very error."""
+    with pytest.raises(type(error)) as caught:
+        yield
+    assert caught.value is error
+
+
+@contextmanager
+def ending_in_delivery_error() -> Iterator[list[str]]:
+    """The lines of the DeliveryError that the body raises."""
+    said: list[str] = []
+    with pytest.raises(DeliveryError) as caught:
+        yield said
+    said += str(caught.value).splitlines()
+
+
+def test_a_run_that_ends_well_is_finished_and_leaves_no_folder(store, spec):
+    with trial_run(store, spec) as run:
+        assert only_run(store).info.status == "RUNNING"
+        run.journal.write({"loss": 1.0}, 1)
+        run.keep(lambda: (run.artifacts / "config.yaml").write_text("seed: 0"))
+        run.tags["seconds"] = "1.0"
+    ended = only_run(store)
+    assert (ended.info.status, ended.info.run_name) == ("FINISHED", "gru-h8x1-s0")
+    assert points(store) == [(1, 1.0)]
+    assert ended.data.params == {"seed": "0"}
+    assert ended.data.tags.items() >= {"fingerprint": "abc", "cell": "gru", "seconds": "1.0"}.items()
+    assert "error" not in ended.data.tags
+    assert {file.path for file in store.client.list_artifacts(run.run_id)} == {"config.yaml", "train.log"}
+    assert not run.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "tag"),
+    [
+        (TrialError("the loss is nan"), "the loss is nan"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+        (SystemExit(3), "SystemExit: 3"),
+    ],
+)
+def test_an_error_fails_the_run_and_is_its_tag(store, spec, error, tag):
+    with ending_with(error), trial_run(store, spec) as run:
+        run.journal.write({"loss": 1.0}, 1)
+        raise error
+    ended = only_run(store)
+    assert (ended.info.status, ended.data.tags["error"]) == ("FAILED", tag)
+    assert points(store) == [(1, 1.0)]
+    log = store.client.download_artifacts(run.run_id, "train.log")
+    with open(log) as file:  # noqa: PTH123
+        assert "Traceback" in file.read()
+    assert not run.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("signal_raised", "tag"), [(Interrupted(signal.SIGTERM), "SIGTERM"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_an_interrupted_run_is_killed_and_its_files_stay(store, spec, signal_raised, tag):
+    with ending_with(signal_raised), trial_run(store, spec) as run:
+        run.state_file.write_text("state")
+        raise signal_raised
+    ended = only_run(store)
+    assert (ended.info.status, ended.data.tags["error"]) == ("KILLED", tag)
+    assert run.state_file.exists()
+    assert not (run.folder / "outcome.json").exists()
+
+
+def test_a_killed_run_is_continued_without_its_error(store, spec):
+    interruption = Interrupted(signal.SIGINT)
+    with ending_with(interruption), trial_run(store, spec) as first:
+        first.journal.write({"loss": 1.0}, 1)
+        first.state_file.write_text("state")
+        raise interruption
+    (first.artifacts / "best.ckptx8s").write_text("half a file")
+    with trial_run(store, spec) as second:
+        assert second.run_id == first.run_id
+        assert second.state_file.read_text() == "state"
+        assert only_run(store).info.status == "RUNNING"
+        second.journal.write({"loss": 1.0}, 1)
+        second.journal.write({"loss": 0.5}, 2)
+    ended = only_run(store)
+    assert ended.info.status == "FINISHED"
+    assert "error" not in ended.data.tags
+    assert points(store) == [(1, 1.0), (2, 0.5)]
+    assert [file.path for file in store.client.list_artifacts(ended.info.run_id)] == ["train.log"]
+
+
+def test_a_finished_or_failed_run_is_not_continued(store, spec):
+    with trial_run(store, spec) as first:
+        pass
+    with pytest.raises(TrialError), trial_run(store, spec) as second:
+        raise TrialError("broken")
+    with trial_run(store, spec) as third:
+        pass
+    assert len({first.run_id, second.run_id, third.run_id}) == 3
+
+
+def test_a_killed_run_whose_files_are_elsewhere_is_not_continued(store, spec, run_of):
+    elsewhere = run_of("abc", "KILLED", folder=False)
+    with trial_run(store, spec) as run:
+        assert run.run_id != elsewhere
+
+
+def test_a_trial_is_trained_by_one_process_at_a_time(store, spec):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with trial_run(store, spec):
+            os.write(writer, b"x")
+            signal.pause()
+    assert os.read(reader, 1) == b"x"
+    with pytest.raises(TrialBusy, match="abc is being trained by another process"), trial_run(store, spec):
+        pass
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert [repair.status for repair in recover(store)] == ["KILLED"]
+    with trial_run(store, spec):
+        pass
+    assert only_run(store).info.status == "FINISHED"
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_trial_that_another_host_trains_is_busy(store, spec, run_of):
+    run_id = run_of("abc", process_host="elsewhere")
+    with pytest.raises(TrialBusy, match="being trained on elsewhere"), trial_run(store, spec):
+        pass
+    store.client.set_tag(run_id, "process.heartbeat", "0")
+    assert [repair.run_id for repair in recover(store)] == [run_id]
+
+
+def failing(method, times: int, after: bool):
+    """A method of the client that fails so often, before or after it has done its work."""
+    left = [times]
+
+    def call(*arguments: object, **named: object):
+        left[0] -= 1
+        if left[0] >= 0:
+            if after:
+                method(*arguments, **named)
+            raise MlflowException("the server went away")
+        return method(*arguments, **named)
+
+    return call
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("method", ["create_run", "log_batch", "set_terminated", "log_artifacts"])
+def test_a_store_away_for_a_while_costs_nothing(store, spec, monkeypatch, method, after):
+    store.patience = 10
+    monkeypatch.setattr(store.client, method, failing(getattr(store.client, method), 3, after))
+    with trial_run(store, spec) as run:
+        for step in (1, 2):
+            run.journal.write({"loss": float(step)}, step)
+    assert only_run(store).info.status == "FINISHED"
+    assert points(store) == [(1, 1.0), (2, 2.0)]
+    assert not run.folder.exists()
+
+
+def test_a_store_away_at_the_start_is_a_short_message(store, spec, monkeypatch):
+    monkeypatch.setattr(store.client, "create_run", failing(None, 10**9, after=False))
+    with ending_in_delivery_error() as said, trial_run(store, spec):
+        pass
+    assert said == [
+        "the tracking store does not take the start of run gru-h8x1-s0 (the server went away);",
+        "once it does the same command goes on",
+    ]
+
+
+@contextmanager
+def away_from_now_on(store: Store) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as away:
+        for method in ("log_batch", "log_artifacts", "set_terminated", "set_tag", "get_run"):
+            away.setattr(store.client, method, failing(None, 10**9, after=False))
+        yield
+
+
+def test_a_store_that_stays_away_gets_the_end_at_the_next_start(store, spec):
+    with ExitStack() as stack, ending_in_delivery_error() as said, trial_run(store, spec) as run:
+        stack.enter_context(away_from_now_on(store))
+        run.journal.write({"loss": 1.0}, 1)
+    assert said == [
+        "the tracking store does not take the end of run gru-h8x1-s0 (the server went away);",
+        f"it is kept in {run.folder} and delivered at the next start of anything",
+    ]
+    assert only_run(store).info.status == "RUNNING"
+    (repair,) = recover(store)
+    assert (repair.run_id, repair.status) == (run.run_id, "FINISHED")
+    assert only_run(store).info.status == "FINISHED"
+    assert points(store) == [(1, 1.0)]
+    assert not run.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(TrialError("broken"), "FAILED"), (Interrupted(signal.SIGINT), "KILLED")]
+)
+def test_the_trials_own_error_goes_before_that_of_the_store(store, spec, caplog, error, status):
+    with ExitStack() as stack, ending_with(error), trial_run(store, spec) as run:
+        stack.enter_context(away_from_now_on(store))
+        raise error
+    assert "the tracking store does not take the end of run gru-h8x1-s0" in caplog.text
+    assert [(repair.run_id, repair.status) for repair in recover(store)] == [(run.run_id, status)]
+    assert only_run(store).info.status == status
+
+
+def no_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_checkpoint_without_room_is_a_warning_and_the_last_one_stays(store, spec, caplog):
+    with trial_run(store, spec) as run:
+        run.checkpoint(lambda path: path.write_text("first"))
+        run.checkpoint(no_room)
+        run.checkpoint(no_room)
+        assert run.state_file.read_text() == "first"
+        assert caplog.text.count("no checkpoint can be written (No space left on device)") == 1
+        run.checkpoint(lambda path: path.write_text("second"))
+        assert run.state_file.read_text() == "second"
+    assert only_run(store).info.status == "FINISHED"
+
+
+def test_a_checkpoint_never_knows_of_points_that_are_not_on_disk(store, spec, disk):
+    with trial_run(store, spec) as run:
+        disk.room = 0
+        run.journal.write({"loss": 1.0}, 1)
+        run.checkpoint(lambda path: path.write_text("state"))
+        assert not run.state_file.exists()
+        disk.room = None
+    assert points(store) == [(1, 1.0)]
+
+
+def test_a_disk_full_to_the_end_leaves_a_run_to_go_on_with(store, spec, disk):
+    with ending_in_delivery_error() as said, trial_run(store, spec) as run:
+        run.checkpoint(lambda path: path.write_text("state"))
+        disk.room = 0
+        run.journal.write({"loss": 1.0}, 1)
+    disk.room = None
+    assert said == [
+        f"{run.folder}: files of run gru-h8x1-s0 cannot be written (No space left on device);",
+        "make room there, and the same command goes on from the last checkpoint",
+    ]
+    assert only_run(store).info.status == "KILLED"
+    with trial_run(store, spec) as again:
+        assert again.run_id == run.run_id
+        assert again.state_file.read_text() == "state"
+        again.journal.write({"loss": 1.0}, 1)
+    assert only_run(store).info.status == "FINISHED"
+    assert points(store) == [(1, 1.0)]
+
+
+def test_results_without_room_are_waited_for(store, spec):
+    store.patience = 10
+    rooms = [no_room, no_room, lambda: None]
+    with trial_run(store, spec) as run:
+        run.keep(lambda: rooms.pop(0)())
+    assert rooms == []
+    assert only_run(store).info.status == "FINISHED"
+
+
+def test_results_that_find_no_room_kill_the_run_but_do_not_fail_it(store, spec):
+    with pytest.raises(DeliveryError, match="make room there"), trial_run(store, spec) as run:
+        run.keep(no_room)
+    assert only_run(store).info.status == "KILLED"
+    assert run.folder.exists()
+
+
+def test_a_trial_in_a_sweep_is_below_its_parent_and_beats_for_it(store, spec, monkeypatch):
+    asked = []
+
+    class Silent(module.Courier):
+        def __init__(self, *arguments: object) -> None:
+            asked.append(arguments[3])
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(module, "Courier", Silent)
+    parent = store.client.create_run(store.experiment_id).info.run_id
+    with trial_run(store, replace(spec, parent=parent)) as run:
+        pass
+    assert store.client.get_run(run.run_id).data.tags["mlflow.parentRunId"] == parent
+    assert asked == [[run.run_id, parent]]
+
+
+def test_a_config_is_flat_for_mlflow():
+    assert flat({"a": {"b": {"c": 1}, "d": None}, "e": [1, 2]}) == {"a.b.c": "1", "a.d": "None", "e": "[1, 2]"}
