@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from mlflow.entities import Metric, Param
+
 from benchmarks.record import machine, write_result
 from src import cli
 from src.config import DataConfig
@@ -25,6 +27,8 @@ from src.sweeps import sweeper
 from src.sweeps.launcher import LocalLauncher
 from src.tracking import run as tracking
 from src.tracking.journal import Courier, Journal
+from src.tracking.queries import trial_records
+from src.tracking.store import open_store
 from src.train import train
 from src.training.module import TrialModule
 
@@ -53,6 +57,19 @@ def planning() -> tuple[float, float]:
     with _timed(sweeper, "compose_grid", spans), _timed(sweeping, "plan_trials", spans):
         whole = sweep(*THOUSAND)
     return sum(spans), whole
+
+
+def fill_store(count: int) -> None:
+    """Copies of the one trial in the store, each a trial of its own."""
+    store = open_store("recurrent-cells")
+    (record,) = trial_records(store)
+    params = [Param(key, value) for key, value in record.params.items()]
+    metrics = [Metric(key, value, 0, 0) for key, value in record.metrics.items()]
+    for index in range(count):
+        tags = record.tags | {"fingerprint": f"copy {index}"}
+        run_id = store.client.create_run(store.experiment_id, tags=tags).info.run_id
+        store.client.log_batch(run_id, params=params, metrics=metrics)
+        store.client.set_terminated(run_id)
 
 
 def starting(trials: int) -> list[float]:
@@ -171,6 +188,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10, help="of a trial")
     parser.add_argument("--starts", type=int, default=10)
+    parser.add_argument("--known", type=int, default=1000, help="trials in the store for the second plan")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
     load_splits(DataConfig(val_size=500, test_size=500))  # on disk as arrays from now on
@@ -181,9 +199,14 @@ def main() -> None:
         starts = starting(arguments.starts)
         spans = slots(arguments.pairs, arguments.epochs)
         trainings = tracking_share(arguments.pairs, 2 * arguments.epochs)
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/full/mlflow.db"
+        sweep("seed=0", "trainer.max_steps=1")
+        fill_store(arguments.known)
+        _, whole_with_runs = planning()
     plans = [
         ("planning 1,008 trials: composed, checked, counted", without_store),
-        ("the whole dry run of them", whole),
+        ("the whole dry run of them, the store empty", whole),
+        (f"the same, {arguments.known:,} finished trials in the store", whole_with_runs),
     ]
     write_result(report(plans, starts, spans, trainings), arguments.write)
 

@@ -182,8 +182,16 @@ def _merge(merged: _Merged, store: Store, parent: Run, records: Sequence[TrialRe
 
 
 def _as_mapping(overrides: Sequence[str]) -> dict[str, str]:
-    pairs = (override.lstrip("+").partition("=") for override in overrides)
-    return {key: value for key, _, value in pairs}
+    """`model=gru` as it is, `model={cell:gru,hidden_size:150}` as the keys it sets."""
+    values: dict[str, str] = {}
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        if value.startswith("{") and value.endswith("}"):
+            pairs = (pair.partition(":") for pair in value[1:-1].split(","))
+            values |= {f"{key}.{name.strip()}": inner.strip() for name, _, inner in pairs}
+        else:
+            values[key] = value
+    return values
 
 
 def read_artifact(store: Store, run_id: str, artifact_uri: str, name: str) -> str | None:

@@ -130,18 +130,13 @@ def _settings(data: SweepData, compared: Sequence[Configuration]) -> str:
     if data.swept is None:
         return ""
     keys = [key for key in differing([one.settings for one in compared]) if key != "data.digest"]
-    left = [key for key in keys if not _is_swept(key, data.swept)]
+    left = [key for key in keys if key != CELL and key not in data.swept]  # cells are what is compared
     parts = []
     for key in left[: 2 * LONGEST_LIST]:
         values = list(dict.fromkeys(one.settings.get(key, "none") for one in compared))
         parts.append(f"{key} ({', '.join(values[:LONGEST_LIST])}{' …' if len(values) > LONGEST_LIST else ''})")
     more = [f"and {len(left) - len(parts)} more"] if len(left) > len(parts) else []
     return ", ".join([*parts, *more])
-
-
-def _is_swept(key: str, swept: frozenset[str]) -> bool:
-    """Itself, or chosen by a group that was swept (`model=lstm,gru` chooses the cell)."""
-    return key in swept or (key == CELL and "model" in swept)
 
 
 def _grouped(what: str, compared: Sequence[Configuration], value_of: Callable[[Configuration], str]) -> Finding:

@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
-from src.reports.configurations import CELL, CELL_NAMES, Configuration, best, cell_name
+from src.cells import CELLS
+from src.reports.configurations import CELL, Configuration, best, cell_name
 from src.reports.curves import Band
 from src.reports.metric import Metric
 from src.reports.statistics import estimate
 
-# Those of src/sweeps/trial.py, which paints the curves in MLflow; importing that would import torch.
-CELL_COLORS = {"simple_rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}
-# Okabe and Ito's other colours, told apart by colour-blind eyes too, for cells that join later.
+# Okabe and Ito's other colours, told apart by colour-blind eyes too, for cells that the table has no longer.
 OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -44,9 +43,10 @@ class Picture:
 
 def styles(drawn: Sequence[Configuration]) -> dict[str, Style]:
     """label → style: the colour tells the cell, the line style and marker the configuration within it."""
-    others = sorted({one.cell for one in drawn} - CELL_COLORS.keys())
-    colors = CELL_COLORS | {cell: OTHER_COLORS[n % len(OTHER_COLORS)] for n, cell in enumerate(others)}
-    cells = list(CELL_NAMES) + others
+    others = sorted({one.cell for one in drawn} - CELLS.keys())
+    colors = {name: cell.color for name, cell in CELLS.items()}
+    colors |= {cell: OTHER_COLORS[n % len(OTHER_COLORS)] for n, cell in enumerate(others)}
+    cells = list(CELLS) + others
     seen: Counter[str] = Counter()
     found = {}
     for one in drawn:
@@ -274,5 +274,10 @@ def _in_order(values: set[str]) -> list[str]:
 
 
 def effect_keys(drawn: Sequence[Configuration], swept: Sequence[str]) -> list[str]:
-    """The settings among `swept` that differ between the configurations, the cell left out."""
-    return [key for key in swept if key != CELL and len({one.settings[key] for one in drawn}) > 1]
+    """The settings among `swept`, the cell left out, of which some cell has more than one value."""
+    cells = {one.cell for one in drawn}
+    return [
+        key
+        for key in swept
+        if key != CELL and any(len({one.settings[key] for one in drawn if one.cell == cell}) > 1 for cell in cells)
+    ]

@@ -10,7 +10,7 @@ from mlflow.entities import Metric
 from mlflow.store.tracking.dbmodels.models import SqlMetric
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from numpy.typing import NDArray
-from sqlalchemy import case, select
+from sqlalchemy import String, case, cast, func, select
 
 from src.tracking.store import Store
 
@@ -34,34 +34,32 @@ Histories = dict[str, dict[str, History]]
 def read_histories(store: Store, run_ids: Sequence[str], keys: Sequence[str]) -> Histories:
     """run id → metric → history, without those that have no points.
 
-    A database is asked with a query per 200 runs, MLflow's own call making an object of every point; a server
-    is asked for each run and metric.
+    SQLite joins the points of a run itself, since MLflow's own call makes an object of every one; other stores are
+    asked for each run and metric.
     """
     backend = store.client._tracking_client.store
-    if isinstance(backend, SqlAlchemyStore):
-        return _from_database(backend, run_ids, keys)
+    if isinstance(backend, SqlAlchemyStore) and backend.engine.dialect.name == "sqlite":
+        return _from_sqlite(backend, run_ids, keys)
     return _from_server(store, run_ids, keys)
 
 
-def _from_database(backend: SqlAlchemyStore, run_ids: Sequence[str], keys: Sequence[str]) -> Histories:
+def _from_sqlite(backend: SqlAlchemyStore, run_ids: Sequence[str], keys: Sequence[str]) -> Histories:
     histories: Histories = defaultdict(dict)
+    value = case((SqlMetric.is_nan, "nan"), else_=cast(SqlMetric.value, String))
+    columns = [func.group_concat(column) for column in (SqlMetric.step, SqlMetric.timestamp, value)]
     with backend.engine.connect() as connection:
         for start in range(0, len(run_ids), RUNS_A_QUERY):
             chosen = list(run_ids[start : start + RUNS_A_QUERY])
             for key in keys:
                 query = (
-                    select(SqlMetric.run_uuid, SqlMetric.step, case((SqlMetric.is_nan, None), else_=SqlMetric.value))
+                    select(SqlMetric.run_uuid, *columns)
                     .where(SqlMetric.run_uuid.in_(chosen), SqlMetric.key == key)
-                    .order_by(SqlMetric.run_uuid, SqlMetric.step, SqlMetric.timestamp)
+                    .group_by(SqlMetric.run_uuid)
                 )
-                rows = connection.execute(query).fetchall()
-                if not rows:
-                    continue
-                owners, steps, values = zip(*rows, strict=True)
-                first = [0, *(n for n in range(1, len(owners)) if owners[n] != owners[n - 1])]
-                parts = zip(_split(steps, first), _split(values, first), strict=True)
-                for n, part in zip(first, parts, strict=True):
-                    histories[owners[n]][key] = _history(*part)
+                for run_id, *joined in connection.execute(query):
+                    steps, timestamps, values = (np.fromstring(text, sep=",") for text in joined)
+                    order = np.lexsort((timestamps, steps))
+                    histories[run_id][key] = _history(steps[order], values[order])
     return dict(histories)
 
 
@@ -78,10 +76,6 @@ def _from_server(store: Store, run_ids: Sequence[str], keys: Sequence[str]) -> H
                 steps = np.array([point.step for point in points], dtype=float)
                 histories[run_id][key] = _history(steps, np.array([point.value for point in points]))
     return dict(histories)
-
-
-def _split(column: Sequence[float | None], first: Sequence[int]) -> list[NDArray[np.float64]]:
-    return np.split(np.array(column, dtype=float), first[1:])
 
 
 def _history(steps: NDArray[np.float64], values: NDArray[np.float64]) -> History:

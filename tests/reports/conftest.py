@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +42,20 @@ def store(store_file) -> Store:
 @pytest.fixture
 def make_sweep(store, tmp_path) -> Callable[..., str]:
     """`make_sweep(Made("gru", 0), …)` writes a sweep of them; its parent's run id."""
+    return partial(write_sweep, store, tmp_path)
 
-    def make(*trials: Made, name: str = "a sweep", plan: bool = True) -> str:
-        client = store.client
-        parent = client.create_run(store.experiment_id, run_name=name, tags={PLAN_TAG: name}).info
-        if plan:
-            client.log_text(parent.run_id, json.dumps([_entry(trial) for trial in trials]), PLAN)
-        for trial in trials:
-            if trial.state != "missing":
-                _write(client, store.experiment_id, parent.run_id, trial, tmp_path)
-        client.set_terminated(parent.run_id)
-        return str(parent.run_id)
 
-    return make
+def write_sweep(store: Store, folder: Path, *trials: Made, name: str = "a sweep", plan: bool = True) -> str:
+    """Write a sweep into a store; its parent's run id."""
+    client = store.client
+    parent = client.create_run(store.experiment_id, run_name=name, tags={PLAN_TAG: name}).info
+    if plan:
+        client.log_text(parent.run_id, json.dumps([_entry(trial) for trial in trials]), PLAN)
+    for trial in trials:
+        if trial.state != "missing":
+            _write(client, store.experiment_id, parent.run_id, trial, folder)
+    client.set_terminated(parent.run_id)
+    return str(parent.run_id)
 
 
 def _entry(trial: Made) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def test_trials_finished_before_a_rerun_began_do_not_count(store, make_sweep):
 
 
 def test_no_such_sweep(store, make_sweep):
-    with pytest.raises(UserError, match="the store .* has no sweep"):
+    with pytest.raises(UserError, match=r"the store .* has no sweep"):
         read_sweeps(store)
     parent = make_sweep(Made("gru", 0))
-    with pytest.raises(UserError, match=f"sweep=feed: no such sweep; .* the latest is {parent}"):
+    with pytest.raises(UserError, match=rf"sweep=feed: no such sweep; .* the latest is {parent}"):
         read_sweeps(store, "feed")

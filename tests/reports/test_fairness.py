@@ -1,5 +1,8 @@
 """What else than the swept values could explain a result is said; what is equal is not complained of."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from src.reports.configurations import configurations, contenders
@@ -40,7 +43,7 @@ def test_parameters_seeds_and_unfinished_trials(found):
 @pytest.mark.parametrize(
     ("tags", "what", "words"),
     [
-        ({"data.digest": "d2"}, "data", "d1 (GRU); d2 (LSTM)"),
+        ({"data.digest": "d2"}, "data", "d1 (GRU digest d1); d2 (LSTM digest d2)"),
         ({"device": "H100"}, "device", "cpu (GRU); H100 (LSTM)"),
         ({"git.commit": "abc"}, "code", "unknown (GRU); abc (LSTM)"),
         ({"git.dirty": "true"}, "uncommitted changes", "lstm-h8x1-s0 trained with code that is in no commit"),
@@ -55,13 +58,13 @@ def test_tags_that_differ(found, tags, what, words):
     assert found(Made("gru", 0), Made("lstm", 0, tags=tags))[what] == words
 
 
-def test_settings_that_differ_without_having_been_swept(found, store, make_sweep):
+def test_settings_that_differ_without_having_been_swept(store, make_sweep):
     a = make_sweep(Made("gru", 0, params={"data.val_size": "100"}), name="a")
     b = make_sweep(Made("lstm", 0, params={"data.val_size": "200"}), name="b")
     _, data = read_sweeps(store, f"{a},{b}")
     findings = fairness(data, configurations(data.finished), {}, Metric("test/acc"))
     (settings,) = (it for it in findings if it.what == "differing settings beyond those swept")
-    assert settings.difference == "model.cell (gru, lstm), data.val_size (100, 200)"
+    assert settings.difference == "data.val_size (100, 200)"
 
 
 def test_a_configuration_is_what_differs_in_the_seed_alone(store, make_sweep):
@@ -74,3 +77,15 @@ def test_a_configuration_is_what_differs_in_the_seed_alone(store, make_sweep):
     assert [one.label for one in found] == ["GRU lr 0.1", "GRU lr 0.2", "LSTM lr 0.1", "LSTM lr 0.2"]
     assert found[1].values(Metric("test/acc")) == {0: 0.95, 1: 0.95}
     assert [one.label for one in contenders(found)] == ["GRU lr 0.2", "LSTM lr 0.1"]
+
+
+def test_sizes_chosen_together_with_the_cell_are_swept(store, make_sweep):
+    parent = make_sweep(
+        Made("gru", 0, params={"model.hidden_size": "150"}), Made("lstm", 0, params={"model.hidden_size": "128"})
+    )
+    plan = json.loads(Path(store.client.download_artifacts(parent, "plan.json")).read_text())
+    for entry, choice in zip(plan, ("{cell:gru,hidden_size:150}", "{cell:lstm,hidden_size:128}"), strict=True):
+        entry["overrides"] = [f"model={choice}", "seed=0"]
+    store.client.log_text(parent, json.dumps(plan), "plan.json")
+    _, data = read_sweeps(store, parent)
+    assert data.swept == {"model.cell", "model.hidden_size"}

@@ -4,15 +4,17 @@ import csv
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
+from src.cells import CELLS
 from src.reports.configurations import configurations
 from src.reports.data import read_sweeps
-from src.reports.figures import CELL_COLORS, pareto_front, styles
-from src.reports.write import report_sweep, write_report
-from src.sweeps import trial
-from tests.reports.conftest import Made
+from src.reports.figures import pareto_front, styles
+from src.reports.write import Written, report_sweep, write_report
+from src.tracking.store import open_store
+from tests.reports.conftest import Made, write_sweep
 
 TRIALS = [
     Made("simple_rnn", 0, 0.960, confusion="8,2\n0,10\n"),
@@ -27,9 +29,15 @@ TRIALS = [
 ]
 
 
-@pytest.fixture
-def written(store, make_sweep):
-    return write_report(store, make_sweep(*TRIALS, name="cells & <seeds>"))
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, empty_store) -> Iterator[Written]:
+    """The report of these trials, written once."""
+    folder = tmp_path_factory.mktemp("report")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        store = open_store("recurrent-cells")
+        yield write_report(store, write_sweep(store, folder, *TRIALS, name="cells & <seeds>"))
 
 
 def rows(page, table):
@@ -98,11 +106,11 @@ def test_joined_sweeps_have_a_report_in_each(store, make_sweep):
 
 
 def test_an_older_report_leaves_nothing_behind(store, make_sweep):
-    parent = make_sweep(Made("gru", 0), Made("lstm", 0))
-    page = write_report(store, parent).page
-    stray = page.parent / "figures" / "stray.png"
+    parent = make_sweep(Made("gru", 0))
+    stray = store.folder / "reports" / parent / "figures" / "stray.png"
+    stray.parent.mkdir(parents=True)
     stray.touch()
-    write_report(store, parent)
+    assert write_report(store, parent).page.parent == stray.parent.parent
     assert not stray.exists()
 
 
@@ -121,11 +129,10 @@ def test_at_the_end_of_a_sweep_a_fault_is_one_line(store, make_sweep, capsys, ca
 
 
 def test_a_cell_has_the_colour_it_has_in_mlflow(store, make_sweep):
-    assert CELL_COLORS == trial.CELL_COLORS
     _, data = read_sweeps(store, make_sweep(*(Made(cell, 0) for cell in ("gru", "new_cell"))))
     look = styles(configurations(data.finished))
-    assert look["GRU"].color == CELL_COLORS["gru"]
-    assert look["new_cell"].color not in CELL_COLORS.values()
+    assert look["GRU"].color == CELLS["gru"].color
+    assert look["new_cell"].color not in {cell.color for cell in CELLS.values()}
 
 
 def test_the_pareto_front():
@@ -139,7 +146,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 def test_a_browser_draws_every_picture(written, tmp_path):
-    script = "<script>addEventListener('load', () => { document.title = [...document.images].map(i => i.naturalWidth > 0) })</script>"
+    look = "document.title = [...document.images].map(picture => picture.naturalWidth > 0)"
+    script = f"<script>addEventListener('load', () => {{ {look} }})</script>"
     page = tmp_path / "page.html"
     page.write_text(written.page.read_text().replace("</body>", f"{script}</body>"))
     result = subprocess.run(

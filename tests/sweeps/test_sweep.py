@@ -145,9 +145,8 @@ def test_trials_that_go_wrong_cost_themselves_alone(sweep, tmp_path, trials, par
     assert "in fail" in logs[5].read_text()
     assert all(log.exists() for log in logs)
 
-    assert sweep("seed=range(0,8)").code == 0
-    assert Counter(record.status for record in trials()) == {"FINISHED": 8, "FAILED": 3}
-    assert [run.info.status for run in parents()] == ["FINISHED"]
+    assert sweep("seed=1,3").code == 0
+    assert Counter(record.status for record in trials()) == {"FINISHED": 4, "FAILED": 3, "KILLED": 1}
 
 
 @pytest.mark.parametrize(("retries", "code"), [(0, 1), (2, 0)])
@@ -177,22 +176,22 @@ def test_a_signal_has_trials_save_and_the_same_command_goes_on(
     sweep, in_background, steps, store, trials, parents, signum, code
 ):
     steps.seconds = 0.1
-    first = in_background(lambda: sweep("seed=0,1,2,3", train=steps.train))
+    first = in_background(lambda: sweep("seed=0,1,2", train=steps.train))
     pids = steps.wait_for(2)
     first.kill(signum)
     answer = first.wait()
     assert answer.code == code
     assert answer.err.splitlines()[-2:] == [
-        "0 of 4 trials finished",
+        "0 of 3 trials finished",
         f"interrupted by {signal.Signals(signum).name}: the same command goes on where this one was",
     ]
     assert not any(is_alive(pid) for pid in pids)
     assert statuses(trials) == [(0, "KILLED"), (1, "KILLED")]
-    assert [(run.info.status, counts(run)) for run in parents()] == [("KILLED", (4, 0, 0))]
+    assert [(run.info.status, counts(run)) for run in parents()] == [("KILLED", (3, 0, 0))]
 
-    assert sweep("seed=0,1,2,3").code == 0
-    assert statuses(trials) == [(seed, "FINISHED") for seed in range(4)]
-    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (4, 4, 0))]
+    assert sweep("seed=0,1,2").code == 0
+    assert statuses(trials) == [(seed, "FINISHED") for seed in range(3)]
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))]
     for record in trials():
         assert [point.step for point in store.client.get_metric_history(record.run_id, "val/acc")] == [10, 20]
 
@@ -230,16 +229,16 @@ def test_a_killed_launcher_takes_its_trials_along_and_the_next_start_goes_on(
     assert [run.info.status for run in parents()] == ["FINISHED"]
 
 
-@pytest.mark.parametrize("others", ["seed=0,1,2,3", "seed=5,3,2,1"], ids=["identical", "overlapping"])
+@pytest.mark.parametrize("others", ["seed=0,1,2", "seed=3,2,1"], ids=["identical", "overlapping"])
 def test_two_sweeps_at_once_train_each_trial_once(sweep, in_background, steps, trials, parents, others):
     steps.seconds = 0.02
-    both = [in_background(lambda seeds=seeds: sweep(seeds, train=steps.train)) for seeds in ("seed=0,1,2,3", others)]
+    both = [in_background(lambda seeds=seeds: sweep(seeds, train=steps.train)) for seeds in ("seed=0,1,2", others)]
     assert [one.wait().code for one in both] == [0, 0]
-    seeds = [0, 1, 2, 3] if others == "seed=0,1,2,3" else [0, 1, 2, 3, 5]
+    identical = others == "seed=0,1,2"
+    seeds = [0, 1, 2] if identical else [0, 1, 2, 3]
     assert sorted(seed for _, seed in steps.begun()) == seeds
     assert statuses(trials) == [(seed, "FINISHED") for seed in seeds]
-    assert {(run.info.status, counts(run)) for run in parents()} == {("FINISHED", (4, 4, 0))}
-    assert len(parents()) == (1 if others == "seed=0,1,2,3" else 2)
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))] * (1 if identical else 2)
 
 
 def test_training_all_again_goes_on_where_it_was_interrupted(sweep, in_background, steps, trials):
@@ -257,13 +256,14 @@ def test_training_all_again_goes_on_where_it_was_interrupted(sweep, in_backgroun
 
 
 def test_with_hydras_own_launcher_too(sweep, tmp_path, trials, parents):
+    basic = "hydra/launcher=basic"
     leaving = Broken(tmp_path, {1: fail, 2: lambda: sys.exit(0)})
-    answer = sweep("seed=0,1,2,3", train=leaving, launcher="hydra/launcher=basic")
+    answer = sweep("seed=0,1,2,3", train=leaving, launcher=basic)
     assert answer.code == 1
     assert statuses(trials) == [(0, "FINISHED"), (3, "FINISHED")]
     assert "seed=1: ValueError: broken on purpose" in answer.err
     assert "seed=2: the trial called sys.exit(0)" in answer.err
-    assert sweep("seed=0,1,2,3", launcher="hydra/launcher=basic").code == 0
+    assert sweep("seed=0,1,2,3", launcher=basic).code == 0
     assert [counts(run) for run in parents()] == [(4, 4, 0)]
 
 

@@ -1,0 +1,45 @@
+import os
+import signal
+
+import pytest
+
+from src.errors import Interrupted
+from src.interrupts import SIGNALS, handled
+
+
+def ask(signum=signal.SIGTERM):
+    os.kill(os.getpid(), signum)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_raises_at_once(signum, code):
+    with pytest.raises(Interrupted) as caught, handled():
+        ask(signum)
+    assert caught.value.exit_code == code
+
+
+def test_a_first_signal_waits_where_it_is_deferred():
+    with handled() as interruption:
+        with interruption.deferred():
+            assert interruption.take() is None
+            ask()
+            assert interruption.asked
+            assert [interruption.take(), interruption.take()] == [signal.SIGTERM, None]
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            interruption.raise_if_asked()
+
+
+def test_a_second_signal_waits_for_nothing():
+    with handled() as interruption, interruption.deferred():
+        ask()
+        with pytest.raises(Interrupted, match="SIGINT"):
+            ask(signal.SIGINT)
+
+
+def test_no_signal_raises_nothing_and_the_handlers_before_come_back():
+    before = [signal.getsignal(signum) for signum in SIGNALS]
+    with handled() as interruption:
+        interruption.raise_if_asked()
+        assert not interruption.asked
+        assert [signal.getsignal(signum) for signum in SIGNALS] == [interruption] * len(SIGNALS)
+    assert [signal.getsignal(signum) for signum in SIGNALS] == before
