@@ -114,6 +114,7 @@ class LocalLauncher(Launcher):
                     with suppress(ProcessLookupError, ChildProcessError):
                         os.kill(child.pid, signal.SIGKILL)
                         os.waitpid(child.pid, 0)
+                    child.console.unlink(missing_ok=True)
         return [_job_return(jobs[index], outcomes[index]) for index in range(len(jobs))]
 
     def _fork(self, index: int, number: int, overrides: Sequence[str], slot: int, gpus: int) -> _Child:

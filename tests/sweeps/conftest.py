@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ FEW_STEPS = (
     *("trainer.max_steps=20", "trainer.eval_every=10", "trainer.checkpoint_every=5"),
 )
 TWO_SLOTS = "hydra.launcher.slots=2"
+
+
+@pytest.fixture(autouse=True)
+def consoles(tmp_path, monkeypatch) -> None:
+    """What trials write lands with the test's files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture

@@ -40,11 +40,14 @@ def launch():
 
 
 def test_jobs_run_in_processes_of_their_own_at_most_slots_at_once(launch, tmp_path):
+    running = tmp_path / "running"
+    running.mkdir()
+
     def train(cfg):
-        (tmp_path / str(cfg.seed)).touch()
-        most = len(list(tmp_path.iterdir()))
+        (running / str(cfg.seed)).touch()
+        most = len(list(running.iterdir()))
         time.sleep(0.1)
-        (tmp_path / str(cfg.seed)).unlink()
+        (running / str(cfg.seed)).unlink()
         return {"seed": cfg.seed, "pid": os.getpid(), "at once": most}
 
     outcomes = launch(train, 5, slots=2)
