@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 RUN := $(BIN)/python -m src.train
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep train test lint ui doctor bench clean
+.PHONY: help install sweep train test lint ui report doctor bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -40,6 +40,9 @@ lint: $(READY)  ## ruff and mypy
 ui: $(READY)  ## open the MLflow UI over the same store (PORT=5000)
 	$(BIN)/python -m src.ui $(PORT)
 
+report: $(READY)  ## verdict, figures and tables of a sweep (ARGS='sweep=latest metric=test/acc')
+	$(BIN)/python -m src.report $(ARGS)
+
 doctor: $(READY)  ## list runs that say something untrue about themselves, and repair them
 	$(BIN)/python -m src.doctor
 
@@ -47,5 +50,5 @@ bench: $(READY)  ## the harness against a hand-written loop
 	$(BIN)/python -m benchmarks.solo $(ARGS)
 
 clean:  ## remove caches and build products (runs, data and the environment stay)
-	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache outputs multirun
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache outputs multirun multirun.yaml
 	find src tests hydra_plugins benchmarks -name __pycache__ -type d -exec rm -rf {} +

@@ -31,7 +31,7 @@ SURVIVED = (
 )
 SWEEP = (
     *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "trainer=cpu", "model.hidden_size=50", "trainer.max_epochs=12"),
-    *("trainer.checkpoint_every=25", "model.output_dropout=0.1", "sweep.retries=3"),
+    *("trainer.checkpoint_every=25", "model.output_dropout=0.1", "sweep.retries=3", "sweep.report=false"),
 )
 
 

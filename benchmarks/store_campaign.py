@@ -30,7 +30,7 @@ from src.tracking.store import Store, open_store
 EXPERIMENT = "recurrent-cells"
 TIMINGS = {"epoch_seconds", "samples_per_second"}
 TRIAL = ("trainer=cpu", "model.hidden_size=16", "trainer.max_epochs=20", "trainer.log_every=5")
-SWEEP = ("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", *TRIAL, "trainer.checkpoint_every=20")
+SWEEP = ("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", *TRIAL, "trainer.checkpoint_every=20", "sweep.report=false")
 DISK_MB = 40
 
 Points = dict[str, list[tuple[int, float]]]
@@ -192,12 +192,12 @@ def killed_server(folder: Path, expected: dict[str, Trace], chance: random.Rando
     with server(folder / "server") as one:
 
         def again() -> subprocess.Popen[bytes]:
-            return start((*SWEEP, "tracking.patience=120"), one.uri, folder / "killed_server.log")
+            return start((*SWEEP, "tracking.patience=300"), one.uri, folder / "killed_server.log")
 
         sweep, killed, away = again(), 0, 0.0
         wait_until(lambda: bool(trial_records(store_at(one.uri))))
         while sweep.poll() is None and killed < kills:
-            time.sleep(chance.uniform(0.5, 12))
+            time.sleep(chance.uniform(1, 12))
             since = time.monotonic()
             one.kill()
             killed += 1

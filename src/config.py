@@ -199,6 +199,8 @@ class SweepConfig:
     dry_run: bool = False
     # how often a killed trial is started again
     retries: int = _key(1, at_least(0))
+    # verdict, figures and tables at the end, in reports/ and with the parent run
+    report: bool = True
     # the parent run's id, set by the sweeper
     parent: str | None = None
 

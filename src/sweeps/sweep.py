@@ -61,6 +61,10 @@ def run_sweep(
         interruption.raise_if_asked()
     print(summary(trials, records))
     print("\nSee the curves: make ui")
+    if settings.report:
+        from src.reports.write import report_sweep  # here: drawing is needed at the end alone
+
+        report_sweep(store, parent.run_id)
     unfinished = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), parent.since)]
     if unfinished:
         raise SweepFailed(_failures(unfinished, outcomes, records, store))

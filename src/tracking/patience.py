@@ -10,7 +10,7 @@ from src.errors import DeliveryError, UserError
 
 T = TypeVar("T")
 
-FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0
+FIRST_WAIT, LONGEST_WAIT = 0.25, 2.0
 Failures = type[Exception] | tuple[type[Exception], ...]
 STORE_FAILURES: Failures = (MlflowException, OSError, UserError)
 COMPLAINT = "the tracking store fails ({reason}); once it works the same command goes on"

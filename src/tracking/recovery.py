@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,8 +102,21 @@ def mark_killed(store: Store) -> list[Repair]:
 
 
 def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
-    cause = cause_of_death(run.data.tags)
-    if cause is not None:
-        store.client.log_batch(run.info.run_id, tags=[RunTag("error", cause)])
-        store.client.set_terminated(run.info.run_id, status="KILLED")
-        yield Repair(run.info.run_id, run.info.run_name or "", "RUNNING", "KILLED", cause)
+    if cause_of_death(run.data.tags) is None:
+        return
+    try:
+        with _held(store, run):
+            now = store.client.get_run(run.info.run_id)  # another process may have gone on with it since
+            cause = cause_of_death(now.data.tags)
+            if now.info.status == "RUNNING" and cause is not None:
+                store.client.log_batch(run.info.run_id, tags=[RunTag("error", cause)])
+                store.client.set_terminated(run.info.run_id, status="KILLED")
+                yield Repair(run.info.run_id, run.info.run_name or "", "RUNNING", "KILLED", cause)
+    except TrialBusy:
+        return
+
+
+def _held(store: Store, run: Run) -> AbstractContextManager[None]:
+    """The lock of a trial; a parent has none."""
+    fingerprint = run.data.tags.get("fingerprint")
+    return trial_lock(store.folder, fingerprint) if fingerprint else nullcontext()

@@ -4,6 +4,7 @@ import getpass
 import json
 import logging
 import shutil
+import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -201,6 +202,7 @@ def _open(store: Store, spec: RunSpec) -> TrialRun:
     known = _known_run(store, spec.fingerprint)
     if known is not None:
         run_id = str(known.info.run_id)
+        tags["sweep"] = known.data.tags.get("sweep", "")  # a trial has one parent, whoever goes on with it
         # The process first: a run that says RUNNING must name one that lives.
         store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         store.client.update_run(run_id, status="RUNNING")
@@ -222,7 +224,9 @@ def _open(store: Store, spec: RunSpec) -> TrialRun:
     for path in [folder / OUTCOME, *(folder / "artifacts").iterdir()]:
         if path.name != LOG:  # they are written again; a file that a crash cut short would stay
             path.unlink(missing_ok=True)
-    params = [Param(key, value) for key, value in spec.params.items()]
+    # What does not decide the result (data.root, say) may differ now; MLflow keeps the first value of a param.
+    given = known.data.params if known is not None else {}
+    params = [Param(key, value) for key, value in spec.params.items() if key not in given]
     for start in range(0, len(params), 100):
         store.client.log_batch(run_id, params=params[start : start + 100])
     if spec.datasets:
@@ -249,8 +253,13 @@ def _known_run(store: Store, fingerprint: str) -> Run | None:
             raise TrialBusy(
                 f"trial {fingerprint} is being trained on {tags['process.host']}, process {tags['process.pid']}"
             )
-    killed = (run for run in runs if run.info.status == "KILLED")
-    return next((run for run in killed if store.trial_folder(run.info.run_id).is_dir()), None)
+    return next((run for run in runs if run.info.status == "KILLED" and _can_go_on(store, run)), None)
+
+
+def _can_go_on(store: Store, run: Run) -> bool:
+    """Whether its files are here, or it was killed on this host before it had any."""
+    never_began = run.data.tags.get("process.host") == socket.gethostname() and not run.data.metrics
+    return never_began or store.trial_folder(run.info.run_id).is_dir()
 
 
 def deliver(store: Store, run_id: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens in the UI on training runs, not on chats
 # Seconds a server has to say that it is there.
 SERVER_TIMEOUT = 10.0
 # Seconds a database may be locked by others.
@@ -214,7 +215,7 @@ def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
         found = client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(client.create_experiment(name, artifact_location=artifacts))
+                return str(client.create_experiment(name, artifact_location=artifacts, tags=KIND))
             except MlflowException:
                 found = client.get_experiment_by_name(name)  # another process was first
                 if found is None:

@@ -132,9 +132,18 @@ def test_a_finished_or_failed_run_is_not_continued(store, spec):
 
 
 def test_a_killed_run_whose_files_are_elsewhere_is_not_continued(store, spec, run_of):
-    elsewhere = run_of("abc", "KILLED", folder=False)
+    elsewhere = run_of("abc", "KILLED", folder=False, process_host="elsewhere")
+    gone = run_of("abc", "KILLED", folder=False)
+    store.client.log_metric(gone, "loss", 1.0)
     with trial_run(store, spec) as run:
-        assert run.run_id != elsewhere
+        assert run.run_id not in (elsewhere, gone)
+
+
+def test_a_run_killed_before_it_had_files_is_continued(store, spec, run_of):
+    known = run_of("abc", "KILLED", folder=False)
+    with trial_run(store, spec) as run:
+        assert run.run_id == known
+    assert only_run(store).info.status == "FINISHED"
 
 
 def test_a_trial_is_trained_by_one_process_at_a_time(store, spec):
