@@ -12,6 +12,7 @@ from tests.support import write_data_set
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
+IN_TABLES = re.findall(r"`(python -m src\.train [^`]*[a-z]+=[^`]*)`", README)
 MAKE = [command for command in COMMANDS if command.startswith("make ")]
 TRAIN = [command for command in COMMANDS if command.startswith("python -m src.train")]
 
@@ -41,16 +42,16 @@ def test_inline_commands_of_make_are_targets():
 
 def in_small(arguments, folder):
     """The same command on a tiny data set where it asks for one the reader must have."""
-    if any("FOLDER" in argument for argument in arguments):
-        write_data_set(folder, train=240, test=60)
-        arguments = [argument for argument in arguments if argument != "data=mnist"]
-        arguments = [argument.replace("FOLDER", str(folder)) for argument in arguments]
-        arguments += ["data=idx", "data.batch_size=20", "data.val_size=40"]
-    return arguments
+    if not any(argument == "data=mnist" or argument.startswith("experiment=") for argument in arguments):
+        return arguments
+    write_data_set(folder, train=240, test=60)
+    kept = [argument for argument in arguments if argument != "data=mnist" and not argument.startswith("data.root=")]
+    return [*kept, "data=idx", f"data.root={folder}", "data.batch_size=20", "data.val_size=40"]
 
 
 def train_commands():
     yield from TRAIN
+    yield from IN_TABLES
     for command in MAKE:
         yield from re.findall(r"python -m src\.train.*", dry_make(command))
 
