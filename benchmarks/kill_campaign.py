@@ -30,7 +30,7 @@ SURVIVED = (
     "none: metrics and weights bit-identical, one FINISHED run a trial, nothing RUNNING, no point missing or twice"
 )
 SWEEP = (
-    *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "trainer=cpu", "model.hidden_size=50", "trainer.max_epochs=12"),
+    *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "trainer=cpu", "model.hidden_size=50", "trainer.max_epochs=80"),
     *("trainer.checkpoint_every=25", "model.output_dropout=0.1", "sweep.retries=3", "sweep.report=false"),
 )
 
@@ -68,6 +68,8 @@ def campaign(folder: Path, command: tuple[str, ...], kills: int, seed: int, long
         code = sweep.wait(timeout=120)
         if code not in (0, 1, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
             verdict.faults.append(f"a disturbed sweep exited with {code}")
+    if sum(verdict.kills.values()) < kills:
+        verdict.faults.append(f"the sweep was done after {sum(verdict.kills.values())} kills")
     for _ in range(3):
         verdict.starts += 1
         if (code := _start(command, disturbed, folder / "disturbed.log").wait(timeout=1200)) == 0:

@@ -79,7 +79,14 @@ def test_a_trial_leaves_a_complete_run(use_store, stripes):
         tags.items()
     )
     assert {"fingerprint", "sweep", "git.commit", "git.dirty", "data.digest"} <= set(tags)
-    for name in ("config.yaml", "train.log", "best.ckpt", "confusion_matrix.png", "confusion_matrix.csv"):
+    for name in (
+        "config.yaml",
+        "train.log",
+        "best.ckpt",
+        "confusion_matrix.png",
+        "confusion_matrix.csv",
+        "first_digits.png",
+    ):
         assert artifact(run, name).stat().st_size > 0
     assert [given.dataset.name for given in run.inputs.dataset_inputs] == ["idx-train", "idx-val", "idx-test"]
     assert not store.trial_folder(run.info.run_id).exists()

@@ -4,12 +4,14 @@ import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
 
 from src.config import SweepConfig, TrackingConfig
-from src.errors import SweepFailed
+from src.data.splits import load_splits
+from src.errors import DeliveryError, SweepFailed
 from src.interrupts import handled
 from src.sweeps.grid import Point
 from src.sweeps.launcher import LocalLauncher, outcome_of
@@ -23,6 +25,7 @@ from src.tracking.patience import patiently
 from src.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records
 from src.tracking.recovery import recover
 from src.tracking.store import Store, open_store
+from src.training.artifacts import first_digits
 
 SECONDS_TO_WAIT_FOR_OTHERS = 1.0
 
@@ -47,17 +50,20 @@ def run_sweep(
         return records
     with handled() as interruption:
         parent = open_parent(store, trials, name, again=settings.rerun == "all")
+        digits = first_digits(load_splits(trials[0].config.data))
+        patiently(lambda: store.client.log_figure(parent.run_id, digits, "first_digits.png"), store.patience)
         todo = _to_run(trials, records, settings.rerun, parent.since)
         if len(todo) < len(trials):
             say(f"{len(trials) - len(todo)} of {len(trials)} trials are left out")
         outcomes: dict[str, Outcome] = {}
-        completed = False
         try:
             _launch_until_done(launcher, store, todo, settings.retries, parent, outcomes)
-            completed = True
-        finally:
-            with interruption.deferred():
-                records = _close(store, parent, trials, outcomes, completed)
+        except BaseException:
+            with interruption.deferred(), suppress(DeliveryError):  # what ended the sweep is what counts
+                _close(store, parent, trials, outcomes, completed=False)
+            raise
+        with interruption.deferred():
+            records = _close(store, parent, trials, outcomes, completed=True)
         interruption.raise_if_asked()
     print(summary(trials, records))
     print("\nSee the curves: make ui")

@@ -42,5 +42,10 @@ class GridSweeper(Sweeper):
         settings, tracking = OmegaConf.to_object(self.config.sweep), OmegaConf.to_object(self.config.tracking)
         assert isinstance(settings, SweepConfig)
         assert isinstance(tracking, TrackingConfig)
-        name = " ".join([f"{key}={value}" for key, value in self.params.items()] + arguments)
-        return run_sweep(points, self.launcher, settings, tracking, name[:250] or "sweep")
+        return run_sweep(points, self.launcher, settings, tracking, self._name(arguments))
+
+    def _name(self, arguments: list[str]) -> str:
+        """What the sweep is made of, an argument in the place of what it replaces."""
+        parts = {key: f"{key}={value}" for key, value in self.params.items()}
+        parts |= {argument.partition("=")[0]: argument for argument in arguments}
+        return " ".join(parts.values())[:250] or "sweep"

@@ -39,7 +39,7 @@ def write_results(folder: Path, module: TrialModule, splits: Splits) -> None:
         (folder / "accuracy_after_step.csv").write_text("\n".join(["step,accuracy", *rows]) + "\n")
         draw_accuracy_after_step(by_step, folder / "accuracy_after_step.png")
     if module.config.sweep.parent is None:
-        draw_first_digits(splits, folder / "first_digits.png")
+        first_digits(splits).savefig(folder / "first_digits.png", dpi=100)
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -48,7 +48,7 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def draw_first_digits(splits: Splits, path: Path, count: int = 10) -> None:
+def first_digits(splits: Splits, count: int = 10) -> Figure:
     """The first training images in file order, two rows of five, with their labels."""
     figure = _figure(5, 2.4)
     for index in range(min(count, len(splits.train))):
@@ -56,7 +56,7 @@ def draw_first_digits(splits: Splits, path: Path, count: int = 10) -> None:
         axes.imshow(splits.train.sequences[index].numpy(), cmap="gray_r")
         axes.set_title(str(int(splits.train.labels[index])), fontsize=10)
         axes.set_axis_off()
-    figure.savefig(path, dpi=100)
+    return figure
 
 
 def draw_accuracy_after_step(accuracy_by_step: list[float], path: Path) -> None:

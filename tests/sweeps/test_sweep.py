@@ -270,7 +270,7 @@ def test_with_hydras_own_launcher_too(sweep, tmp_path, trials, parents):
 @pytest.mark.slow
 def test_a_sweep_killed_over_and_over_ends_as_if_never_disturbed(tmp_path):
     from benchmarks.kill_campaign import campaign
-    from tests.conftest import write_data_set
+    from tests.support import write_data_set
     from tests.sweeps.conftest import FEW_STEPS
 
     write_data_set(tmp_path / "data")
