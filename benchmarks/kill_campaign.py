@@ -30,7 +30,7 @@ SURVIVED = (
     "none: metrics and weights bit-identical, one FINISHED run a trial, nothing RUNNING, no point missing or twice"
 )
 SWEEP = (
-    *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "trainer=cpu", "model.hidden_size=50", "trainer.max_epochs=80"),
+    *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "trainer=cpu", "model.hidden_size=50", "trainer.max_epochs=60"),
     *("trainer.checkpoint_every=25", "model.output_dropout=0.1", "sweep.retries=3", "sweep.report=false"),
 )
 
@@ -65,7 +65,7 @@ def campaign(folder: Path, command: tuple[str, ...], kills: int, seed: int, long
         else:
             if sweep.poll() == 0:
                 break
-        code = sweep.wait(timeout=120)
+        code = sweep.wait(timeout=300)
         if code not in (0, 1, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
             verdict.faults.append(f"a disturbed sweep exited with {code}")
     if sum(verdict.kills.values()) < kills:
@@ -90,6 +90,8 @@ def _start(command: tuple[str, ...], uri: str, log: Path) -> subprocess.Popen[by
             stdout=output,
             stderr=output,
             start_new_session=True,
+            # a campaign in the background of a shell ignores Ctrl-C; its sweeps must not
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
 
@@ -179,7 +181,7 @@ def main() -> None:
     arguments = parser.parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        verdict = campaign(Path(folder), SWEEP, arguments.kills, arguments.seed, longest_wait=6.0)
+        verdict = campaign(Path(folder), SWEEP, arguments.kills, arguments.seed, longest_wait=5.0)
     write_result(report(verdict, time.monotonic() - start, arguments.seed), arguments.write)
     sys.exit(1 if verdict.faults else 0)
 
