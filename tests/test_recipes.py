@@ -6,7 +6,7 @@ from src.config import validated
 from src.models.classifier import build_classifier, num_parameters
 from src.paths import REPOSITORY
 from src.training.schedule import Schedule
-from tests.support import compose_config
+from tests.support import compose_config, write_data_set
 
 NAMES = sorted(path.stem for path in (REPOSITORY / "conf" / "experiment").glob("*.yaml"))
 TRAIN_SIZES = {"random": 55_000, "tail": 50_000}
@@ -89,3 +89,12 @@ def test_each_file_opens_with_what_it_reproduces(name):
     for word in ("# Recipe:", "# Published:", "# Reached:", "# Command: python -m src.train experiment=" + name):
         assert any(line.startswith(word) for line in header), word
     assert recipe(name).recipe == name
+
+
+@pytest.mark.parametrize(("full", "said"), [("false", True), ("true", False)])
+def test_a_sweep_says_which_recipes_are_shorter_than_published(run_cli, store_file, tmp_path, full, said):
+    folder = write_data_set(tmp_path / "stripes", train=240, test=60)
+    small = ("data=idx", f"data.root={folder}", "data.batch_size=20", "data.val_size=40", "sweep.dry_run=true")
+    answer = run_cli("-m", "experiment=keras_rnn_per_step,tf_gru_stacked", f"full={full}", *small)
+    assert answer.code == 0
+    assert ("shorter than published: keras_rnn_per_step (5 epochs); full=true" in answer.err) is said

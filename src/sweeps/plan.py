@@ -55,6 +55,19 @@ def plan_trials(points: Sequence[Point]) -> list[Trial]:
     return list(trials.values())
 
 
+def shortened(trials: Sequence[Trial]) -> str:
+    """Which recipes of a sweep do not train their published budget, in words; empty if all do."""
+    epochs = {
+        trial.config.recipe or trial.name: trial.config.trainer.short_epochs
+        for trial in trials
+        if not trial.config.full and trial.config.trainer.short_epochs is not None
+    }
+    if not epochs:
+        return ""
+    short = ", ".join(f"{name} ({count} epochs)" for name, count in epochs.items())
+    return f"shorter than published: {short}; full=true trains the whole budget"
+
+
 def _trial(point: Point) -> Trial:
     config = point.config
     check_device(config.trainer)

@@ -18,7 +18,7 @@ from src.sweeps.launcher import LocalLauncher, outcome_of
 from src.sweeps.once import is_claimed
 from src.sweeps.outcome import Outcome
 from src.sweeps.parent import Parent, close_parent, open_parent
-from src.sweeps.plan import Trial, plan_trials
+from src.sweeps.plan import Trial, plan_trials, shortened
 from src.sweeps.summary import summary, table
 from src.sweeps.view import rounded, say
 from src.tracking.patience import patiently
@@ -41,6 +41,8 @@ def run_sweep(
         Interrupted: after a signal, the running trials having saved their state.
     """
     trials = plan_trials(points)
+    if remark := shortened(trials):
+        say(remark)
     store = open_store(tracking.experiment, tracking.patience)
     recover(store)
     records = _known(store)
