@@ -1,5 +1,6 @@
 """The files a finished trial leaves: its config, its best weights, its confusion matrix."""
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -49,11 +50,14 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def first_digits(splits: Splits, count: int = 10) -> Figure:
-    """The first training images in file order, two rows of five, with their labels."""
+    """The first training images in file order as the network reads them, two rows of five, with their labels."""
     figure = _figure(5, 2.4)
+    side = math.isqrt(splits.num_features)
+    one_step = splits.num_steps == 1 and side**2 == splits.num_features
     for index in range(min(count, len(splits.train))):
         axes = figure.add_subplot(2, (count + 1) // 2, index + 1)
-        axes.imshow(splits.train.sequences[index].numpy(), cmap="gray_r")
+        sequence = splits.train.sequences[index].numpy()
+        axes.imshow(sequence.reshape(side, side) if one_step else sequence, cmap="gray_r")
         axes.set_title(str(int(splits.train.labels[index])), fontsize=10)
         axes.set_axis_off()
     return figure
