@@ -45,6 +45,8 @@ ROWS = (
     Row("tf_gru_stacked", "about 0.985 after 3 epochs"),
 )
 
+FULL_EPOCHS = "200"  # of the per-step recipes
+
 AS_PUBLISHED = {
     0: (2.3111, 0.0958),
     500: (1.6328, 0.5229),
@@ -118,10 +120,17 @@ def main_table(records: Sequence[TrialRecord]) -> list[str]:
                 over_steps = statistics.mean(run.metrics["test/acc_mean_over_steps"] for run in runs)
                 accuracy += f"; {over_steps:.4f} over all steps"
             seconds = statistics.median(run.seconds or float("nan") for run in runs)
+            command = row.command
+            if (
+                runs[0].params["trainer.max_epochs"] != FULL_EPOCHS
+                and budget.endswith("epochs")
+                and "per_step" in row.recipe
+            ):
+                command += f" trainer.max_epochs={runs[0].params['trainer.max_epochs']}"
             name = row.recipe + "".join(f", {key}={value}" for key, value in row.exchanged)
             lines.append(
                 f"| {name}{watched} | {budget} | {row.published} | {accuracy} | {int(runs[0].params['n_params']):,} "
-                f"| {seconds:.0f} | `{row.command}` |"
+                f"| {seconds:.0f} | `{command}` |"
             )
     return lines
 
