@@ -120,13 +120,9 @@ def main_table(records: Sequence[TrialRecord]) -> list[str]:
                 over_steps = statistics.mean(run.metrics["test/acc_mean_over_steps"] for run in runs)
                 accuracy += f"; {over_steps:.4f} over all steps"
             seconds = statistics.median(run.seconds or float("nan") for run in runs)
-            command = row.command
-            if (
-                runs[0].params["trainer.max_epochs"] != FULL_EPOCHS
-                and budget.endswith("epochs")
-                and "per_step" in row.recipe
-            ):
-                command += f" trainer.max_epochs={runs[0].params['trainer.max_epochs']}"
+            epochs = runs[0].params["trainer.max_epochs"]
+            shortened = "per_step" in row.recipe and epochs != FULL_EPOCHS
+            command = row.command + (f" trainer.max_epochs={epochs}" if shortened else "")
             name = row.recipe + "".join(f", {key}={value}" for key, value in row.exchanged)
             lines.append(
                 f"| {name}{watched} | {budget} | {row.published} | {accuracy} | {int(runs[0].params['n_params']):,} "
