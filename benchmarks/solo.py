@@ -151,7 +151,7 @@ def report(results: dict[str, list[Pair]], command: str) -> str:
         "",
         "Milliseconds a training step, medians; steps per second of the harness as a share of the bare loop's, median "
         "(least – most) of pairs measured in turn. The harness runs with everything on: metrics, MLflow, checkpoints.",
-        "Evaluations, with the logging and the copy of the best weights that belong to them, are left out on both sides.",
+        "Evaluations, with their logging and the copy of the best weights, are left out on both sides.",
         "Both sides use the same fused optimiser and one thread.",
         "",
         "| network | harness ms | bare loop ms | share |",
