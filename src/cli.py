@@ -83,6 +83,8 @@ def print_result(result: dict[str, Any]) -> None:
         f"best val/acc {result['val/acc']:.4f}  test/acc {result['test/acc']:.4f}  "
         f"{result['n_params']:,} parameters  {result['seconds']:.1f} s  run {result['run_id']}"
     )
+    if "reproduced" in result:
+        print(result["reproduced"])
     print("See the curves: make ui")
 
 

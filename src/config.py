@@ -211,6 +211,8 @@ class Config:
     recipe: str | None = None
     # false: recipes of many epochs train short_epochs of them
     full: bool = True
+    # the run id of a trial, or its beginning, to be trained again as it was
+    reproduce: str | None = None
     seed: int = _key(0, Rule(lambda value: 0 <= value < 2**32, "an integer from 0 to 4294967295"))
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)

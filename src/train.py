@@ -3,17 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 from src import cli
-from src.config import validated
+from src.config import Config, validated
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
 def train(cfg: "DictConfig") -> dict[str, Any]:
-    """Train and test one composed config as one MLflow run.
+    """Train and test one composed config, or again what `reproduce` names, as one MLflow run.
 
     Returns:
-        `run_id`, `name`, `n_params`, `seconds`, the best `val/acc`, and `test/loss` and `test/acc`.
+        `run_id`, `name`, `n_params`, `seconds`, the best `val/acc`, and `test/loss` and `test/acc`;
+        `reproduced`, in words, where there is a run to compare with.
 
     Raises:
         UserError: if the config, the data, the device or the tracking store will not do; no run is left behind.
@@ -21,8 +22,21 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
         TrialError: if training cannot go on, a loss that is not finite say; the run is FAILED.
     """
     config = validated(cfg)
+    if config.reproduce is None:
+        return train_trial(config)
 
+    from src.reproduce import compare, read_original
+
+    original = read_original(config)
+    result = train_trial(original.config)
+    return result | {"reproduced": compare(original, result["run_id"])}
+
+
+def train_trial(config: Config) -> dict[str, Any]:
+    """Train and test one checked config as one MLflow run; returns and raises as `train`."""
     # Heavy imports wait until the config has passed.
+    import torch
+
     from src.data.datamodule import SequenceDataModule
     from src.data.splits import load_splits
     from src.interrupts import handled
@@ -40,6 +54,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from src.training.schedule import Schedule
     from src.training.trainer import build_trainer
 
+    torch.set_num_threads(config.trainer.threads)  # first of all: initial weights too depend on it
     device = resolve_device(config.trainer)
     splits = load_splits(config.data)
     alone, patience = config.sweep.parent is None, config.tracking.patience

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.reports.configurations import Configuration
-from src.reports.data import read_artifact
+from src.tracking.queries import read_artifact
 from src.tracking.store import Store
 
 FILE = "confusion_matrix.csv"

@@ -1,20 +1,17 @@
 """The trials of a sweep, or of several, as the store has them: all that were planned, whatever became of them."""
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from src.errors import UserError
 from src.sweeps.parent import PLAN, PLAN_TAG, SINCE_TAG
 from src.tracking.provenance import HEARTBEAT
-from src.tracking.queries import TrialRecord, latest_by_fingerprint, search, trial_records
+from src.tracking.queries import TrialRecord, latest_by_fingerprint, read_artifact, search, trial_records
 from src.tracking.store import Store
 
 LATEST = "latest"
@@ -192,15 +189,3 @@ def _as_mapping(overrides: Sequence[str]) -> dict[str, str]:
         else:
             values[key] = value
     return values
-
-
-def read_artifact(store: Store, run_id: str, artifact_uri: str, name: str) -> str | None:
-    """The text of a file a run left; None if it left none."""
-    if artifact_uri.startswith(("file://", "/")):
-        path = Path(artifact_uri.removeprefix("file://")) / name
-        return path.read_text() if path.is_file() else None
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            return Path(store.client.download_artifacts(run_id, name, folder)).read_text()
-    except (MlflowException, OSError):
-        return None

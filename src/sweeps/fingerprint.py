@@ -14,6 +14,7 @@ IRRELEVANT = (
     "tracking",
     "recipe",
     "full",
+    "reproduce",
     "trainer.short_epochs",
     "data.root",
     "data.download",
@@ -24,8 +25,13 @@ IRRELEVANT = (
 
 
 def fingerprint(config: Config, data_digest: str) -> str:
-    """A hash of all that decides a trial's result; 16 hexadecimal digits."""
+    """A hash of all that decides a trial's result; 16 hexadecimal digits.
+
+    A reproduction is another trial than its original, which it must never stand for or go on with.
+    """
     relevant = _without(asdict(config), IRRELEVANT) | {"data_digest": data_digest}
+    if config.reproduce is not None:
+        relevant["reproduce"] = config.reproduce
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]
 
 

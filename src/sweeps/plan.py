@@ -70,6 +70,8 @@ def shortened(trials: Sequence[Trial]) -> str:
 
 def _trial(point: Point) -> Trial:
     config = point.config
+    if config.reproduce is not None:
+        raise UserError(f"reproduce={config.reproduce}: one trial at a time, without -m")
     check_device(config.trainer)
     splits = load_splits(config.data)
     n_params = _count_parameters(config.model, splits.num_features, splits.num_classes)

@@ -56,6 +56,8 @@ def _tags(config: Config, splits: Splits, device: Device) -> dict[str, str]:
         "shape": shape(config, splits.digest),
         RUN_COLOR: CELLS[config.model.cell].color,
     }
+    if config.reproduce is not None:
+        tags["reproduces"] = config.reproduce
     if config.recipe is not None:
         tags["recipe"] = config.recipe
     if not config.full and config.trainer.short_epochs is not None:

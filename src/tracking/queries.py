@@ -1,11 +1,17 @@
 """What the store knows of trials, in one search."""
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
+from src.errors import UserError
 from src.tracking.store import Store
+
+SHORTEST_ID = 4
 
 
 @dataclass(frozen=True)
@@ -75,3 +81,34 @@ def latest_by_fingerprint(records: list[TrialRecord]) -> dict[str, TrialRecord]:
         if known is None or known.status != "FINISHED" or record.status == "FINISHED":
             latest[record.fingerprint] = record
     return latest
+
+
+def find_trial(store: Store, run_id: str, key: str) -> TrialRecord:
+    """The trial whose run id is, or begins with, what the user gave as `key`, in any experiment.
+
+    Raises:
+        UserError: if there is none, or it is a sweep.
+    """
+    found = []
+    if len(run_id) >= SHORTEST_ID and run_id.isalnum():
+        experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+        found = list(store.client.search_runs(experiments, f"attributes.run_id LIKE '{run_id}%'", max_results=2))
+    if len(found) != 1:
+        fault = "several runs begin so" if found else "no such run"
+        raise UserError(f"{key}={run_id}: {fault} in {store.uri}; allowed is a trial's run id or its beginning")
+    (run,) = found
+    if "fingerprint" not in run.data.tags:
+        raise UserError(f"{key}={run_id}: that is a sweep, give the run id of one of its trials")
+    return _record(run)
+
+
+def read_artifact(store: Store, run_id: str, artifact_uri: str, name: str) -> str | None:
+    """The text of a file a run left; None if it left none."""
+    if artifact_uri.startswith(("file://", "/")):
+        path = Path(artifact_uri.removeprefix("file://")) / name
+        return path.read_text() if path.is_file() else None
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(store.client.download_artifacts(run_id, name, folder)).read_text()
+    except (MlflowException, OSError):
+        return None

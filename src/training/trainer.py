@@ -5,7 +5,6 @@ import sys
 import warnings
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.loggers.logger import Logger
 
 from src.config import TrainerConfig
@@ -20,7 +19,6 @@ def build_trainer(
 ) -> pl.Trainer:
     """A Trainer that runs until the module says it is done."""
     quiet_lightning()
-    torch.set_num_threads(config.threads)
     on_terminal = sys.stderr.isatty() if config.progress is None else config.progress
     return pl.Trainer(
         accelerator=device.accelerator,
