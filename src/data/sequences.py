@@ -1,5 +1,7 @@
 """From images to sequences: scaling, and the order in which pixels reach the network."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -40,3 +42,12 @@ class Normalizer:
     def __call__(self, sequences: Tensor) -> Tensor:
         """Bytes (N, T, F) → float32 (N, T, F)."""
         return (sequences.float() - self.offset) / self.scale
+
+
+def as_image(sequence: Tensor, order: str, offset: float, scale: float) -> Tensor:
+    """What the network read (T, F) as the image it was, bytes (H, W); one step is taken for a square image."""
+    pixels = (sequence.cpu().double() * scale + offset).round().clamp(0, 255).to(torch.uint8)
+    if order == "columns":
+        return pixels.T
+    side = math.isqrt(pixels.numel())
+    return pixels.view(side, side) if order == "image" and side**2 == pixels.numel() else pixels

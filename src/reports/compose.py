@@ -18,10 +18,12 @@ from src.reports.figures import (
     draw_cost,
     draw_curves,
     draw_effect,
+    draw_hardest,
     draw_seeds,
     effect_keys,
     styles,
 )
+from src.reports.hardest import best_trial, read_hardest
 from src.reports.histories import Histories, read_histories
 from src.reports.metric import Metric
 from src.reports.statistics import Comparison, compare, verdict
@@ -76,7 +78,7 @@ def compose(store: Store, data: SweepData, metric: Metric) -> Document:
         Pictures(_costs(everything, look, metric)),
         *_effects(data, everything, look, metric),
         *_curves(drawn, histories, look),
-        *_errors(confusions),
+        *_errors(confusions, *_hardest(store, data)),
         Heading("Trials"),
         tables.trials(everything, metric),
     ]
@@ -188,7 +190,19 @@ def _curves(drawn: Sequence[Configuration], histories: Histories, look: Mapping[
     return [Heading("Curves"), Text(CURVES_SHOW), Pictures(pictures)] if pictures else []
 
 
-def _errors(confusions: Mapping[str, Confusion]) -> list[Block]:
+def _hardest(store: Store, data: SweepData) -> list[Picture]:
+    trial = best_trial(data.finished)
+    images = read_hardest(store, trial)
+    if not images:
+        return []
+    words = (
+        f"The test images that were hardest for {trial.name}, the best trial by validation: "
+        "above each its label and the answer, with the probability it gave them."
+    )
+    return [Picture("hardest_images", words, draw_hardest(images))]
+
+
+def _errors(confusions: Mapping[str, Confusion], *more: Picture) -> list[Block]:
     pictures = [
         Picture(
             f"confusion_{''.join(sign if sign.isalnum() else '_' for sign in label.lower())}",
@@ -197,5 +211,6 @@ def _errors(confusions: Mapping[str, Confusion]) -> list[Block]:
         )
         for label, it in confusions.items()
     ]
+    pictures += more
     table = tables.confused(confusions)
     return [Heading("Errors"), Pictures(pictures), *([table] if table else [])] if pictures else []

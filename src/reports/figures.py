@@ -1,5 +1,6 @@
 """The pictures of a report: one colour for a cell in all of them, line style and marker where that is not enough."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from src.cells import CELLS
 from src.reports.configurations import CELL, Configuration, best, cell_name
 from src.reports.curves import Band
+from src.reports.hardest import HardImage
 from src.reports.metric import Metric
 from src.reports.statistics import estimate
 
@@ -22,6 +24,7 @@ LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SIZE = (4.8, 3.5)
 MOST_ROWS = 40
+HARD_IN_A_ROW = 4
 MOST_LEGEND_LINES = 7
 
 
@@ -210,6 +213,19 @@ def draw_confusion(counts: NDArray[np.int64], title: str) -> Figure:
     axes.set_xlabel("answer")
     axes.set_ylabel("label")
     axes.set_title(title, fontsize=11)
+    return figure
+
+
+def draw_hardest(images: Sequence[HardImage]) -> Figure:
+    """Every image with its label, the answer and how likely the network took each to be."""
+    rows = math.ceil(len(images) / HARD_IN_A_ROW)
+    figure = Figure(figsize=(SIZE[0], 0.3 + 1.45 * rows), layout="constrained")
+    for place, image in enumerate(images, start=1):
+        axes = figure.add_subplot(rows, HARD_IN_A_ROW, place)
+        axes.imshow(image.pixels, cmap="gray_r", vmin=0, vmax=255)
+        axes.set_axis_off()
+        label = f"{image.label}: {100 * image.label_probability:.2g} %"
+        axes.set_title(f"{label}\n{image.answer}: {100 * image.probability:.3g} %", fontsize=8)
     return figure
 
 

@@ -1,14 +1,17 @@
 """The files a finished trial leaves: its config, its best weights, its confusion matrix."""
 
+import json
 import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from src.config import Config
+from src.data.sequences import as_image
 from src.data.splits import Splits
 from src.training import state
 from src.training.module import TrialModule
@@ -34,6 +37,7 @@ def write_results(folder: Path, module: TrialModule, splits: Splits) -> None:
     lines = [",".join(str(count) for count in row) for row in confusion]
     (folder / "confusion_matrix.csv").write_text("\n".join(lines) + "\n")
     draw_confusion(confusion, folder / "confusion_matrix.png")
+    (folder / "hardest_images.json").write_text(json.dumps(_hardest_images(module, splits)))
     if module.config.model.readout == "every":
         by_step = module.tally.accuracy_by_step
         rows = [f"{count},{accuracy}" for count, accuracy in enumerate(by_step, start=1)]
@@ -41,6 +45,22 @@ def write_results(folder: Path, module: TrialModule, splits: Splits) -> None:
         draw_accuracy_after_step(by_step, folder / "accuracy_after_step.png")
     if module.config.sweep.parent is None:
         first_digits(splits).savefig(folder / "first_digits.png", dpi=100)
+
+
+def _hardest_images(module: TrialModule, splits: Splits) -> list[dict[str, Any]]:
+    """The test images whose labels the network thought least likely, with their bytes row by row."""
+    order = module.config.data.sequence
+    return [
+        {
+            "index": index,
+            "label": int(splits.test.labels[index]),
+            "answer": answer,
+            "probability": probability,
+            "label_probability": label_probability,
+            "pixels": as_image(splits.test.sequences[index], order, splits.offset, splits.scale).tolist(),
+        }
+        for index, answer, probability, label_probability in module.hardest.found
+    ]
 
 
 def _figure(width: float, height: float) -> Figure:

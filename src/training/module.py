@@ -15,8 +15,11 @@ from src.errors import TrialError
 from src.seeds import derive
 from src.training.optimizer import build_optimizer, clip_gradients, set_learning_rate
 from src.training.schedule import Schedule, learning_rate
-from src.training.statistics import Tally, sequence_loss
+from src.training.statistics import Hardest, Tally, sequence_loss
 from src.training.window import Stopwatch, TrainWindow
+
+# How many of the test images that were hardest for it a trial keeps.
+HARDEST = 12
 
 
 class TrialModule(pl.LightningModule):
@@ -41,6 +44,7 @@ class TrialModule(pl.LightningModule):
         self.latest: dict[str, float] = {}
         self._started = time.monotonic()
         self.tally = Tally()
+        self.hardest = Hardest(HARDEST)
         self._window = TrainWindow()
         self._stopwatch = Stopwatch()
         self._resume_from: dict[str, Any] | None = None
@@ -200,10 +204,13 @@ class TrialModule(pl.LightningModule):
 
     def on_test_epoch_start(self) -> None:
         self.tally = Tally()
+        self.hardest = Hardest(HARDEST)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         sequences, labels = batch
-        self.tally.add(self.classifier(sequences), labels)
+        logits = self.classifier(sequences)
+        self.tally.add(logits, labels)
+        self.hardest.add(logits, labels)
 
     def on_test_epoch_end(self) -> None:
         self._log({"test/loss": self.tally.loss, "test/acc": self.tally.accuracy})

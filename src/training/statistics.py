@@ -60,3 +60,30 @@ class Tally:
         assert isinstance(self._confusion, Tensor)
         rows: list[list[int]] = self._confusion.tolist()
         return rows
+
+
+class Hardest:
+    """The sequences whose labels were thought least likely, kept on the device until they are asked for."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._seen = 0
+        self._kept: list[Tensor] = []  # label probability, index, answer, answer's probability: each (count,)
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        last = logits if logits.dim() == 2 else logits[:, -1]
+        probabilities = last.double().softmax(dim=1)
+        of_labels = probabilities.gather(1, labels.unsqueeze(1)).squeeze(1)
+        of_answers, answers = probabilities.max(dim=1)
+        indices = torch.arange(self._seen, self._seen + len(labels), device=labels.device)
+        new = [of_labels, indices, answers, of_answers]
+        found = [torch.cat(pair) for pair in zip(self._kept, new, strict=True)] if self._kept else new
+        hardest = found[0].topk(min(self._count, len(found[0])), largest=False, sorted=True).indices
+        self._kept = [values[hardest] for values in found]
+        self._seen += len(labels)
+
+    @property
+    def found(self) -> list[tuple[int, int, float, float]]:
+        """Hardest first: index, answer, its probability, the label's probability."""
+        of_labels, indices, answers, of_answers = (values.tolist() for values in self._kept)
+        return list(zip(indices, answers, of_answers, of_labels, strict=True))
