@@ -197,7 +197,7 @@ def _hardest(store: Store, data: SweepData) -> list[Picture]:
         return []
     words = (
         f"The test images that were hardest for {trial.name}, the best trial by validation: "
-        "above each its label and the answer, with the probability it gave them."
+        "the per cents are the probabilities it gave the label and its answer."
     )
     return [Picture("hardest_images", words, draw_hardest(images))]
 

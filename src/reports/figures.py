@@ -224,8 +224,8 @@ def draw_hardest(images: Sequence[HardImage]) -> Figure:
         axes = figure.add_subplot(rows, HARD_IN_A_ROW, place)
         axes.imshow(image.pixels, cmap="gray_r", vmin=0, vmax=255)
         axes.set_axis_off()
-        label = f"{image.label}: {100 * image.label_probability:.2g} %"
-        axes.set_title(f"{label}\n{image.answer}: {100 * image.probability:.3g} %", fontsize=8)
+        chances = f"{100 * image.label_probability:.2g} % / {100 * image.probability:.3g} %"
+        axes.set_title(f"{image.label} read as {image.answer}\n{chances}", fontsize=8)
     return figure
 
 
