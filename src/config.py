@@ -270,7 +270,8 @@ def validated(cfg: DictConfig) -> Config:
     config = OmegaConf.to_object(cfg)
     assert isinstance(config, Config)
     _refuse(list(_out_of_range(config)))
-    _refuse(list(_conflicts(config)))
+    if config.reproduce is None:  # else the run has the keys that count
+        _refuse(list(_conflicts(config)))
     if not config.full and config.trainer.short_epochs is not None:
         config.trainer.max_epochs = config.trainer.short_epochs
     if config.model.dropout > 0 and config.model.num_layers == 1:

@@ -17,7 +17,7 @@ def main() -> None:
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    print("\n".join([store.uri, *examine(store)]))
+    print("\n".join([store.address, *examine(store)]))
 
 
 def examine(store: Store) -> list[str]:

@@ -3,10 +3,10 @@
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config import Config, as_typed, validated
@@ -112,10 +112,10 @@ def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config
     for key in FREE:
         if OmegaConf.select(present, key) != OmegaConf.select(default, key):
             OmegaConf.update(recorded, key, OmegaConf.select(present, key))
-    OmegaConf.update(recorded, "reproduce", record.run_id)
+    OmegaConf.update(recorded, "reproduce", None)
     OmegaConf.update(recorded, "sweep.parent", None)
-    assert OmegaConf.is_dict(recorded)
-    return validated(recorded)  # type: ignore[arg-type]
+    assert isinstance(recorded, DictConfig)
+    return replace(validated(recorded), reproduce=record.run_id)
 
 
 def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

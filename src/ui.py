@@ -6,6 +6,7 @@ from pathlib import Path
 
 from src.errors import UserError
 from src.tracking.store import open_store
+from src.tracking.views import CHARTS, TRIALS, page
 
 EXPERIMENT = "recurrent-cells"
 
@@ -20,11 +21,13 @@ def main() -> None:
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    charts = f"/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
-    if store.uri.startswith(("http://", "https://")):
-        print(f"The store is a server with a UI of its own: {store.uri.rstrip('/')}{charts}")
+    is_server = store.uri.startswith(("http://", "https://"))
+    address = store.address.rstrip("/") if is_server else f"http://127.0.0.1:{port}"
+    for what, view in (("The curves", CHARTS), ("All trials", TRIALS)):
+        print(f"{what}: {address}{page(store.experiment_id, view)}", flush=True)
+    if is_server:
+        print("The store is a server with a UI of its own: nothing is started here.")
         return
-    print(f"The curves: http://127.0.0.1:{port}{charts}", flush=True)
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # a dozen processes that curves do not need
     artifacts = (store.folder / "artifacts").as_uri()
     command = [

@@ -4,6 +4,8 @@ import os
 import struct
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +70,16 @@ def python(
         timeout=timeout,
         check=False,
     )
+
+
+def within(seconds: float, happened: Callable[[], bool]) -> None:
+    """Wait for something.
+
+    Raises:
+        TimeoutError: if it has not happened after so many seconds.
+    """
+    end = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not after {seconds:g} s")
+        time.sleep(0.05)

@@ -110,7 +110,7 @@ def read_sweeps(store: Store, which: str = LATEST) -> tuple[Store, SweepData]:
     names = [name.strip() for name in which.split(",")]
     parents = list(_parents(store))
     if not parents:
-        raise UserError(f"sweep={which}: the store {store.uri} has no sweep; python -m src.train -m … makes one")
+        raise UserError(f"sweep={which}: the store {store.address} has no sweep; python -m src.train -m … makes one")
     chosen = list({run.info.run_id: run for run in (_find(name, parents) for name in names)}.values())
     experiments = {run.info.experiment_id for run in chosen}
     if len(experiments) > 1:

@@ -22,7 +22,7 @@ from src.tracking.store import Store
 PAGE, MARKDOWN, ARTIFACTS = "report.html", "report.md", "report"
 NOTE = "mlflow.note.content"
 DEFAULT_METRIC = "test/acc"
-DPI = 150
+DPI = 110
 
 log = logging.getLogger(__name__)
 

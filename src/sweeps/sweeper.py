@@ -13,6 +13,9 @@ from src.config import SweepConfig, TrackingConfig
 from src.sweeps.grid import compose_grid
 from src.sweeps.once import once
 
+# Beginnings of keys that do not tell what a sweep is made of.
+UNNAMED = ("hydra", "sweep", "tracking", "data.root", "data.download", "trainer.accelerator", "trainer.progress")
+
 
 class GridSweeper(Sweeper):
     """Every combination of the choices on the command line and in `hydra.sweeper.params`.
@@ -45,7 +48,8 @@ class GridSweeper(Sweeper):
         return run_sweep(points, self.launcher, settings, tracking, self._name(arguments))
 
     def _name(self, arguments: list[str]) -> str:
-        """What the sweep is made of, an argument in the place of what it replaces."""
+        """What the sweep is made of, an argument in the place of what it replaces, without where and how it runs."""
         parts = {key: f"{key}={value}" for key, value in self.params.items()}
-        parts |= {argument.partition("=")[0]: argument for argument in arguments}
-        return " ".join(parts.values())[:250] or "sweep"
+        parts |= {argument.partition("=")[0].lstrip("+"): argument for argument in arguments}
+        said = [part for key, part in parts.items() if not key.startswith(UNNAMED)]
+        return " ".join(said)[:250] or "sweep"

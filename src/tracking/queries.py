@@ -95,7 +95,7 @@ def find_trial(store: Store, run_id: str, key: str) -> TrialRecord:
         found = list(store.client.search_runs(experiments, f"attributes.run_id LIKE '{run_id}%'", max_results=2))
     if len(found) != 1:
         fault = "several runs begin so" if found else "no such run"
-        raise UserError(f"{key}={run_id}: {fault} in {store.uri}; allowed is a trial's run id or its beginning")
+        raise UserError(f"{key}={run_id}: {fault} in {store.address}; allowed is a trial's run id or its beginning")
     (run,) = found
     if "fingerprint" not in run.data.tags:
         raise UserError(f"{key}={run_id}: that is a sweep, give the run id of one of its trials")

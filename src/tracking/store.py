@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from src.errors import UserError
 from src.paths import TRACKING
+from src.tracking.views import view_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,6 +72,11 @@ class Store:
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.uri)
+
+    @property
+    def address(self) -> str:
+        """Its URI as it may be shown."""
+        return _without_password(self.uri)
 
     def trial_folder(self, run_id: str) -> Path:
         return self.folder / "trials" / run_id
@@ -211,11 +217,12 @@ def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
     from mlflow.exceptions import MlflowException
 
     client = MlflowClient(tracking_uri=uri)
+    tags = KIND | view_tags()
     try:
         found = client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(client.create_experiment(name, artifact_location=artifacts, tags=KIND))
+                return str(client.create_experiment(name, artifact_location=artifacts, tags=tags))
             except MlflowException:
                 found = client.get_experiment_by_name(name)  # another process was first
                 if found is None:
@@ -224,4 +231,6 @@ def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
         raise _unusable(uri, f"the store refuses ({_reason(error)})") from None
     if found.lifecycle_stage == LifecycleStage.DELETED:
         raise UserError(f"tracking.experiment={name}: it is deleted; restore it or choose another name")
+    for key in tags.keys() - found.tags.keys():
+        client.set_experiment_tag(found.experiment_id, key, tags[key])
     return str(found.experiment_id)

@@ -48,17 +48,13 @@ class Lines(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrialModule)
         now = module.latest
-        log.info(
-            "step %d/%d  epoch %.4g  train loss %.4f acc %.4f  val loss %.4f acc %.4f  %.0f images/s",
-            module.step,
-            module.schedule.total_steps,
-            now["epoch"],
-            now.get("train/loss", float("nan")),
-            now.get("train/acc", float("nan")),
-            now["val/loss"],
-            now["val/acc"],
-            now.get("samples_per_second", float("nan")),
-        )
+        parts = [f"step {module.step}/{module.schedule.total_steps}", f"epoch {now['epoch']:.4g}"]
+        if "train/loss" in now:  # not yet where an evaluation comes before the first point of the curve
+            parts.append(f"train loss {now['train/loss']:.4f} acc {now['train/acc']:.4f}")
+        parts.append(f"val loss {now['val/loss']:.4f} acc {now['val/acc']:.4f}")
+        if "samples_per_second" in now:
+            parts.append(f"{now['samples_per_second']:.0f} images/s")
+        log.info("  ".join(parts))
 
 
 class Bar(pl.Callback):

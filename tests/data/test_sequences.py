@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.sequences import Normalizer, as_sequences
+from src.data.sequences import Normalizer, as_image, as_sequences
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -33,3 +33,12 @@ def test_bytes_are_scaled(normalize, expected):
 def test_images_of_one_colour_can_be_scaled():
     training = torch.full((2, 3, 4), 7, dtype=torch.uint8)
     assert Normalizer("standard", training)(training).abs().max() == 0
+
+
+@pytest.mark.parametrize("order", ["rows", "columns", "image"])
+def test_a_sequence_can_be_seen_as_its_image_again(order):
+    images = np.random.RandomState(0).randint(0, 256, (2, 4, 4)).astype(np.uint8)
+    raw = as_sequences(images, order)
+    normalize = Normalizer("standard", raw)
+    seen = as_image(normalize(raw)[1], order, normalize.offset, normalize.scale)
+    assert seen.tolist() == images[1].tolist()

@@ -16,6 +16,10 @@ from src.tracking.store import Store, open_store
 CURVE = ((10, 1.0, 0.5), (20, 2.0, 0.8), (30, 3.0, 0.9))  # step, epoch, val/acc
 PARAMETERS = {"simple_rnn": 1000, "gru": 3000, "lstm": 4000}
 
+HARDEST = [
+    {"index": 3, "label": 0, "answer": 1, "probability": 0.9, "label_probability": 0.1, "pixels": [[0, 255], [128, 0]]}
+]
+
 
 @dataclass
 class Made:
@@ -75,6 +79,7 @@ def _write(client: Any, experiment_id: str, parent: str, trial: Made, folder: Pa
     tags = {
         "fingerprint": trial.fingerprint,
         "sweep": parent,
+        "cell": trial.cell,
         "seconds": "12.5",
         "git.dirty": "false",
         "data.digest": "d1",
@@ -96,6 +101,7 @@ def _write(client: Any, experiment_id: str, parent: str, trial: Made, folder: Pa
     )
     (folder / "confusion_matrix.csv").write_text(trial.confusion)
     client.log_artifact(run.run_id, str(folder / "confusion_matrix.csv"))
+    client.log_dict(run.run_id, HARDEST, "hardest_images.json")
     client.set_terminated(run.run_id, status=trial.state)
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from src.training.statistics import Tally, sequence_loss
+from src.training.statistics import Hardest, Tally, sequence_loss
 
 
 def test_uniform_logits_cost_log_of_classes():
@@ -37,3 +37,26 @@ def test_accuracy_after_each_step():
     tally.add(logits, torch.tensor([1, 1]))
     assert tally.accuracy_by_step == [0.0, 0.5, 1.0]
     assert tally.accuracy == 1.0
+
+
+def test_the_hardest_are_those_with_the_least_likely_labels():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(50, 10), torch.randint(0, 10, (50,))
+    hardest = Hardest(4)
+    for start in range(0, 50, 20):
+        hardest.add(logits[start : start + 20], labels[start : start + 20])
+    probabilities = logits.double().softmax(1)
+    expected = probabilities[torch.arange(50), labels].argsort()[:4].tolist()
+    assert [index for index, *_ in hardest.found] == expected
+    index, answer, of_answer, of_label = hardest.found[0]
+    assert answer == logits[index].argmax().item()
+    assert of_answer == pytest.approx(probabilities[index, answer].item())
+    assert of_label == pytest.approx(probabilities[index, labels[index]].item())
+
+
+def test_fewer_sequences_than_asked_for_are_all_kept_and_the_last_step_counts():
+    logits = torch.zeros(2, 3, 4)
+    logits[0, -1, 1] = 5
+    hardest = Hardest(4)
+    hardest.add(logits, torch.tensor([2, 0]))
+    assert [(index, answer) for index, answer, *_ in hardest.found] == [(0, 1), (1, 0)]

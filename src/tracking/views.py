@@ -1,0 +1,85 @@
+"""Saved views of MLflow's UI, so that its columns and charts compare cells without being arranged by hand."""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+TAG = "mlflow.sharedViewState."
+CHARTS, TRIALS = "cells", "trials"
+SECTION = "comparison"
+COLUMNS = (
+    "tags.`cell`",
+    "params.`model.hidden_size`",
+    "params.`model.num_layers`",
+    "params.`optimizer.lr`",
+    "params.`seed`",
+    "params.`n_params`",
+    "metrics.`val/best_acc`",
+    "metrics.`test/acc`",
+    "metrics.`test/loss`",
+    "tags.`seconds`",
+)
+LINES = ("val/acc", "val/loss", "train/acc", "train/loss")
+BARS = ("test/acc", "val/best_acc")
+
+
+def view_tags() -> dict[str, str]:
+    """Tags of an experiment that make two views in the UI: curves by cell, averaged over seeds, and all trials."""
+    by_cell = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "cell"}]}
+    curves = [_chart(metric, "LINE") for metric in LINES] + [_chart(metric, "BAR") for metric in BARS]
+    section = {"uuid": SECTION, "name": "Cells", "display": True, "isGenerated": False}
+    return {
+        f"{TAG}{CHARTS}": _view(
+            "Cells: means over seeds",
+            {"groupBy": by_cell, "compareRunCharts": curves, "compareRunSections": [section]},
+        ),
+        f"{TAG}{TRIALS}": _view("Trials", {"orderByKey": "metrics.`val/best_acc`"}),
+    }
+
+
+def page(experiment_id: str, view: str) -> str:
+    """The place of a view in the UI, without the server's address."""
+    mode = "CHART" if view == CHARTS else "TABLE"
+    query = f"workflowType=machine_learning&compareRunsMode={mode}&viewStateShareKey={view}"
+    return f"/#/experiments/{experiment_id}/runs?{query}"
+
+
+def _view(name: str, state: Mapping[str, Any]) -> str:
+    whole = {
+        "searchFilter": "tags.cell != ''",  # without the parents of sweeps
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": COLUMNS,
+        "runsHiddenMode": "SHOWALL",
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        **state,
+    }
+    packed = base64.b64encode(zlib.compress(json.dumps(whole).encode())).decode()
+    return json.dumps({"name": name, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"})
+
+
+def _chart(metric: str, kind: str) -> dict[str, Any]:
+    return {
+        "uuid": f"{kind}-{metric}",
+        "type": kind,
+        "metricKey": metric,
+        "displayName": metric,
+        "metricSectionId": SECTION,
+        "runsCountToCompare": 100,
+        "isGenerated": False,
+        "deleted": False,
+        "lineSmoothness": 0,
+        "scaleType": "log" if metric.endswith("loss") else "linear",
+        "xAxisScaleType": "linear",
+        "xAxisKey": "step",
+        "yAxisKey": "metric",
+        "yAxisExpressions": [],
+        "range": {},
+    }
