@@ -22,7 +22,7 @@ COLUMNS = (
     "tags.`seconds`",
 )
 LINES = ("val/acc", "val/loss", "train/acc", "train/loss")
-BARS = ("test/acc", "val/best_acc")
+BARS = ("test/acc",)
 
 
 def view_tags() -> dict[str, str]:
