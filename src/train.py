@@ -47,7 +47,7 @@ def train_trial(config: Config) -> dict[str, Any]:
     from src.tracking.recovery import recover
     from src.tracking.run import trial_run
     from src.tracking.store import open_store
-    from src.training.artifacts import write_config, write_results
+    from src.training.artifacts import checkpoint_digest, write_config, write_results
     from src.training.device import resolve_device
     from src.training.fit import fit_and_test
     from src.training.module import TrialModule
@@ -71,6 +71,7 @@ def train_trial(config: Config) -> dict[str, Any]:
         trainer = build_trainer(config.trainer, device, run, RunLogger(run), interruption)
         result = fit_and_test(trainer, module, data, run, interruption)
         run.keep(lambda: write_results(run.artifacts, module, splits))
+        run.tags["checkpoint.sha256"] = checkpoint_digest(run.artifacts)
     return {"run_id": run.run_id, "name": run.name} | result
 
 

@@ -36,6 +36,7 @@ class Splits:
     val: Split
     test: Split
     num_classes: int
+    image_size: tuple[int, int]
     digest: str
     offset: float
     scale: float
@@ -88,6 +89,7 @@ def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
         val=watched,
         test=test_split,
         num_classes=source.num_classes,
+        image_size=(source.images.shape[1], source.images.shape[2]),
         digest=source.digest,
         offset=normalize.offset,
         scale=normalize.scale,

@@ -104,11 +104,17 @@ def find_trial(store: Store, run_id: str, key: str) -> TrialRecord:
 
 def read_artifact(store: Store, run_id: str, artifact_uri: str, name: str) -> str | None:
     """The text of a file a run left; None if it left none."""
+    content = read_artifact_bytes(store, run_id, artifact_uri, name)
+    return None if content is None else content.decode()
+
+
+def read_artifact_bytes(store: Store, run_id: str, artifact_uri: str, name: str) -> bytes | None:
+    """A file a run left; None if it left none."""
     if artifact_uri.startswith(("file://", "/")):
         path = Path(artifact_uri.removeprefix("file://")) / name
-        return path.read_text() if path.is_file() else None
+        return path.read_bytes() if path.is_file() else None
     try:
         with tempfile.TemporaryDirectory() as folder:
-            return Path(store.client.download_artifacts(run_id, name, folder)).read_text()
+            return Path(store.client.download_artifacts(run_id, name, folder)).read_bytes()
     except (MlflowException, OSError):
         return None

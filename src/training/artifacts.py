@@ -1,5 +1,6 @@
 """The files a finished trial leaves: its config, its best weights, its confusion matrix."""
 
+import hashlib
 import json
 import math
 from dataclasses import asdict
@@ -29,6 +30,7 @@ def write_results(folder: Path, module: TrialModule, splits: Splits) -> None:
         "config": asdict(module.config),
         "num_features": splits.num_features,
         "num_classes": splits.num_classes,
+        "image_size": splits.image_size,
         "offset": splits.offset,
         "scale": splits.scale,
     }
@@ -45,6 +47,11 @@ def write_results(folder: Path, module: TrialModule, splits: Splits) -> None:
         draw_accuracy_after_step(by_step, folder / "accuracy_after_step.png")
     if module.config.sweep.parent is None:
         first_digits(splits).savefig(folder / "first_digits.png", dpi=100)
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """By which the best weights are known again."""
+    return hashlib.sha256((folder / "best.ckpt").read_bytes()).hexdigest()
 
 
 def _hardest_images(module: TrialModule, splits: Splits) -> list[dict[str, Any]]:

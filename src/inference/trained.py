@@ -1,0 +1,101 @@
+"""A trial's best network, verified and ready to answer."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor, nn
+
+from src.config import Config
+from src.data.sequences import as_sequences
+from src.errors import UserError
+from src.models.classifier import build_classifier
+from src.tracking.queries import TrialRecord, find_trial, read_artifact_bytes, trial_records
+from src.tracking.store import Store
+from src.training import state
+
+CHECKPOINT = "best.ckpt"
+DIGEST_TAG = "checkpoint.sha256"
+BEST = "best"
+SELECTION = "val/best_acc"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its best weights, and how images become what it reads.
+
+    Args:
+        image_size: (H, W) of the images it was trained on.
+        offset, scale: of the bytes of an image, as in training.
+    """
+
+    record: TrialRecord
+    config: Config
+    classifier: nn.Module
+    image_size: tuple[int, int]
+    num_classes: int
+    offset: float
+    scale: float
+
+    def sequences(self, images: NDArray[np.uint8]) -> Tensor:
+        """Images (N, H, W) of `image_size` as what the network reads (N, T, F)."""
+        return (as_sequences(images, self.config.data.sequence).float() - self.offset) / self.scale
+
+    @torch.inference_mode()
+    def logits(self, images: NDArray[np.uint8]) -> Tensor:
+        """Images (N, H, W) → logits (N, C) after the last step."""
+        logits: Tensor = self.classifier(self.sequences(images))
+        return logits if logits.dim() == 2 else logits[:, -1]
+
+
+def find_winner(store: Store, which: str) -> TrialRecord:
+    """The trial that `run=` names: a run id or its beginning, or `best`.
+
+    `best` has the highest validation accuracy of the experiment's finished trials, the earliest of equals.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if which != BEST:
+        return find_trial(store, which, "run")
+    finished = [it for it in trial_records(store, "attributes.status = 'FINISHED'") if SELECTION in it.metrics]
+    if not finished:
+        raise UserError(f"run=best: no trial is finished in {store.address}; python -m src.train trains one")
+    return max(finished, key=lambda record: record.metrics[SELECTION])  # the first of equals
+
+
+def load_trained(store: Store, record: TrialRecord) -> Trained:
+    """A trial's best network, on the CPU and in evaluation mode.
+
+    Raises:
+        UserError: if there is no checkpoint, or it is not, to the byte, what the trial wrote.
+    """
+    content = read_artifact_bytes(store, record.run_id, record.artifact_uri, CHECKPOINT)
+    if content is None:
+        raise UserError(f"run {record.name} ({record.run_id}, {record.status}) has left no {CHECKPOINT}")
+    written, found = record.tags.get(DIGEST_TAG), hashlib.sha256(content).hexdigest()
+    if written != found:
+        fault = "has no digest on record" if written is None else "is not what the trial wrote (SHA-256 differs)"
+        raise UserError(f"{CHECKPOINT} of run {record.name} ({record.run_id}) {fault}: it is not loaded")
+    saved = state.read(io.BytesIO(content), Path(CHECKPOINT))
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Config), saved["config"])
+        assert isinstance(merged, DictConfig)
+        config = OmegaConf.to_object(merged)
+        assert isinstance(config, Config)
+        classifier = build_classifier(config.model, saved["num_features"], saved["num_classes"], config.seed)
+        classifier.load_state_dict(saved["weights"])
+        height, width = saved["image_size"]
+    except (OmegaConfBaseException, KeyError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{CHECKPOINT} of run {record.run_id} is not of this version ({reason}); train it again"
+        ) from None
+    classifier.eval()
+    return Trained(record, config, classifier, (height, width), saved["num_classes"], saved["offset"], saved["scale"])

@@ -1,0 +1,86 @@
+"""A trial's best network, loaded by someone who did not train it."""
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from src.data.splits import load_splits
+from src.errors import UserError
+from src.inference.trained import find_winner, load_trained
+from src.tracking.queries import trial_records
+from src.tracking.store import Store, open_store
+from src.train import train
+from tests.support import TINY, compose_config
+
+
+@pytest.fixture
+def store(store_file, idx_folder) -> Store:
+    """A store with two finished trials."""
+    for seed in (0, 1):
+        train(compose_config(*TINY, f"data.root={idx_folder}", f"seed={seed}", "tracking.experiment=recurrent-cells"))
+    return open_store("recurrent-cells")
+
+
+def checkpoint(record):
+    return Path(record.artifact_uri.removeprefix("file://")) / "best.ckpt"
+
+
+def test_it_answers_as_the_trial_did(store, idx_folder):
+    from src.data.images import load_images
+
+    for record in trial_records(store):
+        trained = load_trained(store, record)
+        assert trained.image_size == (6, 5)
+        images = load_images(trained.config.data)
+        answers = trained.logits(images.test_images).argmax(dim=1).numpy()
+        assert (answers == images.test_labels).mean() == pytest.approx(record.metrics["test/acc"])
+        assert (trained.sequences(images.test_images) == load_splits(trained.config.data).test.sequences).all()
+
+
+def test_the_best_is_the_one_with_the_highest_validation_accuracy(store):
+    records = trial_records(store)
+    best = max(records, key=lambda record: record.metrics["val/best_acc"])
+    assert find_winner(store, "best").run_id == best.run_id
+    for record in records:
+        store.client.log_metric(record.run_id, "val/best_acc", 0.5, step=99)
+    assert find_winner(store, "best").run_id == records[0].run_id
+    assert find_winner(store, records[1].run_id[:10]).run_id == records[1].run_id
+
+
+class Harm:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("harm", ["truncated", "flipped", "pickle", "gone", "pickle with its digest"])
+def test_a_checkpoint_that_was_tampered_with_is_refused(store, tmp_path, harm):
+    import hashlib
+
+    record = trial_records(store)[0]
+    path = checkpoint(record)
+    content = bytearray(path.read_bytes())
+    if harm == "truncated":
+        path.write_bytes(content[:1000])
+    elif harm == "flipped":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(pickle.dumps(Harm(tmp_path / "harmed")))
+        if harm.endswith("digest"):
+            store.client.set_tag(record.run_id, "checkpoint.sha256", hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(UserError, match=r"best\.ckpt") as refused:
+        load_trained(store, find_winner(store, record.run_id))
+    assert str(refused.value).count("\n") == 0
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_a_store_without_trials(store_file):
+    with pytest.raises(UserError, match="run=best: no trial is finished"):
+        find_winner(open_store("recurrent-cells"), "best")
