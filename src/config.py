@@ -82,6 +82,8 @@ class ModelConfig:
     # two bias vectors per gate as cuDNN has, or one as Keras and TensorFlow have
     biases: int = _key(2, Rule(lambda value: value in (1, 2), "1 or 2"))
     init: str = _key("torch", one_of("torch", "keras", "normal"))
+    # `auto`: our own layers where they are faster than torch.nn's (SimpleRNN and GRU on a CPU), to rounding the same
+    kernel: str = _key("auto", one_of("auto", "torch"))
     # of an LSTM (no other cell has a forget gate); null leaves it to `init`
     forget_bias: float | None = _key(None, number(-100, 100), optional=True)
     frontend: str = _key("none", one_of("none", "linear", "conv"))

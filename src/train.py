@@ -35,8 +35,6 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 def train_trial(config: Config) -> dict[str, Any]:
     """Train and test one checked config as one MLflow run; returns and raises as `train`."""
     # Heavy imports wait until the config has passed.
-    import torch
-
     from src.data.datamodule import SequenceDataModule
     from src.data.splits import load_splits
     from src.interrupts import handled
@@ -48,13 +46,13 @@ def train_trial(config: Config) -> dict[str, Any]:
     from src.tracking.run import trial_run
     from src.tracking.store import open_store
     from src.training.artifacts import checkpoint_digest, write_config, write_results
-    from src.training.device import resolve_device
+    from src.training.device import resolve_device, use_threads
     from src.training.fit import fit_and_test
     from src.training.module import TrialModule
     from src.training.schedule import Schedule
     from src.training.trainer import build_trainer
 
-    torch.set_num_threads(config.trainer.threads)  # first of all: initial weights too depend on it
+    use_threads(config.trainer.threads)  # first of all: initial weights too depend on it
     device = resolve_device(config.trainer)
     splits = load_splits(config.data)
     alone, patience = config.sweep.parent is None, config.tracking.patience

@@ -35,6 +35,7 @@ class Classifier(nn.Module):
             model.dropout,
             model.bidirectional,
             model.biases,
+            model.kernel,
         )
         self.readout = READOUTS[model.readout]
         self.output_dropout = nn.Dropout(model.output_dropout)

@@ -15,13 +15,15 @@ def recurrent_layers(
     dropout: float = 0.0,
     bidirectional: bool = False,
     biases: int = 2,
+    kernel: str = "auto",
 ) -> nn.RNNBase:
     """Stacked recurrent layers, (B, T, input_size) → (B, T, D·hidden_size) with D = 2 if bidirectional.
 
     With `biases=1` the second bias of each gate stays zero and is not trained, as in Keras and TensorFlow
     (where a GRU then applies its reset gate before the recurrent product; here, as in cuDNN, after it).
     """
-    layers: nn.RNNBase = resolve_name(CELLS[cell].layer)(
+    layer = CELLS[cell].fast_layer if kernel == "auto" else None
+    layers: nn.RNNBase = resolve_name(layer or CELLS[cell].layer)(
         input_size,
         hidden_size,
         num_layers=num_layers,

@@ -205,7 +205,9 @@ def warm_up(config: DictConfig) -> int:
     """
     import torch
 
-    torch.set_num_threads(1)
+    from src.training.device import use_threads
+
+    use_threads(1)
     if torch.cuda.is_initialized():
         raise RuntimeError("CUDA is initialised in this process, which must not fork then: use hydra/launcher=basic")
     from src.tracking.provenance import git_tags, library_tags

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from src.config import TrainerConfig
 from src.errors import UserError
@@ -12,6 +13,12 @@ from src.errors import UserError
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 # Ask for GPUs through NVML: the usual way initialises CUDA, and a process that has done so must not fork.
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+
+
+def use_threads(count: int) -> None:
+    """Compute with so many threads from now on, in torch and in NumPy's linear algebra."""
+    torch.set_num_threads(count)
+    threadpool_limits(count, user_api="blas")
 
 
 @dataclass(frozen=True)
