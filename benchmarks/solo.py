@@ -1,183 +1,207 @@
-"""One network, one thread: the harness as users run it against a plainly written loop on the same batches.
+"""One network, one thread: this harness beside a hand-written loop, the usual Lightning set-up, and Keras.
 
-python -m benchmarks.solo --write benchmarks/results/solo.md
+python -m benchmarks.solo --write benchmarks/results/solo.md [--keras-python PYTHON]
 """
 
 import argparse
-import os
+import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
-from torch import nn
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
+from benchmarks.contenders import Network
 from benchmarks.record import machine, write_result
-from src import config
-from src.config import validated
-from src.data.splits import load_splits
-from src.models.classifier import build_classifier
 from src.paths import REPOSITORY
-from src.train import train
-from src.training.module import TrialModule
-from src.training.optimizer import build_optimizer
 
-NETWORKS = {
-    "SimpleRNN 50, batch 50": ("model=simple_rnn", "model.hidden_size=50", "data.batch_size=50"),
-    "SimpleRNN 128, batch 128": ("model=simple_rnn", "model.hidden_size=128", "data.batch_size=128"),
-    "LSTM 128, batch 128": ("model=lstm", "model.hidden_size=128", "data.batch_size=128"),
-    "GRU 128, batch 128": ("model=gru", "model.hidden_size=128", "data.batch_size=128"),
+NETWORKS = (
+    Network("simple_rnn", 50, 50),
+    Network("simple_rnn", 128, 128),
+    Network("lstm", 128, 128),
+    Network("gru", 128, 128),
+    Network("gru", 200, 64, num_layers=3),
+)
+HARNESS, OWN = "harness", "bare:own"
+CONTENDERS = {
+    HARNESS: "this harness, everything on",
+    OWN: "bare loop, this project's layers",
+    "bare": "bare loop, torch.nn",
+    "bare:floor": "floor: one fixed batch, this project's layers",
+    "lightning": "usual Lightning + DataLoader + MLFlowLogger",
+    "keras_fit:jax": "Keras on JAX",
+    "keras_fit:tensorflow": "Keras on TensorFlow",
 }
-COMMON = ("optimizer.lr=1e-3", "optimizer.schedule=none", "optimizer.clip_norm=null")
+SECONDS_A_ROUND = 1.5
 
 
 @dataclass
-class Pair:
-    """Seconds a step of the harness and of the bare loop, measured one after the other."""
+class Times:
+    """Seconds a step in each round, and the seconds of a process that trains `steps` steps and ends."""
 
-    harness: float
-    bare: float
-
-    @property
-    def ratio(self) -> float:
-        """Steps per second of the harness as a share of the bare loop's."""
-        return self.bare / self.harness
+    rounds: list[float] = field(default_factory=list)
+    whole: float = float("nan")
 
 
-def bare_loop(overrides: list[str], steps: int) -> float:
-    """Seconds a step of the loop one writes by hand: same network, same optimiser, batches sliced from memory."""
-    settings = validated(_composed(overrides))
-    splits = load_splits(settings.data)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model: nn.Module = build_classifier(settings.model, splits.num_features, splits.num_classes, seed=0).to(device)
-    optimizer = build_optimizer(settings.optimizer, model.parameters())
-    loss_function = nn.CrossEntropyLoss()
-    x, y = splits.train.sequences.to(device), splits.train.labels.to(device)
-    size, batches = settings.data.batch_size, len(y) // settings.data.batch_size
-    order = torch.randperm(len(y), device=device)
-    model.train()
-    start = 0.0
-    for step in range(steps + steps // 10):
-        if step == steps // 10:  # warmed up
-            _wait(device)
+class Contender:
+    """A running process of benchmarks.contenders, on one core."""
+
+    def __init__(self, name: str, network: Network, data: Path, python: str) -> None:
+        self.process = subprocess.Popen(
+            [python, "-m", "benchmarks.contenders", name, json.dumps(asdict(network)), str(data)],
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def train(self, steps: int) -> float:
+        """Seconds a step; raises RuntimeError if the process has died."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(f"{steps}\n")
+            self.process.stdin.flush()
+            return float(self.process.stdout.readline())
+        except (OSError, ValueError):
+            raise RuntimeError("it does not run here") from None
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def measure(network: Network, names: Sequence[str], data: Path, repeats: int, keras: str) -> dict[str, Times]:
+    """Every contender that runs here, in turn `repeats` times after a round to warm up."""
+    found: dict[str, Times] = {}
+    with ExitStack() as stack:
+        running: dict[str, tuple[Contender, int]] = {}
+        for name in names:
             start = time.perf_counter()
-        chosen = order[step % batches * size : (step % batches + 1) * size]
-        loss = loss_function(model(x[chosen]), y[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    _wait(device)
-    return (time.perf_counter() - start) / steps
+            contender = Contender(name, network, data, keras if name.startswith("keras") else sys.executable)
+            stack.callback(contender.end)
+            try:
+                seconds = contender.train(60)
+            except RuntimeError:
+                print(f"{network.title}: {CONTENDERS[name]} does not run here", file=sys.stderr)
+                continue
+            found[name] = Times(whole=time.perf_counter() - start)
+            running[name] = contender, max(40, int(SECONDS_A_ROUND / seconds))
+        for _ in range(repeats):
+            for name, (contender, steps) in running.items():
+                found[name].rounds.append(contender.train(steps))
+    return found
 
 
-def harness_loop(overrides: list[str], steps: int) -> float:
-    """Seconds a step of `train(cfg)` with everything on, evaluation and start-up left out.
-
-    Everything between the first and the last training step counts: loops, metrics, tracking, checkpoints.
-    """
-    marks: list[tuple[int, float]] = []
-    evaluating = 0.0
-    original_step, original_start, original_end = (
-        TrialModule.training_step,
-        TrialModule.on_validation_epoch_start,
-        TrialModule.on_validation_epoch_end,
-    )
-
-    def training_step(self: TrialModule, chunk: tuple[int, int], batch_idx: int) -> None:
-        original_step(self, chunk, batch_idx)
-        if self.step >= steps // 10:
-            _wait(self.device)
-            marks.append((self.step, time.perf_counter() - evaluating))
-
-    began = 0.0
-
-    def start(self: TrialModule) -> None:
-        nonlocal began
-        began = time.perf_counter()
-        original_start(self)
-
-    def end(self: TrialModule) -> None:
-        nonlocal evaluating
-        original_end(self)
-        evaluating += time.perf_counter() - began
-
-    TrialModule.training_step, TrialModule.on_validation_epoch_start, TrialModule.on_validation_epoch_end = (  # type: ignore[method-assign]
-        training_step,
-        start,
-        end,
-    )
-    try:
-        train(_composed([*overrides, f"trainer.max_steps={steps + steps // 10}"]))
-    finally:
-        (
-            TrialModule.training_step,  # type: ignore[method-assign]
-            TrialModule.on_validation_epoch_start,  # type: ignore[method-assign]
-            TrialModule.on_validation_epoch_end,  # type: ignore[method-assign]
-        ) = original_step, original_start, original_end
-    (first_step, first), (last_step, last) = marks[0], marks[-1]
-    return (last - first) / (last_step - first_step)
+def ratio(times: Times, other: Times) -> float:
+    """Steps per second of `times` as a multiple of the other's: the median over rounds taken in turn."""
+    return statistics.median(b / a for a, b in zip(times.rounds, other.rounds, strict=True))
 
 
-def _composed(overrides: list[str]) -> DictConfig:
-    config.register()
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        return compose("config", overrides=[*COMMON, *overrides])
+def best_keras(found: dict[str, Times]) -> str | None:
+    names = [name for name in found if name.startswith("keras")]
+    return min(names, key=lambda name: statistics.median(found[name].rounds)) if names else None
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def measure(extra: list[str], steps: int, repeats: int) -> dict[str, list[Pair]]:
-    """For each network its pairs, the two sides in turn."""
-    torch.set_num_threads(1)
-    results: dict[str, list[Pair]] = {}
-    for name, network in NETWORKS.items():
-        overrides = [*network, *extra]
-        results[name] = [Pair(harness_loop(overrides, steps), bare_loop(overrides, steps)) for _ in range(repeats)]
-    return results
-
-
-def report(results: dict[str, list[Pair]], command: str) -> str:
+def report(results: dict[Network, dict[str, Times]], command: str) -> str:
+    names = [name for name in CONTENDERS if any(name in found for found in results.values())]
     lines = [
-        "# The harness against a plainly written loop",
+        "# One network, one core",
         "",
         f"`{command}`",
         "",
-        "Milliseconds a training step, medians; steps per second of the harness as a share of the bare loop's, median "
-        "(least – most) of pairs measured in turn. The harness runs with everything on: metrics, MLflow, checkpoints.",
-        "Evaluations, with their logging and the copy of the best weights, are left out on both sides.",
-        "Both sides use the same fused optimiser and one thread.",
+        "Milliseconds a training step, medians of rounds taken in turn; each contender is a process of its own, all on "
+        "one core. Of the harness, evaluations with their logging and the copy of the best weights are left out.",
         "",
-        "| network | harness ms | bare loop ms | share |",
-        "|---|---|---|---|",
+        f"| network | {' | '.join(CONTENDERS[name] for name in names)} |",
+        f"|---|{'---|' * len(names)}",
     ]
-    for name, pairs in results.items():
-        ratios = [pair.ratio for pair in pairs]
-        harness = statistics.median(pair.harness for pair in pairs) * 1000
-        bare = statistics.median(pair.bare for pair in pairs) * 1000
-        share = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} – {max(ratios):.2f})"
-        lines.append(f"| {name} | {harness:.2f} | {bare:.2f} | {share} |")
+    for network, found in results.items():
+        cells = [f"{1000 * statistics.median(found[name].rounds):.2f}" if name in found else "–" for name in names]
+        lines.append(f"| {network.title} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Steps per second of the harness as a multiple of:",
+        "",
+        "| network | bare loop, same layers | bare loop, torch.nn | usual Lightning | the faster Keras | floor |",
+        "|---|---|---|---|---|---|",
+    ]
+    for network, found in results.items():
+        cells = []
+        for name in (OWN, "bare", "lightning", best_keras(found), "bare:floor"):
+            cells.append(f"{ratio(found[HARNESS], found[name]):.2f}" if name in found else "–")
+        lines.append(f"| {network.title} | {' | '.join(cells)} |")
+    lines += ["", "Seconds from the start of a process to the end of its first 60 steps (imports, compiling, all):", ""]
+    lines += [f"| network | {' | '.join(CONTENDERS[name] for name in names)} |", f"|---|{'---|' * len(names)}"]
+    for network, found in results.items():
+        cells = [f"{found[name].whole:.1f}" if name in found else "–" for name in names]
+        lines.append(f"| {network.title} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", machine()]) + "\n"
+
+
+def draw(results: dict[Network, dict[str, Times]], path: Path) -> None:
+    """Milliseconds a step, a group of bars for each network."""
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    colors = ("#0072B2", "#56B4E9", "#999999", "#CCCCCC", "#D55E00", "#009E73", "#E69F00")
+    width = 0.8 / len(CONTENDERS)
+    for place, (name, title) in enumerate(CONTENDERS.items()):
+        points = [(n, found[name]) for n, found in enumerate(results.values()) if name in found]
+        if points:
+            heights = [1000 * statistics.median(times.rounds) for _, times in points]
+            axes.bar([n + place * width for n, _ in points], heights, width, color=colors[place], label=title)
+    axes.set_xticks([n + 0.4 - width / 2 for n in range(len(results))], [network.title for network in results])
+    axes.set_yscale("log")
+    axes.set_ylabel("milliseconds a step")
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def write_data(path: Path) -> None:
+    from src.config import DataConfig
+    from src.data.splits import load_splits
+
+    splits = load_splits(DataConfig(name="mnist_5k", val_size=500, test_size=500))
+    np.savez(path, x=splits.train.sequences.numpy(), y=splits.train.labels.numpy())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--write", type=Path, help="the Markdown file to write")
-    parser.add_argument("overrides", nargs="*", help="further overrides, as data=mnist data.root=…")
+    parser.add_argument("--only", nargs="*", choices=list(CONTENDERS), default=list(CONTENDERS))
+    parser.add_argument("--networks", type=int, nargs="*", default=list(range(len(NETWORKS))), help="by their place")
+    parser.add_argument("--keras-python", default=sys.executable, help="of an environment that has keras")
+    parser.add_argument("--write", type=Path, help="the Markdown file to write; a picture and JSON go beside it")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-        results = measure(arguments.overrides, arguments.steps, arguments.repeats)
-    command = " ".join(["python -m benchmarks.solo", f"--steps {arguments.steps} --repeats {arguments.repeats}"])
-    write_result(report(results, " ".join([command, *arguments.overrides])), arguments.write)
+        data = Path(folder) / "data.npz"
+        write_data(data)
+        chosen = [NETWORKS[place] for place in arguments.networks]
+        keras = arguments.keras_python
+        results = {it: measure(it, arguments.only, data, arguments.repeats, keras) for it in chosen}
+    write_result(report(results, f"python -m benchmarks.solo --repeats {arguments.repeats}"), arguments.write)
+    if arguments.write is not None:
+        draw(results, arguments.write.with_suffix(".png"))
+        raw = {
+            network.title: {name: asdict(times) for name, times in found.items()} for network, found in results.items()
+        }
+        arguments.write.with_suffix(".json").write_text(
+            json.dumps({"machine": machine(), "times": raw}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,27 @@
+"""Ways to train one network on images in memory, each in a process of its own so that they can be timed in turn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Network:
+    """What every contender trains: stacked layers of one cell and a linear readout of the last step."""
+
+    cell: str
+    hidden_size: int
+    batch_size: int
+    num_layers: int = 1
+
+    @property
+    def title(self) -> str:
+        cell = {"simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}[self.cell]
+        layers = f"{self.num_layers} × " if self.num_layers > 1 else ""
+        return f"{cell} {layers}{self.hidden_size}, batch {self.batch_size}"
+
+
+# Trains so many steps and returns the seconds that one of them took.
+Round = Callable[[int], float]
+# Makes rounds from a network, sequences (N, T, F) in float32 and labels (N,).
+Prepare = Callable[[Network, Any, Any], Round]

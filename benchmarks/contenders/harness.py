@@ -1,0 +1,76 @@
+"""`train(cfg)` as users run it, everything on: metrics, MLflow, checkpoints."""
+
+import os
+import tempfile
+import time
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+
+from benchmarks.contenders import Network, Round
+from src import config
+from src.paths import REPOSITORY
+from src.train import train
+from src.training.module import TrialModule
+
+COMMON = ("optimizer.lr=1e-3", "optimizer.schedule=none", "optimizer.clip_norm=null", "trainer.progress=false")
+
+
+def prepare(network: Network, x: Any, y: Any) -> Round:
+    folder = tempfile.TemporaryDirectory()
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder.name}/mlflow.db"
+    overrides = [
+        *COMMON,
+        f"model={network.cell}",
+        f"model.hidden_size={network.hidden_size}",
+        f"model.num_layers={network.num_layers}",
+        f"data.batch_size={network.batch_size}",
+    ]
+
+    def train_once(steps: int) -> float:
+        assert folder.name
+        return _seconds_a_step(overrides, steps)
+
+    return train_once
+
+
+def _seconds_a_step(overrides: list[str], steps: int) -> float:
+    """Between the first tenth and the last step; evaluations, with the keeping of the best weights, are left out."""
+    marks: list[tuple[int, float]] = []
+    evaluating, began = 0.0, 0.0
+    plain = TrialModule.training_step, TrialModule.on_validation_epoch_start, TrialModule.on_validation_epoch_end
+
+    def step(self: TrialModule, chunk: tuple[int, int], batch_idx: int) -> None:
+        plain[0](self, chunk, batch_idx)
+        if self.step >= steps // 10:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+            marks.append((self.step, time.perf_counter() - evaluating))
+
+    def start(self: TrialModule) -> None:
+        nonlocal began
+        began = time.perf_counter()
+        plain[1](self)
+
+    def end(self: TrialModule) -> None:
+        nonlocal evaluating
+        plain[2](self)
+        evaluating += time.perf_counter() - began
+
+    _put(step, start, end)
+    try:
+        config.register()
+        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+            cfg = compose("config", overrides=[*overrides, f"trainer.max_steps={steps + steps // 10}"])
+        train(cfg)
+    finally:
+        _put(*plain)
+    (first_step, first), (last_step, last) = marks[0], marks[-1]
+    return (last - first) / (last_step - first_step)
+
+
+def _put(*methods: Any) -> None:
+    names = ("training_step", "on_validation_epoch_start", "on_validation_epoch_end")
+    for name, method in zip(names, methods, strict=True):
+        setattr(TrialModule, name, method)
