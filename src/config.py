@@ -175,7 +175,7 @@ class TrainerConfig:
     log_every: int = _key(20, at_least(1))
     # `interval`: train/* is the mean since the last point; `batch`: of the current batch alone
     log_train: str = _key("interval", one_of("interval", "batch"))
-    # steps between checkpoints to resume from; null: at every evaluation
+    # steps between checkpoints to resume from; null: at evaluations, two seconds apart at least
     checkpoint_every: int | None = _key(None, at_least(1), optional=True)
     # evaluations without a better validation accuracy after which training stops
     early_stopping: int | None = _key(None, at_least(1), optional=True)
@@ -184,6 +184,8 @@ class TrainerConfig:
     deterministic: bool = True
     threads: int = _key(1, at_least(1))
     detect_anomaly: bool = False
+    # a trace and a table of where the time of some steps goes, in the run's artifacts
+    profile: bool = False
     # null: a bar on a terminal, a line per evaluation elsewhere
     progress: bool | None = None
 

@@ -26,6 +26,7 @@ FREE = (
     "trainer.accelerator",
     "trainer.checkpoint_every",
     "trainer.progress",
+    "trainer.profile",
 )
 TIMINGS = ("epoch_seconds", "samples_per_second")
 CONTENT = ("git.commit", "device", "precision", "version.python", *(f"version.{name}" for name in LIBRARIES))

@@ -7,11 +7,11 @@ import time
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from benchmarks.contenders import Network, Round
 from src.models.recurrent import recurrent_layers
-from src.training.device import use_threads
 
 
 class Model(nn.Module):
@@ -28,7 +28,8 @@ class Model(nn.Module):
 
 
 def prepare(network: Network, x: Any, y: Any, option: str = "") -> Round:
-    use_threads(1)
+    torch.set_num_threads(1)
+    threadpool_limits(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sequences, labels = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     model = Model(network, x.shape[2], "auto" if option else "torch").to(device)

@@ -27,7 +27,7 @@ class Batches:
         """The batches of steps start … stop - 1 in a row: (K·B, T, F) and labels (K·B,)."""
         indices = torch.cat([self._indices(step) for step in range(start, stop)])
         indices = indices.to(self.split.labels.device)
-        return self.split.sequences[indices], self.split.labels[indices]
+        return self.split.sequences.index_select(0, indices), self.split.labels.index_select(0, indices)
 
     def _indices(self, step: int) -> Tensor:
         if self.order == "file":

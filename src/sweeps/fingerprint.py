@@ -21,6 +21,7 @@ IRRELEVANT = (
     "trainer.accelerator",
     "trainer.checkpoint_every",
     "trainer.progress",
+    "trainer.profile",
 )
 
 

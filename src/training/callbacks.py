@@ -20,11 +20,16 @@ class Checkpointing(pl.Callback):
     """Saves the trial's state at its interval, at the end of training, and when it is asked to stop.
 
     Never where an evaluation is due and not yet done: a state says that all up to its step has happened.
+
+    Args:
+        seconds_between: what is due sooner after the last state is left out.
     """
 
-    def __init__(self, run: TrialRun, interruption: Interruption) -> None:
+    def __init__(self, run: TrialRun, interruption: Interruption, seconds_between: float) -> None:
         self._run = run
         self._interruption = interruption
+        self._seconds_between = seconds_between
+        self._latest = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         assert isinstance(module, TrialModule)
@@ -37,8 +42,11 @@ class Checkpointing(pl.Callback):
         self._save_if_due(module)
 
     def _save_if_due(self, module: TrialModule) -> None:
-        if self._interruption.asked or module.done or module.step % module.schedule.checkpoint_every == 0:
+        late_enough = time.monotonic() - self._latest >= self._seconds_between
+        due = module.step % module.schedule.checkpoint_every == 0 and late_enough
+        if self._interruption.asked or module.done or due:
             self._run.checkpoint(lambda path: state.save(module.trial_state(), path))
+            self._latest = time.monotonic()
         self._interruption.raise_if_asked()
 
 

@@ -12,6 +12,11 @@ from src.interrupts import Interruption
 from src.tracking.run import TrialRun
 from src.training.callbacks import Bar, Checkpointing, Lines
 from src.training.device import Device
+from src.training.profiling import FOLDER as PROFILE
+from src.training.profiling import Profile
+
+# Epochs may be shorter than it takes to write a state.
+SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 def build_trainer(
@@ -19,6 +24,10 @@ def build_trainer(
 ) -> pl.Trainer:
     """A Trainer that runs until the module says it is done."""
     quiet_lightning()
+    seconds_between = 0.0 if config.checkpoint_every else SECONDS_BETWEEN_CHECKPOINTS
+    callbacks: list[pl.Callback] = [Checkpointing(run, interruption, seconds_between)]
+    if config.profile:
+        callbacks.append(Profile(run.artifacts / PROFILE))
     on_terminal = sys.stderr.isatty() if config.progress is None else config.progress
     return pl.Trainer(
         accelerator=device.accelerator,
@@ -27,7 +36,7 @@ def build_trainer(
         deterministic=config.deterministic,
         detect_anomaly=config.detect_anomaly,
         logger=logger,
-        callbacks=[Checkpointing(run, interruption), Bar() if on_terminal else Lines()],
+        callbacks=[*callbacks, Bar() if on_terminal else Lines()],
         default_root_dir=str(run.folder),
         max_epochs=-1,
         num_sanity_val_steps=0,
