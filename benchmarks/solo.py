@@ -5,8 +5,8 @@ python -m benchmarks.solo --write benchmarks/results/solo.md [--keras-python PYT
 
 import argparse
 import json
+import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,13 +15,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.contenders import Network
+from benchmarks.contenders.process import Contender, write_data
 from benchmarks.record import machine, write_result
-from src.paths import REPOSITORY
 
 NETWORKS = (
     Network("simple_rnn", 50, 50),
@@ -51,46 +50,16 @@ class Times:
     whole: float = float("nan")
 
 
-class Contender:
-    """A running process of benchmarks.contenders, on one core."""
-
-    def __init__(self, name: str, network: Network, data: Path, python: str) -> None:
-        self.process = subprocess.Popen(
-            [python, "-m", "benchmarks.contenders", name, json.dumps(asdict(network)), str(data)],
-            cwd=REPOSITORY,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def train(self, steps: int) -> float:
-        """Seconds a step; raises RuntimeError if the process has died."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
-            self.process.stdin.write(f"{steps}\n")
-            self.process.stdin.flush()
-            return float(self.process.stdout.readline())
-        except (OSError, ValueError):
-            raise RuntimeError("it does not run here") from None
-
-    def end(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-
-
 def measure(network: Network, names: Sequence[str], data: Path, repeats: int, keras: str) -> dict[str, Times]:
     """Every contender that runs here, in turn `repeats` times after a round to warm up."""
     found: dict[str, Times] = {}
+    core = min(os.sched_getaffinity(0))
     with ExitStack() as stack:
         running: dict[str, tuple[Contender, int]] = {}
         for name in names:
             start = time.perf_counter()
-            contender = Contender(name, network, data, keras if name.startswith("keras") else sys.executable)
+            python = keras if name.startswith("keras") else sys.executable
+            contender = Contender(name, network, data, core, python)
             stack.callback(contender.end)
             try:
                 seconds = contender.train(60)
@@ -169,14 +138,6 @@ def draw(results: dict[Network, dict[str, Times]], path: Path) -> None:
     axes.grid(axis="y", alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=110)
-
-
-def write_data(path: Path) -> None:
-    from src.config import DataConfig
-    from src.data.splits import load_splits
-
-    splits = load_splits(DataConfig(name="mnist_5k", val_size=500, test_size=500))
-    np.savez(path, x=splits.train.sequences.numpy(), y=splits.train.labels.numpy())
 
 
 def main() -> None:

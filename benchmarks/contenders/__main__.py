@@ -1,6 +1,6 @@
 """A contender as a process: reads numbers of steps, a line each, and answers with seconds a step.
 
-python -m benchmarks.contenders NAME NETWORK_AS_JSON DATA.npz
+python -m benchmarks.contenders NAME NETWORK_AS_JSON DATA.npz, kept on one core if CORE has its number
 """
 
 import json
@@ -14,7 +14,8 @@ from benchmarks.contenders import Network
 
 
 def main() -> None:
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core for all, and no second thread that helps
+    if "CORE" in os.environ:
+        os.sched_setaffinity(0, {int(os.environ["CORE"])})
     name, network, path = sys.argv[1:4]
     module, _, option = name.partition(":")
     arrays = np.load(path)

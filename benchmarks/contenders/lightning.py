@@ -1,6 +1,7 @@
 """The usual set-up: a LightningModule that logs, a DataLoader over pictures, MLFlowLogger, ModelCheckpoint."""
 
 import logging
+import os
 import tempfile
 import time
 import warnings
@@ -62,7 +63,7 @@ class Clock(pl.Callback):
 
 
 def prepare(network: Network, x: Any, y: Any) -> Round:
-    torch.set_num_threads(1)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     folder = tempfile.TemporaryDirectory()
