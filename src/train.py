@@ -46,13 +46,14 @@ def train_trial(config: Config) -> dict[str, Any]:
     from src.tracking.run import trial_run
     from src.tracking.store import open_store
     from src.training.artifacts import checkpoint_digest, write_config, write_results
-    from src.training.device import resolve_device, use_threads
+    from src.training.device import resolve_device, use_tf32, use_threads
     from src.training.fit import fit_and_test
     from src.training.module import TrialModule
     from src.training.schedule import Schedule
     from src.training.trainer import build_trainer
 
     use_threads(config.trainer.threads)  # first of all: initial weights too depend on it
+    use_tf32(config.trainer.tf32)
     device = resolve_device(config.trainer)
     splits = load_splits(config.data)
     alone, patience = config.sweep.parent is None, config.tracking.patience

@@ -21,6 +21,14 @@ def use_threads(count: int) -> None:
     threadpool_limits(count, user_api="blas")
 
 
+def use_tf32(allowed: bool) -> None:
+    """Whether products of float32 on a GPU may drop 13 bits of mantissa; torch allows it in cuDNN by default."""
+    precision = "tf32" if allowed else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = precision
+    torch.backends.cudnn.rnn.fp32_precision = precision  # type: ignore[attr-defined]
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True)
 class Device:
     """`accelerator` (cpu or gpu) and `precision` in Lightning's words, `name` of the hardware."""

@@ -1,0 +1,24 @@
+"""Threads and precision of a process."""
+
+import torch
+from threadpoolctl import threadpool_info
+
+from src.training.device import use_tf32, use_threads
+
+
+def test_threads_are_those_of_torch_and_of_numpy():
+    before = torch.get_num_threads()
+    try:
+        for count in (2, 1):
+            use_threads(count)
+            assert torch.get_num_threads() == count
+            assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {count}
+    finally:
+        use_threads(before)
+
+
+def test_tf32_is_off_unless_asked_for():
+    for allowed, word in ((True, "tf32"), (False, "ieee")):
+        use_tf32(allowed)
+        assert torch.backends.cuda.matmul.fp32_precision == word
+        assert torch.backends.cudnn.rnn.fp32_precision == word
