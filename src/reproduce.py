@@ -29,7 +29,14 @@ FREE = (
     "trainer.profile",
 )
 TIMINGS = ("epoch_seconds", "samples_per_second")
-CONTENT = ("git.commit", "device", "precision", "version.python", *(f"version.{name}" for name in LIBRARIES))
+CONTENT = (
+    "git.commit",
+    "device",
+    "precision",
+    "version.python",
+    "version.blas",
+    *(f"version.{name}" for name in LIBRARIES),
+)
 
 log = logging.getLogger(__name__)
 

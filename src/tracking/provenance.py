@@ -36,7 +36,18 @@ def _git(*arguments: str) -> str:
 
 @lru_cache(maxsize=1)
 def library_tags() -> dict[str, str]:
-    return {f"version.{name}": version(name) for name in LIBRARIES} | {"version.python": platform.python_version()}
+    """Versions of what computes and of what it is written in."""
+    own = {"version.python": platform.python_version(), "version.blas": _blas()}
+    return {f"version.{name}": version(name) for name in LIBRARIES} | own
+
+
+def _blas() -> str:
+    """NumPy's linear algebra and the processor it thinks it is on: another one rounds otherwise."""
+    import numpy as np  # noqa: F401 - loads it
+    from threadpoolctl import threadpool_info
+
+    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return ", ".join(f"{it['internal_api']} {it['version']} {it.get('architecture', '')}".strip() for it in found)
 
 
 def process_tags() -> dict[str, str]:
