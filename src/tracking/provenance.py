@@ -43,11 +43,12 @@ def library_tags() -> dict[str, str]:
 
 def _blas() -> str:
     """NumPy's linear algebra and the processor it thinks it is on: another one rounds otherwise."""
-    import numpy as np  # noqa: F401 - loads it
+    import numpy as np
     from threadpoolctl import threadpool_info
 
-    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return ", ".join(f"{it['internal_api']} {it['version']} {it.get('architecture', '')}".strip() for it in found)
+    folder = str(Path(np.__file__).parent)  # its own is in numpy/ or numpy.libs/; others may be loaded too
+    found = [it for it in threadpool_info() if it["user_api"] == "blas" and it["filepath"].startswith(folder)]
+    return f"{found[0]['internal_api']} {found[0]['version']} {found[0]['architecture']}" if found else "unknown"
 
 
 def process_tags() -> dict[str, str]:
