@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from torch import Tensor, nn
+from torch import Tensor
 
 from src.config import Config
 from src.data.sequences import as_sequences
 from src.errors import UserError
-from src.models.classifier import build_classifier
+from src.models.classifier import Classifier, build_classifier
 from src.tracking.queries import TrialRecord, find_trial, read_artifact_bytes, trial_records
 from src.tracking.store import Store
 from src.training import state
@@ -37,7 +37,7 @@ class Trained:
 
     record: TrialRecord
     config: Config
-    classifier: nn.Module
+    classifier: Classifier
     image_size: tuple[int, int]
     num_classes: int
     offset: float
@@ -52,6 +52,26 @@ class Trained:
         """Images (N, H, W) → logits (N, C) after the last step."""
         logits: Tensor = self.classifier(self.sequences(images))
         return logits if logits.dim() == 2 else logits[:, -1]
+
+    @torch.inference_mode()
+    def logits_by_step(self, images: NDArray[np.uint8]) -> Tensor:
+        """Images (N, H, W) → logits (N, T, C): what the network would answer after each of the T steps.
+
+        The last of them are those of `logits`.
+
+        Raises:
+            UserError: where a network cannot be asked before the last step.
+        """
+        model = self.config.model
+        if model.readout not in ("last", "every"):
+            raise UserError(f"model.readout={model.readout}: it needs all steps, there is no answer after each of them")
+        if model.bidirectional:
+            raise UserError("model.bidirectional=true: it reads from both ends, there is no answer after each step")
+        if model.frontend == "conv":
+            raise UserError("model.frontend=conv: it sees the whole image at once, its steps are not the image's")
+        outputs, _ = self.classifier.recurrent(self.classifier.frontend(self.sequences(images)))
+        logits: Tensor = self.classifier.head(outputs)  # (N, T, C)
+        return logits
 
 
 def find_winner(store: Store, which: str) -> TrialRecord:
