@@ -43,8 +43,15 @@ class Trained:
     offset: float
     scale: float
 
+    def check_size(self, images: NDArray[np.uint8], place: str) -> None:
+        """Raises UserError, naming the place they come from, if images (N, H, W) are not of `image_size`."""
+        if images.shape[1:] != self.image_size:
+            given, known = (" x ".join(str(length) for length in size) for size in (images.shape[1:], self.image_size))
+            raise UserError(f"{place}: images of {given}, but run {self.record.name} was trained on {known}")
+
     def sequences(self, images: NDArray[np.uint8]) -> Tensor:
-        """Images (N, H, W) of `image_size` as what the network reads (N, T, F)."""
+        """Images (N, H, W) as what the network reads (N, T, F); raises UserError for another size."""
+        self.check_size(images, "the images")
         return (as_sequences(images, self.config.data.sequence).float() - self.offset) / self.scale
 
     @torch.inference_mode()
