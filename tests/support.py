@@ -58,6 +58,7 @@ TINY = (
     "trainer=cpu",
     "trainer.max_epochs=4",
     "trainer.log_every=3",
+    "registry=false",  # half a second a trial
 )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from src.config import Config
 from src.data.sequences import as_sequences
 from src.errors import UserError
+from src.inference.network import ImageClassifier
 from src.models.classifier import Classifier, build_classifier
 from src.tracking.queries import TrialRecord, find_trial, read_artifact_bytes, trial_records
 from src.tracking.store import Store
@@ -59,6 +60,11 @@ class Trained:
         """Images (N, H, W) → logits (N, C) after the last step."""
         logits: Tensor = self.classifier(self.sequences(images))
         return logits if logits.dim() == 2 else logits[:, -1]
+
+    @property
+    def network(self) -> ImageClassifier:
+        """The same network, from image bytes to logits."""
+        return ImageClassifier(self.classifier, self.config.data.sequence, self.offset, self.scale).eval()
 
     @torch.inference_mode()
     def logits_by_step(self, images: NDArray[np.uint8]) -> Tensor:
