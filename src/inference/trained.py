@@ -18,13 +18,13 @@ from src.errors import UserError
 from src.inference.network import ImageClassifier
 from src.models.classifier import Classifier, build_classifier
 from src.tracking.queries import TrialRecord, find_trial, read_artifact_bytes, trial_records
+from src.tracking.registry import CHAMPION, SELECTION, find_champion
 from src.tracking.store import Store
 from src.training import state
 
 CHECKPOINT = "best.ckpt"
 DIGEST_TAG = "checkpoint.sha256"
 BEST = "best"
-SELECTION = "val/best_acc"
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,22 @@ class Trained:
 
 
 def find_winner(store: Store, which: str) -> TrialRecord:
-    """The trial that `run=` names: a run id or its beginning, or `best`.
+    """The trial that `run=` names: a run id or its beginning, `best` or `champion`.
 
-    `best` has the highest validation accuracy of the experiment's finished trials, the earliest of equals.
+    `best` has the highest validation accuracy of the experiment's finished trials, the earliest of equals;
+    `champion` is what the model registry calls so.
 
     Raises:
         UserError: if there is none.
     """
+    if which == CHAMPION:
+        champion = find_champion(store)
+        if champion is None:
+            raise UserError(
+                f"run=champion: {store.address} has no registered model {store.experiment} with the alias {CHAMPION}; "
+                "a sweep registers its best network, run=best needs none"
+            )
+        return find_trial(store, champion.run_id, "run")
     if which != BEST:
         return find_trial(store, which, "run")
     finished = [it for it in trial_records(store, "attributes.status = 'FINISHED'") if SELECTION in it.metrics]

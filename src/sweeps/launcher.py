@@ -213,7 +213,7 @@ def warm_up(config: DictConfig) -> int:
 
     for name in NEEDED_BY_TRIALS:
         importlib.import_module(name)
-    if config.registry:
+    if config.registry and torch.cuda.device_count() == 0:  # an export might wake CUDA, which must not be forked
         from src.tracking import model
 
         model.warm_up()
