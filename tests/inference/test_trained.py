@@ -5,14 +5,16 @@ import pickle
 from pathlib import Path
 
 import pytest
+import torch
 
+from src.data.images import load_images
 from src.data.splits import load_splits
 from src.errors import UserError
 from src.inference.trained import find_winner, load_trained
 from src.tracking.queries import trial_records
 from src.tracking.store import Store, open_store
 from src.train import train
-from tests.support import TINY, compose_config
+from tests.support import TINY, compose_config, train_tiny
 
 
 @pytest.fixture
@@ -23,13 +25,19 @@ def store(store_file, idx_folder) -> Store:
     return open_store("recurrent-cells")
 
 
+def network_and_images(folder, *overrides):
+    """A network trained for one step, and its test images."""
+    trained = train_tiny(folder, "trainer.max_steps=1", *overrides)
+    images = load_images(trained.config.data).test_images
+    assert images is not None
+    return trained, images
+
+
 def checkpoint(record):
     return Path(record.artifact_uri.removeprefix("file://")) / "best.ckpt"
 
 
 def test_it_answers_as_the_trial_did(store, idx_folder):
-    from src.data.images import load_images
-
     for record in trial_records(store):
         trained = load_trained(store, record)
         assert trained.image_size == (6, 5)
@@ -84,3 +92,31 @@ def test_a_checkpoint_that_was_tampered_with_is_refused(store, tmp_path, harm):
 def test_a_store_without_trials(store_file):
     with pytest.raises(UserError, match="run=best: no trial is finished"):
         find_winner(open_store("recurrent-cells"), "best")
+
+
+@pytest.mark.parametrize(
+    "overrides", [["model=gru", "model.num_layers=2"], ["model.readout=every", "data.sequence=columns"]]
+)
+def test_answers_after_each_step_end_in_the_answer(store_file, idx_folder, overrides):
+    trained, images = network_and_images(idx_folder, *overrides)
+    by_step = trained.logits_by_step(images)
+    assert by_step.shape == (20, trained.sequences(images).shape[1], 4)
+    assert torch.allclose(by_step[:, -1], trained.logits(images), atol=1e-5)
+    with torch.inference_mode():
+        for count in range(1, by_step.shape[1]):
+            read_so_far = trained.classifier(trained.sequences(images)[:, :count])
+            answer = read_so_far if read_so_far.dim() == 2 else read_so_far[:, -1]
+            assert torch.allclose(by_step[:, count - 1], answer, atol=1e-5)
+
+
+@pytest.mark.parametrize("override", ["model.readout=mean", "model.bidirectional=true", "model.frontend=conv"])
+def test_a_network_that_has_no_answer_after_each_step_says_so(store_file, idx_folder, override):
+    trained, images = network_and_images(idx_folder, override, "model.frontend_size=2")
+    with pytest.raises(UserError, match=override):
+        trained.logits_by_step(images)
+
+
+def test_images_of_another_size_are_refused(store_file, idx_folder):
+    trained, images = network_and_images(idx_folder)
+    with pytest.raises(UserError, match=r"images of 5 x 5, but run lstm-h8x1-s0 was trained on 6 x 5"):
+        trained.logits(images[:, 1:])
