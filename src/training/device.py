@@ -23,10 +23,8 @@ def use_threads(count: int) -> None:
 
 def use_tf32(allowed: bool) -> None:
     """Whether products of float32 on a GPU may drop 13 bits of mantissa; torch allows it in cuDNN by default."""
-    precision = "tf32" if allowed else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = precision
-    torch.backends.cudnn.rnn.fp32_precision = precision  # type: ignore[attr-defined]
-    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
 
 
 @dataclass(frozen=True)
