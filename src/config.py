@@ -213,6 +213,8 @@ class Config:
     full: bool = True
     # the run id of a trial, or its beginning, to be trained again as it was
     reproduce: str | None = None
+    # keep the best network of a trial as an MLflow model, and register that of a sweep
+    registry: bool = True
     seed: int = _key(0, Rule(lambda value: 0 <= value < 2**32, "an integer from 0 to 4294967295"))
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)

@@ -23,6 +23,10 @@ class DeliveryError(Exception):
     """The tracking store did not take the end of a run; what was to be delivered is on disk."""
 
 
+class ExportError(Exception):
+    """An exported network that does not answer as the original does."""
+
+
 class Interrupted(BaseException):
     """A signal that asked the process to end; not an Exception, so that nothing takes it for a fault."""
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from src.errors import UserError
+from src.arguments import run_command
 
 EXPERIMENT = "recurrent-cells"
 KEYS = {
@@ -14,33 +14,16 @@ KEYS = {
 
 def main(arguments: Sequence[str]) -> None:
     """Write the report and say where it is; exits with 2 on bad input."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print("\n".join([str(__doc__), *(f"  {key}: {words}" for key, words in KEYS.items())]))
-        return
-    try:
-        chosen = _parse(arguments)
-        from src.reports.write import DEFAULT_METRIC, write_report
-        from src.tracking.store import open_store
+    run_command(__doc__, KEYS, arguments, _report)
 
-        store = open_store(EXPERIMENT)
-        written = write_report(store, chosen.get("sweep", "latest"), chosen.get("metric", DEFAULT_METRIC))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+
+def _report(chosen: dict[str, str]) -> None:
+    from src.reports.write import DEFAULT_METRIC, write_report
+    from src.tracking.store import open_store
+
+    store = open_store(EXPERIMENT)
+    written = write_report(store, chosen.get("sweep", "latest"), chosen.get("metric", DEFAULT_METRIC))
     print("\n".join([*written.headline, f"Report: {written.page}"]))
-
-
-def _parse(arguments: Sequence[str]) -> dict[str, str]:
-    """Raises UserError for a key there is not, or one without a value."""
-    chosen: dict[str, str] = {}
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        if key not in KEYS:
-            raise UserError(f"{argument}: no such key; allowed are {', '.join(f'{name}=' for name in KEYS)}")
-        if not value:
-            raise UserError(f"{argument}: a value is missing; allowed is {KEYS[key]}")
-        chosen[key] = value
-    return chosen
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from src.training.device import resolve_device
 
 # What may differ from the run: where things lie, on what it runs, how it is watched.
 FREE = (
+    "registry",
     "tracking.experiment",
     "tracking.patience",
     "data.root",

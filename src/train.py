@@ -39,6 +39,7 @@ def train_trial(config: Config) -> dict[str, Any]:
 
     from src.data.datamodule import SequenceDataModule
     from src.data.splits import load_splits
+    from src.inference.saved import save_network
     from src.interrupts import handled
     from src.models.classifier import build_classifier
     from src.sweeps.trial import run_spec
@@ -71,6 +72,8 @@ def train_trial(config: Config) -> dict[str, Any]:
         trainer = build_trainer(config.trainer, device, run, RunLogger(run), interruption)
         result = fit_and_test(trainer, module, data, run, interruption)
         run.keep(lambda: write_results(run.artifacts, module, splits))
+        if config.registry:
+            run.keep(lambda: save_network(run, config, module.classifier, splits))
         run.tags["checkpoint.sha256"] = checkpoint_digest(run.artifacts)
     return {"run_id": run.run_id, "name": run.name} | result
 

@@ -27,6 +27,14 @@ class Answer:
     err: str
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forks_may_train() -> None:
+    """Let processes forked from one that has trained train too: an export before the first backward pass forbids it."""
+    import torch
+
+    torch.ones(1, requires_grad=True).sum().backward()
+
+
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's store, caches what it warned of, or sees another's images."""

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from hydra import compose, initialize_config_dir
@@ -14,6 +15,9 @@ from omegaconf import DictConfig
 
 from src import config
 from src.paths import REPOSITORY
+
+if TYPE_CHECKING:
+    from src.inference.trained import Trained
 
 
 def compose_config(*overrides: str) -> DictConfig:
@@ -54,7 +58,19 @@ TINY = (
     "trainer=cpu",
     "trainer.max_epochs=4",
     "trainer.log_every=3",
+    "registry=false",  # half a second a trial
 )
+
+
+def train_tiny(folder: Path, *overrides: str) -> "Trained":
+    """Train on the tiny data set in a folder, and load the best network from the store."""
+    from src.inference.trained import find_winner, load_trained
+    from src.tracking.store import open_store
+    from src.train import train
+
+    result = train(compose_config(*TINY, f"data.root={folder}", *overrides))
+    store = open_store("recurrent-cells")
+    return load_trained(store, find_winner(store, result["run_id"]))
 
 
 def python(

@@ -137,7 +137,7 @@ HARD = ("model=lstm", "model.num_layers=2", "model.dropout=0.3", "optimizer.warm
 
 
 @pytest.mark.parametrize(
-    "extra", [("trainer.checkpoint_every=3",), ("trainer.checkpoint_every=7", "data.order=file"), ()]
+    "extra", [("trainer.checkpoint_every=3",), ("trainer.checkpoint_every=7", "data.order=file"), ("registry=true",)]
 )
 def test_a_trial_killed_anywhere_ends_as_if_never_killed(use_store, stripes, extra):
     config = compose_config(*TINY, stripes, *HARD, *extra)

@@ -9,12 +9,16 @@ from torch import Tensor
 
 
 def as_sequences(images: NDArray[np.uint8], sequence: str) -> Tensor:
-    """Read images (N, H, W) as sequences (N, T, F) of bytes.
+    """Read images (N, H, W) as sequences (N, T, F) of bytes, as `read_as` does."""
+    return read_as(torch.from_numpy(np.array(images)), sequence)
+
+
+def read_as(pixels: Tensor, sequence: str) -> Tensor:
+    """Read images (N, H, W) as sequences (N, T, F).
 
     `rows`: step t is row t, T = H and F = W. `columns`: step t is column t, T = W and F = H.
     `image`: one step has it all, T = 1 and F = H·W.
     """
-    pixels = torch.from_numpy(np.array(images))
     if sequence == "rows":
         return pixels
     if sequence == "columns":

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from src.config import DataConfig
-from src.data.images import load_images
+from src.data.images import Images, load_images
 from src.data.sequences import Normalizer, as_sequences
 from src.errors import UserError
 
@@ -79,10 +79,7 @@ def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
         sequences = normalize(as_sequences(images, data.sequence))
         return Split(sequences, torch.from_numpy(labels.astype(np.int64)))
 
-    if source.test_images is not None and source.test_labels is not None:
-        test_split = split(source.test_images, source.test_labels)
-    else:
-        test_split = split(source.images[test], source.labels[test])
+    test_split = split(*_held_out(source, test))
     watched = test_split if data.validate_on == "test" else split(source.images[val], source.labels[val])
     return Splits(
         train=Split(normalize(raw_train), torch.from_numpy(source.labels[train].astype(np.int64))),
@@ -94,6 +91,20 @@ def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
         offset=normalize.offset,
         scale=normalize.scale,
     )
+
+
+def held_out(source: Images, data: DataConfig) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images (N, H, W) and labels (N,) that test, as bytes; raises UserError as `split_indices`."""
+    if source.test_labels is not None:
+        return _held_out(source, np.empty(0, dtype=np.int64))
+    return _held_out(source, split_indices(len(source.labels), data, has_test_files=False)[2])
+
+
+def _held_out(source: Images, test: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The test files, or the images at `test` for a source without."""
+    if source.test_images is not None and source.test_labels is not None:
+        return source.test_images, source.test_labels
+    return source.images[test], source.labels[test]
 
 
 def split_indices(

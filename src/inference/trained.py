@@ -15,15 +15,16 @@ from torch import Tensor
 from src.config import Config
 from src.data.sequences import as_sequences
 from src.errors import UserError
+from src.inference.network import ImageClassifier
 from src.models.classifier import Classifier, build_classifier
 from src.tracking.queries import TrialRecord, find_trial, read_artifact_bytes, trial_records
+from src.tracking.registry import CHAMPION, SELECTION, find_champion
 from src.tracking.store import Store
 from src.training import state
 
 CHECKPOINT = "best.ckpt"
 DIGEST_TAG = "checkpoint.sha256"
 BEST = "best"
-SELECTION = "val/best_acc"
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,15 @@ class Trained:
     offset: float
     scale: float
 
+    def check_size(self, images: NDArray[np.uint8], place: str) -> None:
+        """Raises UserError, naming the place they come from, if images (N, H, W) are not of `image_size`."""
+        if images.shape[1:] != self.image_size:
+            given, known = (" x ".join(str(length) for length in size) for size in (images.shape[1:], self.image_size))
+            raise UserError(f"{place}: images of {given}, but run {self.record.name} was trained on {known}")
+
     def sequences(self, images: NDArray[np.uint8]) -> Tensor:
-        """Images (N, H, W) of `image_size` as what the network reads (N, T, F)."""
+        """Images (N, H, W) as what the network reads (N, T, F); raises UserError for another size."""
+        self.check_size(images, "the images")
         return (as_sequences(images, self.config.data.sequence).float() - self.offset) / self.scale
 
     @torch.inference_mode()
@@ -52,6 +60,11 @@ class Trained:
         """Images (N, H, W) → logits (N, C) after the last step."""
         logits: Tensor = self.classifier(self.sequences(images))
         return logits if logits.dim() == 2 else logits[:, -1]
+
+    @property
+    def network(self) -> ImageClassifier:
+        """The same network, from image bytes to logits."""
+        return ImageClassifier(self.classifier, self.config.data.sequence, self.offset, self.scale).eval()
 
     @torch.inference_mode()
     def logits_by_step(self, images: NDArray[np.uint8]) -> Tensor:
@@ -75,13 +88,22 @@ class Trained:
 
 
 def find_winner(store: Store, which: str) -> TrialRecord:
-    """The trial that `run=` names: a run id or its beginning, or `best`.
+    """The trial that `run=` names: a run id or its beginning, `best` or `champion`.
 
-    `best` has the highest validation accuracy of the experiment's finished trials, the earliest of equals.
+    `best` has the highest validation accuracy of the experiment's finished trials, the earliest of equals;
+    `champion` is what the model registry calls so.
 
     Raises:
         UserError: if there is none.
     """
+    if which == CHAMPION:
+        champion = find_champion(store)
+        if champion is None:
+            raise UserError(
+                f"run=champion: {store.address} has no registered model {store.experiment} with the alias {CHAMPION}; "
+                "a sweep registers its best network, run=best needs none"
+            )
+        return find_trial(store, champion.run_id, "run")
     if which != BEST:
         return find_trial(store, which, "run")
     finished = [it for it in trial_records(store, "attributes.status = 'FINISHED'") if SELECTION in it.metrics]

@@ -15,6 +15,7 @@ IRRELEVANT = (
     "recipe",
     "full",
     "reproduce",
+    "registry",
     "trainer.short_epochs",
     "data.root",
     "data.download",

@@ -36,6 +36,7 @@ LONGEST_MESSAGE = 1 << 16  # what a pipe holds: a child writes its outcome witho
 NEEDED_BY_TRIALS = (
     "matplotlib.backends.backend_agg",
     "src.data.datamodule",
+    "src.inference.saved",
     "src.models.classifier",
     "src.sweeps.trial",
     "src.tracking.logger",
@@ -212,6 +213,10 @@ def warm_up(config: DictConfig) -> int:
 
     for name in NEEDED_BY_TRIALS:
         importlib.import_module(name)
+    if config.registry and torch.cuda.device_count() == 0:  # an export might wake CUDA, which must not be forked
+        from src.tracking import model
+
+        model.warm_up()
     git_tags()
     library_tags()
     gc.freeze()  # else a collection in a child touches, and so copies, every object of this process

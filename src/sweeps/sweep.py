@@ -76,6 +76,10 @@ def run_sweep(
     unfinished = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), parent.since)]
     if unfinished:
         raise SweepFailed(_failures(unfinished, outcomes, records, store))
+    if all(trial.config.registry for trial in trials):
+        from src.inference.champion import crown_best  # here: needed at the end alone
+
+        crown_best(store, [records[trial.fingerprint] for trial in trials])
     return records
 
 

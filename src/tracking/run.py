@@ -222,7 +222,9 @@ def _open(store: Store, spec: RunSpec) -> TrialRun:
     folder = store.trial_folder(run_id)
     (folder / "artifacts").mkdir(parents=True, exist_ok=True)
     for path in [folder / OUTCOME, *(folder / "artifacts").iterdir()]:
-        if path.name != LOG:  # they are written again; a file that a crash cut short would stay
+        if path.is_dir():  # they are written again; a file that a crash cut short would stay
+            shutil.rmtree(path)
+        elif path.name != LOG:
             path.unlink(missing_ok=True)
     # What does not decide the result (data.root, say) may differ now; MLflow keeps the first value of a param.
     given = known.data.params if known is not None else {}

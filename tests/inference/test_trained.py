@@ -14,7 +14,7 @@ from src.inference.trained import find_winner, load_trained
 from src.tracking.queries import trial_records
 from src.tracking.store import Store, open_store
 from src.train import train
-from tests.support import TINY, compose_config
+from tests.support import TINY, compose_config, train_tiny
 
 
 @pytest.fixture
@@ -25,11 +25,9 @@ def store(store_file, idx_folder) -> Store:
     return open_store("recurrent-cells")
 
 
-def trained_on(folder, *overrides):
+def network_and_images(folder, *overrides):
     """A network trained for one step, and its test images."""
-    result = train(compose_config(*TINY, f"data.root={folder}", "trainer.max_steps=1", *overrides))
-    store = open_store("recurrent-cells")
-    trained = load_trained(store, find_winner(store, result["run_id"]))
+    trained = train_tiny(folder, "trainer.max_steps=1", *overrides)
     images = load_images(trained.config.data).test_images
     assert images is not None
     return trained, images
@@ -100,7 +98,7 @@ def test_a_store_without_trials(store_file):
     "overrides", [["model=gru", "model.num_layers=2"], ["model.readout=every", "data.sequence=columns"]]
 )
 def test_answers_after_each_step_end_in_the_answer(store_file, idx_folder, overrides):
-    trained, images = trained_on(idx_folder, *overrides)
+    trained, images = network_and_images(idx_folder, *overrides)
     by_step = trained.logits_by_step(images)
     assert by_step.shape == (20, trained.sequences(images).shape[1], 4)
     assert torch.allclose(by_step[:, -1], trained.logits(images), atol=1e-5)
@@ -113,6 +111,12 @@ def test_answers_after_each_step_end_in_the_answer(store_file, idx_folder, overr
 
 @pytest.mark.parametrize("override", ["model.readout=mean", "model.bidirectional=true", "model.frontend=conv"])
 def test_a_network_that_has_no_answer_after_each_step_says_so(store_file, idx_folder, override):
-    trained, images = trained_on(idx_folder, override, "model.frontend_size=2")
+    trained, images = network_and_images(idx_folder, override, "model.frontend_size=2")
     with pytest.raises(UserError, match=override):
         trained.logits_by_step(images)
+
+
+def test_images_of_another_size_are_refused(store_file, idx_folder):
+    trained, images = network_and_images(idx_folder)
+    with pytest.raises(UserError, match=r"images of 5 x 5, but run lstm-h8x1-s0 was trained on 6 x 5"):
+        trained.logits(images[:, 1:])

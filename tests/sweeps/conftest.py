@@ -23,7 +23,8 @@ from tests.sweeps.processes import wait_until
 
 FEW_STEPS = (
     *("-m", "data=idx", "data.val_size=10", "data.batch_size=10", "model.hidden_size=4", "trainer=cpu"),
-    *("trainer.max_steps=20", "trainer.eval_every=10", "trainer.checkpoint_every=5", "sweep.report=false"),
+    *("trainer.max_steps=20", "trainer.eval_every=10", "trainer.checkpoint_every=5"),
+    *("sweep.report=false", "registry=false"),
 )
 TWO_SLOTS = "hydra.launcher.slots=2"
 

@@ -108,6 +108,8 @@ def test_a_killed_run_is_continued_without_its_error(store, spec):
         first.state_file.write_text("state")
         raise interruption
     (first.artifacts / "best.ckptx8s").write_text("half a file")
+    (first.artifacts / "model").mkdir()
+    (first.artifacts / "model" / "MLmodel").write_text("half a model")
     with trial_run(store, spec) as second:
         assert second.run_id == first.run_id
         assert second.state_file.read_text() == "state"

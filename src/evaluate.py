@@ -1,0 +1,47 @@
+"""Evaluate a trained network: python -m src.evaluate run=RUN_ID|best|champion [data=NAME] [data.root=FOLDER]."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from src.arguments import one_of, required, run_command
+from src.config import DATA_SETS
+from src.errors import UserError
+
+EXPERIMENT = "recurrent-cells"
+KEYS = {
+    "run": "a trial's run id or its beginning, best (validation accuracy) or champion (of the registry)",
+    "data": f"test images of another data set: one of {', '.join(DATA_SETS)}",
+    "data.root": "the folder of its IDX files",
+    "output": "text or json",
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print what a network is worth on test images; exits with 2 on bad input."""
+    run_command(__doc__, KEYS, arguments, _evaluate)
+
+
+def _evaluate(chosen: dict[str, str]) -> None:
+    run, output = required(chosen, KEYS, "run"), one_of(chosen, KEYS, "output", ("text", "json"))
+    data = chosen.get("data")
+    if data is not None and data not in DATA_SETS:
+        raise UserError(f"data={data}: allowed is one of {', '.join(DATA_SETS)}")
+
+    from src.inference.evaluation import as_json, evaluate
+    from src.inference.held_out import load_held_out
+    from src.inference.scores import as_text
+    from src.inference.trained import find_winner, load_trained
+    from src.tracking.store import open_store
+
+    store = open_store(EXPERIMENT)
+    trained = load_trained(store, find_winner(store, run))
+    held_out = load_held_out(trained, data, chosen.get("data.root"))
+    if held_out.warning:
+        print(held_out.warning, file=sys.stderr)
+    evaluation = evaluate(trained, held_out)
+    print(json.dumps(as_json(evaluation)) if output == "json" else as_text(evaluation))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

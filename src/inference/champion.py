@@ -1,0 +1,22 @@
+"""The best network of a sweep, registered."""
+
+import logging
+from collections.abc import Sequence
+
+from src.inference.saved import ensure_saved
+from src.tracking.patience import reason
+from src.tracking.queries import TrialRecord
+from src.tracking.registry import SELECTION, crown
+from src.tracking.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def crown_best(store: Store, records: Sequence[TrialRecord]) -> None:
+    """Let the best of a sweep's trials challenge the champion; what goes wrong is one line and spoils nothing."""
+    try:
+        best = max(records, key=lambda record: record.metrics[SELECTION])  # the first of equals
+        ensure_saved(store, best)
+        print(crown(store, best))
+    except Exception as error:
+        log.warning("the best network could not be registered (%s): the same command tries again", reason(error))

@@ -1,0 +1,40 @@
+"""Trained networks as MLflow models in the artifacts of their runs."""
+
+import copy
+import tempfile
+from pathlib import Path
+
+from torch import nn
+
+from src.config import Config
+from src.data.images import load_images
+from src.data.splits import Splits, held_out
+from src.inference.network import ImageClassifier, with_probabilities
+from src.inference.trained import load_trained
+from src.tracking.model import MODEL, save_model
+from src.tracking.queries import TrialRecord, read_artifact
+from src.tracking.run import TrialRun
+from src.tracking.store import Store
+
+
+def save_network(run: TrialRun, config: Config, classifier: nn.Module, splits: Splits) -> None:
+    """Save a trial's network with the files that the trial leaves; raises OSError if there is no room."""
+    classifier = copy.deepcopy(classifier).cpu().float().eval()
+    network = ImageClassifier(classifier, config.data.sequence, splits.offset, splits.scale)
+    images, _ = held_out(load_images(config.data), config.data)
+    save_model(run.artifacts, run.run_id, with_probabilities(network).eval(), images)
+
+
+def ensure_saved(store: Store, record: TrialRecord) -> None:
+    """Make the model from the best checkpoint if the trial has left none, as with `registry=false`.
+
+    Raises:
+        UserError: if the checkpoint or the images are not to be had.
+    """
+    if read_artifact(store, record.run_id, record.artifact_uri, f"{MODEL}/MLmodel") is not None:
+        return
+    trained = load_trained(store, record)
+    images, _ = held_out(load_images(trained.config.data), trained.config.data)
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(Path(folder), record.run_id, with_probabilities(trained.network).eval(), images)
+        store.client.log_artifacts(record.run_id, folder)

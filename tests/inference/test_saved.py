@@ -1,0 +1,79 @@
+"""The MLflow model that a trial leaves."""
+
+import json
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+
+from src.data.images import load_images
+from tests.support import train_tiny, within
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=gru", "data.normalize=unit"],
+        ["model.readout=every", "data.sequence=columns"],
+        ["data.sequence=image", "model.bidirectional=true", "model.num_layers=2"],
+        ["model.frontend=conv", "model.frontend_size=2", "model.readout=mean", "model.output_dropout=0.5"],
+    ],
+)
+def test_it_answers_with_the_probabilities_of_the_best_network(store_file, idx_folder, monkeypatch, overrides):
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    trained = train_tiny(idx_folder, "registry=true", "trainer.max_steps=2", *overrides)
+    images = load_images(trained.config.data).test_images
+    assert images is not None
+    expected = trained.logits(images).softmax(dim=1).numpy()
+    mlflow.set_tracking_uri(f"sqlite:///{store_file}")
+    place = f"runs:/{trained.record.run_id}/model"
+    answers = mlflow.pyfunc.load_model(place).predict(images.astype(np.float32))
+    assert answers == pytest.approx(expected, abs=1e-6)
+    with torch.inference_mode():
+        answers = mlflow.pytorch.load_model(place)(torch.from_numpy(images.astype(np.float32)))
+    assert answers.numpy() == pytest.approx(expected, abs=1e-6)
+
+
+def test_without_the_registry_a_trial_leaves_none(store_file, idx_folder):
+    trained = train_tiny(idx_folder, "registry=false", "trainer.max_steps=2")
+    assert not (store_file.parent / "artifacts" / trained.record.run_id / "artifacts" / "model").exists()
+
+
+@pytest.mark.slow
+def test_mlflow_serves_it(store_file, idx_folder, tmp_path):
+    trained = train_tiny(idx_folder, "registry=true")
+    images = load_images(trained.config.data).test_images
+    assert images is not None
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    model = store_file.parent / "artifacts" / trained.record.run_id / "artifacts" / "model"
+    command = ("models", "serve", "-m", str(model), "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port))
+    with (tmp_path / "server.log").open("w") as log:
+        server = subprocess.Popen([sys.executable, "-m", "mlflow", *command], stdout=log, stderr=log)
+    try:
+        within(60, lambda: answers(f"http://127.0.0.1:{port}/ping"))
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations",
+            json.dumps({"inputs": images.tolist()}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            predictions = json.loads(response.read())["predictions"]
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+    assert np.array(predictions) == pytest.approx(trained.logits(images).softmax(dim=1).numpy(), abs=1e-5)
+
+
+def answers(address):
+    try:
+        urllib.request.urlopen(address, timeout=5).close()
+    except OSError:
+        return False
+    return True
