@@ -46,7 +46,7 @@ def ui(store) -> Iterator[str]:
             except OSError:
                 return False
 
-        within(60, answers)
+        within(120, answers)
         yield said
     finally:
         os.killpg(process.pid, signal.SIGKILL)

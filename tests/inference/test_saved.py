@@ -1,10 +1,12 @@
 """The MLflow model that a trial leaves."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -55,9 +57,12 @@ def test_mlflow_serves_it(store_file, idx_folder, tmp_path):
     model = store_file.parent / "artifacts" / trained.record.run_id / "artifacts" / "model"
     command = ("models", "serve", "-m", str(model), "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port))
     with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen([sys.executable, "-m", "mlflow", *command], stdout=log, stderr=log)
+        # MLflow starts uvicorn by its name.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | {"PATH": path}
+        server = subprocess.Popen([sys.executable, "-m", "mlflow", *command], stdout=log, stderr=log, env=environment)
     try:
-        within(60, lambda: answers(f"http://127.0.0.1:{port}/ping"))
+        within(120, lambda: answers(f"http://127.0.0.1:{port}/ping"))
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/invocations",
             json.dumps({"inputs": images.tolist()}).encode(),
