@@ -46,7 +46,7 @@ report: $(READY)  ## verdict, figures and tables of a sweep (ARGS='sweep=latest 
 doctor: $(READY)  ## list runs that say something untrue about themselves, and repair them
 	$(BIN)/python -m src.doctor
 
-bench: $(READY)  ## the harness against a hand-written loop
+bench: $(READY)  ## the harness beside a hand-written loop, the usual Lightning set-up and Keras
 	$(BIN)/python -m benchmarks.solo $(ARGS)
 
 clean:  ## remove caches and build products (runs, data and the environment stay)

@@ -3,11 +3,13 @@
 import re
 import shlex
 import subprocess
+from importlib import import_module
 
 import pytest
+from PIL import Image
 
 from src.paths import REPOSITORY
-from tests.support import write_data_set
+from tests.support import train_tiny, write_data_set
 
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
@@ -66,6 +68,21 @@ def test_train_commands_run(command, run_cli, store_file, tmp_path):
         answer = run_cli(*arguments, "trainer=debug", "trainer.max_steps=4", "trainer.eval_every=2")
         assert "test/acc" in answer.out
     assert answer.code == 0, answer.err
+
+
+WITH_A_NETWORK = re.findall(r"`python -m src\.(evaluate|predict|export) ([^`]*)`", README)
+
+
+@pytest.mark.parametrize(("entry", "arguments"), WITH_A_NETWORK)
+def test_commands_on_a_trained_network_run(entry, arguments, store_file, idx_folder, tmp_path, monkeypatch, capsys):
+    """On a tiny network, which is no champion, and in a format that needs no more packages."""
+    train_tiny(idx_folder)
+    (tmp_path / "digits").mkdir()
+    Image.new("L", (5, 6), 200).save(tmp_path / "digits" / "one.png")
+    monkeypatch.chdir(tmp_path)
+    known = {"run=champion": "run=best", "format=onnx": "format=torch"}
+    import_module(f"src.{entry}").main([known.get(argument, argument) for argument in shlex.split(arguments)])
+    assert capsys.readouterr().out
 
 
 def test_files_and_pictures_it_names_are_there():
