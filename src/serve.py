@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "recurrent-cells"
 HOST = "127.0.0.1"
 PORT = "8000"
-# More connections at once are answered with 503.
-MOST_CONNECTIONS = 200
-SECONDS_TO_FINISH = 3
+BACKLOG = 256
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -50,31 +48,19 @@ def _bind(arguments: Sequence[str]) -> socket.socket:
 
 def _serve(listener: socket.socket) -> None:
     import torch
-    import uvicorn
 
     from src.serving.app import create_app
-    from src.serving.connections import TimedProtocol
+    from src.serving.connections import http_server
     from src.serving.models import load_models
     from src.tracking.store import open_store
 
     torch.set_num_threads(1)
     models = load_models(open_store(EXPERIMENT))
-    config = uvicorn.Config(
-        create_app(models),
-        http=TimedProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_graceful_shutdown=SECONDS_TO_FINISH,
-    )
-    listener.listen(config.backlog)  # from here on whoever comes is kept waiting, not refused
+    server = http_server(create_app(models))
+    listener.listen(BACKLOG)  # from here on whoever comes is kept waiting, not refused
     print("\n".join(_greeting(models, listener.getsockname()[1])), flush=True)
     with suppress(KeyboardInterrupt):  # how a server is ended
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 def _greeting(models: "Models", port: int) -> list[str]:

@@ -35,7 +35,7 @@ DIGITS = 6
 
 def create_app(models: Models, body_timeout: float = BODY_TIMEOUT) -> FastAPI:
     """The application in which these networks answer, one request after another in a thread of their own."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     worker = ThreadPoolExecutor(1, "inference")
 
     async def answered(request: Request, work: Callable[[bytes], Any]) -> Response:

@@ -4,10 +4,15 @@ import asyncio
 from typing import Any
 
 import h11
+import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # Seconds from the first moment a request may come to when all of it must have come.
 REQUEST_TIMEOUT = 15.0
+# More at once are answered with 503.
+MOST_CONNECTIONS = 200
+SECONDS_TO_FINISH = 3
 
 
 class TimedProtocol(H11Protocol):
@@ -45,3 +50,20 @@ class TimedProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def http_server(app: FastAPI) -> uvicorn.Server:
+    """A server of an application, silent but for faults of its own; it is given its socket when it is run."""
+    config = uvicorn.Config(
+        app,
+        http=TimedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+    )
+    return uvicorn.Server(config)
