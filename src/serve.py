@@ -36,13 +36,14 @@ def _bind(arguments: Sequence[str]) -> socket.socket:
     port = (list(arguments) or [PORT])[0]
     if len(arguments) > 1 or not (port.isascii() and port.isdecimal() and int(port) < 65536):
         raise UserError(f"python -m src.serve {' '.join(arguments)}: allowed is one port, a number from 0 to 65535")
-    listener = socket.socket()
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # said, so that asyncio sends small answers at once
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, int(port)))
+        listener.listen(BACKLOG)  # from here on whoever comes is kept waiting, not refused
     except OSError as error:
         listener.close()
-        raise UserError(f"port {port}: cannot be served on ({error.strerror}); give another, as PORT=8001") from None
+        raise UserError(f"port {port}: {error.strerror}; give another, make serve PORT=8001") from None
     return listener
 
 
@@ -57,7 +58,6 @@ def _serve(listener: socket.socket) -> None:
     torch.set_num_threads(1)
     models = load_models(open_store(EXPERIMENT))
     server = http_server(create_app(models))
-    listener.listen(BACKLOG)  # from here on whoever comes is kept waiting, not refused
     print("\n".join(_greeting(models, listener.getsockname()[1])), flush=True)
     with suppress(KeyboardInterrupt):  # how a server is ended
         server.run(sockets=[listener])
