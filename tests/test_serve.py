@@ -51,11 +51,11 @@ def test_help(capsys):
 
 @pytest.fixture(scope="module")
 def store_of_digits(tmp_path_factory) -> Path:
-    """A store with a network of each cell that has learnt digits for 4 epochs."""
+    """A store with a network of each cell that has learnt digits for 6 epochs."""
     folder = tmp_path_factory.mktemp("digits")
     env = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
     models = f"model={','.join(CELLS)}"
-    few = ("model.hidden_size=32", "trainer=cpu", "trainer.max_epochs=4", "optimizer.lr=0.005", "sweep.report=false")
+    few = ("model.hidden_size=64", "trainer=cpu", "trainer.max_epochs=6", "optimizer.lr=0.003", "sweep.report=false")
     trained = python("-m", "src.train", "-m", models, *few, env=env, timeout=300)
     assert trained.returncode == 0, trained.stderr
     return folder / "mlflow.db"
@@ -128,7 +128,7 @@ def test_a_one_that_is_drawn_is_read_by_all_three_cells(served, browser, width):
 @pytest.mark.slow
 def test_the_greeting_and_the_end(served):
     greeting, process = served
-    assert "Row by row: simple_rnn-h32x1-s0, lstm-h32x1-s0, gru-h32x1-s0" in greeting
+    assert "Row by row: simple_rnn-h64x1-s0, lstm-h64x1-s0, gru-h64x1-s0" in greeting
     assert "/invocations is answered by " in greeting
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
