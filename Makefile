@@ -3,14 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 DATA ?= mnist_5k
 ARGS ?=
-PORT ?= 5000
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := $(BIN)/python -m src.train
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep train test lint ui report doctor bench clean
+.PHONY: help install sweep train test lint ui serve report doctor bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -38,7 +37,10 @@ lint: $(READY)  ## ruff and mypy
 	$(BIN)/mypy
 
 ui: $(READY)  ## open the MLflow UI over the same store (PORT=5000)
-	$(BIN)/python -m src.ui $(PORT)
+	$(BIN)/python -m src.ui $(or $(PORT),5000)
+
+serve: $(READY)  ## draw a digit and watch the cells read it (PORT=8000)
+	$(BIN)/python -m src.serve $(or $(PORT),8000)
 
 report: $(READY)  ## verdict, figures and tables of a sweep (ARGS='sweep=latest metric=test/acc')
 	$(BIN)/python -m src.report $(ARGS)

@@ -1,0 +1,1 @@
+"""An HTTP server in which trained networks answer."""

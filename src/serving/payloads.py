@@ -1,0 +1,90 @@
+"""What requests carry, checked: from bytes to images."""
+
+import json
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_BYTES = 1 << 20
+MOST_IMAGES = 1000
+LONGEST_SIDE = 1024
+# The forms of MLflow's scoring protocol that hold images.
+FORMS = ("instances", "inputs", "dataframe_split")
+
+
+class BadRequest(Exception):
+    """A request that is refused, with an HTTP status and one line that says why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def read_images(body: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The images (N, H, W) of a scoring request: (N, H, W) or (N, H·W) in 0 … 255.
+
+    Raises:
+        BadRequest: if it holds none, too many, or anything else.
+    """
+    height, width = size
+    content = _object(body)
+    if len(content) != 1 or (form := next(iter(content))) not in FORMS:
+        raise BadRequest(400, f"allowed is a JSON object with one of {', '.join(FORMS)}")
+    values = content[form]
+    if form == "dataframe_split":
+        if not isinstance(values, dict) or "data" not in values:
+            raise BadRequest(400, "dataframe_split: data is missing, a list of rows, one an image")
+        values = values["data"]
+    allowed = f"{form}: allowed are images of shape (N, {height}, {width}) or (N, {height * width})"
+    images = _numbers(values, allowed)
+    if images.shape[1:] not in ((height, width), (height * width,)):
+        raise BadRequest(400, f"{allowed}, these are {images.shape}")
+    if not 1 <= len(images) <= MOST_IMAGES:
+        raise BadRequest(400, f"{form}: {len(images)} images; allowed are 1 to {MOST_IMAGES:,}")
+    return images.reshape(-1, height, width).round().astype(np.uint8)
+
+
+def read_drawing(body: bytes) -> NDArray[np.float32]:
+    """The one image (h, w) of a request, of any size up to 1,024 × 1,024, in 0 … 255.
+
+    Raises:
+        BadRequest: if it holds none, or anything else.
+    """
+    content = _object(body)
+    if list(content) != ["image"]:
+        raise BadRequest(400, "allowed is a JSON object with image, a list of rows of pixels")
+    allowed = "image: allowed is a list of rows of pixels"
+    image = _numbers(content["image"], allowed)
+    if image.ndim != 2 or not all(1 <= side <= LONGEST_SIDE for side in image.shape):
+        raise BadRequest(400, f"{allowed}, 1 to {LONGEST_SIDE} a side, this has the shape {image.shape}")
+    return image.astype(np.float32)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body.decode(), parse_constant=_refuse_constant)
+    except BadRequest:
+        raise
+    except (ValueError, RecursionError):  # a UnicodeDecodeError is a ValueError
+        raise BadRequest(400, "the body is not JSON") from None
+    if not isinstance(content, dict):
+        raise BadRequest(400, "the body is not a JSON object")
+    return content
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise BadRequest(400, f"{name}: allowed are finite numbers")
+
+
+def _numbers(values: Any, allowed: str) -> NDArray[Any]:
+    """Nested lists as an array of finite numbers in 0 … 255."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, OverflowError, RecursionError, MemoryError):  # rows of different lengths, say
+        raise BadRequest(400, f"{allowed}, these are not") from None
+    if array.dtype.kind not in "iuf":
+        raise BadRequest(400, f"{allowed} in numbers, these are not")
+    if array.size and not (array.min() >= 0 and array.max() <= 255):
+        raise BadRequest(400, "pixels: allowed are numbers from 0 to 255")
+    return array

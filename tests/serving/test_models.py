@@ -1,0 +1,73 @@
+"""Which networks a server takes."""
+
+import pytest
+
+from src.errors import UserError
+from src.serving.models import load_models
+from src.sweeps.parent import PLAN, PLAN_TAG
+from src.tracking.queries import trial_records
+from src.tracking.store import open_store
+from src.train import train
+from tests.support import TINY, compose_config
+
+
+@pytest.fixture
+def store(store_file):
+    return open_store("recurrent-cells")
+
+
+@pytest.fixture
+def make_trial(store, idx_folder):
+    """`make_trial("model=gru", accuracy=0.5)` trains one and says its accuracy was that; its record."""
+
+    def made(*overrides, accuracy):
+        result = train(compose_config(*TINY, f"data.root={idx_folder}", "trainer.max_epochs=1", *overrides))
+        store.client.log_metric(result["run_id"], "val/best_acc", accuracy, step=99)
+        return next(record for record in trial_records(store) if record.run_id == result["run_id"])
+
+    return made
+
+
+def make_sweep(store, *records):
+    import json
+
+    entries = [{"name": it.name, "fingerprint": it.fingerprint, "overrides": [], "n_params": 1} for it in records]
+    parent = store.client.create_run(store.experiment_id, tags={PLAN_TAG: "a sweep"}).info.run_id
+    store.client.log_text(parent, json.dumps(entries), PLAN)
+    store.client.set_terminated(parent)
+
+
+def test_of_each_cell_the_best_of_the_latest_sweep_else_of_all(store, make_trial):
+    swept = [make_trial("model=gru", f"seed={seed}", accuracy=0.5 + 0.1 * seed) for seed in (0, 1)]
+    alone = make_trial("model=gru", "seed=2", accuracy=0.9)
+    lstm = make_trial("model=lstm", accuracy=0.4)
+    models = load_models(store)
+    assert models.by_cell["gru"].record.run_id == alone.run_id
+    make_sweep(store, *swept)
+    models = load_models(store)
+    assert {cell: it.record.run_id for cell, it in models.by_cell.items()} == {
+        "lstm": lstm.run_id,
+        "gru": swept[1].run_id,
+    }
+    assert models.left_out == {"simple_rnn": "no trial of it is finished"}
+    assert (models.scoring.record.run_id, models.choice) == (alone.run_id, "best")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("model.bidirectional=true", "it reads from both ends"),
+        ("model.readout=mean", "it needs all steps"),
+        ("data.sequence=columns", "it does not read row by row"),
+    ],
+)
+def test_a_network_without_an_answer_after_each_row_is_left_out(store, make_trial, override, words):
+    make_trial("model=gru", override, accuracy=0.9)
+    models = load_models(store)
+    assert models.by_cell == {}
+    assert words in models.left_out["gru"]
+
+
+def test_a_store_without_trials(store):
+    with pytest.raises(UserError, match="no trial is finished"):
+        load_models(store)
