@@ -5,6 +5,7 @@ import sys
 import warnings
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers.logger import Logger
 
 from src.config import TrainerConfig
@@ -24,6 +25,7 @@ def build_trainer(
 ) -> pl.Trainer:
     """A Trainer that runs until the module says it is done."""
     quiet_lightning()
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # else all is written twice
     seconds_between = 0.0 if config.checkpoint_every else SECONDS_BETWEEN_CHECKPOINTS
     callbacks: list[pl.Callback] = [Checkpointing(run, interruption, seconds_between)]
     if config.profile:
