@@ -33,13 +33,13 @@ class Times:
     training: float
 
 
-def harness() -> float:
-    """The command, from its start to its end, without the report."""
+def command(option: str) -> float:
+    """Seconds of the sweep's command from its start to its end, with a store of its own."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
         start = time.perf_counter()
-        command = [sys.executable, "-m", "src.train", "-m", "+sweep=cells", "sweep.report=false"]
-        subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True)
+        arguments = [sys.executable, "-m", "src.train", "-m", "+sweep=cells", option]
+        subprocess.run(arguments, cwd=REPOSITORY, env=environment, check=True, capture_output=True)
         return time.perf_counter() - start
 
 
@@ -80,17 +80,7 @@ def training(data: Path) -> float:
     return seconds
 
 
-def imports() -> float:
-    """What the harness spends before its first trial: planning a sweep and ending."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-        start = time.perf_counter()
-        command = [sys.executable, "-m", "src.train", "-m", "+sweep=cells", "sweep.dry_run=true"]
-        subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True)
-        return time.perf_counter() - start
-
-
-def report(rounds: list[Times], before: float, command: str) -> str:
+def report(rounds: list[Times], before: float, repeats: int) -> str:
     def median(name: str) -> float:
         return statistics.median(getattr(times, name) for times in rounds)
 
@@ -99,7 +89,7 @@ def report(rounds: list[Times], before: float, command: str) -> str:
     lines = [
         "# A sweep: 3 cells × 3 seeds, default data, 15 epochs",
         "",
-        f"`{command}`",
+        f"`python -m benchmarks.sweep --repeats {repeats}`",
         "",
         "| | seconds |",
         "|---|---|",
@@ -125,9 +115,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
         write_data(data)
-        rounds = [Times(harness(), usual(data), training(data)) for _ in range(arguments.repeats)]
-    command = f"python -m benchmarks.sweep --repeats {arguments.repeats}"
-    write_result(report(rounds, statistics.median(imports() for _ in range(3)), command), arguments.write)
+        rounds = [Times(command("sweep.report=false"), usual(data), training(data)) for _ in range(arguments.repeats)]
+    before = statistics.median(command("sweep.dry_run=true") for _ in range(3))  # imports, a plan, a new store
+    write_result(report(rounds, before, arguments.repeats), arguments.write)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,9 @@ def number(low: float, high: float = math.inf, above: bool = False, below: bool 
     return Rule(allows, words)
 
 
+# Where runs go unless told otherwise; what the entries without Hydra look at.
+EXPERIMENT = "recurrent-cells"
+
 # A message has at most this many lines and one more.
 MOST_FAULTS = 6
 
@@ -194,7 +197,7 @@ class TrainerConfig:
 
 @dataclass
 class TrackingConfig:
-    experiment: str = _key("recurrent-cells", Rule(lambda value: bool(value.strip()), "a name that is not blank"))
+    experiment: str = _key(EXPERIMENT, Rule(lambda value: bool(value.strip()), "a name that is not blank"))
     # seconds to wait for a store that fails once training has begun
     patience: float = _key(60.0, number(0))
 

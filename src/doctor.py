@@ -4,10 +4,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from src.config import EXPERIMENT
 from src.errors import UserError
 from src.tracking.store import Store, open_store
-
-EXPERIMENT = "recurrent-cells"
 
 
 def main() -> None:

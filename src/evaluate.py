@@ -4,11 +4,10 @@ import json
 import sys
 from collections.abc import Sequence
 
-from src.arguments import one_of, required, run_command
-from src.config import DATA_SETS
+from src.arguments import Arguments, run_command
+from src.config import DATA_SETS, EXPERIMENT
 from src.errors import UserError
 
-EXPERIMENT = "recurrent-cells"
 KEYS = {
     "run": "a trial's run id or its beginning, best (validation accuracy) or champion (of the registry)",
     "data": f"test images of another data set: one of {', '.join(DATA_SETS)}",
@@ -22,9 +21,9 @@ def main(arguments: Sequence[str]) -> None:
     run_command(__doc__, KEYS, arguments, _evaluate)
 
 
-def _evaluate(chosen: dict[str, str]) -> None:
-    run, output = required(chosen, KEYS, "run"), one_of(chosen, KEYS, "output", ("text", "json"))
-    data = chosen.get("data")
+def _evaluate(arguments: Arguments) -> None:
+    run, output = arguments.required("run"), arguments.one_of("output", ("text", "json"))
+    data = arguments.get("data")
     if data is not None and data not in DATA_SETS:
         raise UserError(f"data={data}: allowed is one of {', '.join(DATA_SETS)}")
 
@@ -36,7 +35,7 @@ def _evaluate(chosen: dict[str, str]) -> None:
 
     store = open_store(EXPERIMENT)
     trained = load_trained(store, find_winner(store, run))
-    held_out = load_held_out(trained, data, chosen.get("data.root"))
+    held_out = load_held_out(trained, data, arguments.get("data.root"))
     if held_out.warning:
         print(held_out.warning, file=sys.stderr)
     evaluation = evaluate(trained, held_out)

@@ -4,10 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.arguments import one_of, required, run_command
+from src.arguments import Arguments, run_command
 from src.errors import ExportError
 
-EXPERIMENT = "recurrent-cells"
 FAILED = 1
 KEYS = {
     "run": "a trial's run id or its beginning, best (validation accuracy) or champion (of the registry)",
@@ -25,11 +24,12 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(FAILED)
 
 
-def _export(chosen: dict[str, str]) -> None:
-    run = required(chosen, KEYS, "run")
-    required(chosen, KEYS, "format")
-    form = one_of(chosen, KEYS, "format", ("onnx", "torch"))
+def _export(arguments: Arguments) -> None:
+    run = arguments.required("run")
+    arguments.required("format")
+    form = arguments.one_of("format", ("onnx", "torch"))
 
+    from src.config import EXPERIMENT
     from src.inference.export import SUFFIX, check_packages, export
     from src.inference.trained import find_winner, load_trained
     from src.tracking.store import open_store
@@ -37,7 +37,7 @@ def _export(chosen: dict[str, str]) -> None:
     check_packages(form)
     store = open_store(EXPERIMENT)
     trained = load_trained(store, find_winner(store, run))
-    path = Path(chosen.get("to", f"{trained.record.name}{SUFFIX[form]}"))
+    path = Path(arguments.get("to") or f"{trained.record.name}{SUFFIX[form]}")
     difference = export(trained, form, path)
     height, width = trained.image_size
     print(f"{path}: images (N, {height}, {width}) in float32, 0 to 255 → logits (N, {trained.num_classes})")

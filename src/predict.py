@@ -6,54 +6,46 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from src.errors import UserError
+from src.arguments import Arguments, run_command
 
 if TYPE_CHECKING:
     from src.inference.prediction import Fault, Prediction
 
-EXPERIMENT = "recurrent-cells"
 KEYS = {
     "run": "a trial's run id or its beginning, best or champion",
     "images": "a file, a folder, a pattern in quotes, or - for standard input; may be given several times",
     "output": "text or json (a line per image)",
 }
-OUTPUTS = ("text", "json")
+FAILED, INTERRUPTED, NO_READER = 1, 130, 141
 
 
 def main(arguments: Sequence[str]) -> None:
     """Print an answer per image; exits with 1 if some could not be read, with 2 on bad input."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print("\n".join([str(__doc__), *(f"  {key}: {words}" for key, words in KEYS.items())]))
-        return
     try:
-        run, images, output = _parse(arguments)
-        faults = _predict(run, images, output)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        run_command(__doc__, KEYS, arguments, _predict)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # whoever read has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    if faults:
-        sys.exit(1)
+        sys.exit(NO_READER)
 
 
-def _predict(run: str, images: Sequence[str], output: str) -> int:
-    """How many files could not be answered."""
+def _predict(arguments: Arguments) -> None:
+    run, output = arguments.required("run"), arguments.one_of("output", ("text", "json"))
+    arguments.required("images")
+
     from src.inference.files import find_files
 
-    files = find_files(images)  # before the heavy imports
-    import torch
-
+    files = find_files(arguments.values["images"])  # before the heavy imports
+    from src.config import EXPERIMENT
     from src.inference.prediction import Fault, predict_files
     from src.inference.trained import find_winner, load_trained
     from src.tracking.store import open_store
+    from src.training.device import use_threads
 
     store = open_store(EXPERIMENT)
     trained = load_trained(store, find_winner(store, run))
-    torch.set_num_threads(trained.config.trainer.threads)
+    use_threads(trained.config.trainer.threads)
     if output == "text":
         print(f"{trained.record.name}, run {trained.record.run_id}:", flush=True)
     faults = 0
@@ -63,26 +55,8 @@ def _predict(run: str, images: Sequence[str], output: str) -> int:
             faults += 1
         else:
             print(_text(result) if output == "text" else _json(result), flush=True)
-    return faults
-
-
-def _parse(arguments: Sequence[str]) -> tuple[str, list[str], str]:
-    """Raises UserError for a key there is not, one without a value, or one that is missing."""
-    chosen: dict[str, list[str]] = {key: [] for key in KEYS}
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        if key not in KEYS:
-            raise UserError(f"{argument}: no such key; allowed are {', '.join(f'{name}=' for name in KEYS)}")
-        if not value:
-            raise UserError(f"{argument}: a value is missing; allowed is {KEYS[key]}")
-        chosen[key].append(value)
-    for key in ("run", "images"):
-        if not chosen[key]:
-            raise UserError(f"{key}= is missing; allowed is {KEYS[key]}")
-    output = (chosen["output"] or [OUTPUTS[0]])[-1]
-    if output not in OUTPUTS:
-        raise UserError(f"output={output}: allowed is {KEYS['output']}")
-    return chosen["run"][-1], chosen["images"], output
+    if faults:
+        sys.exit(FAILED)
 
 
 def _text(result: "Prediction") -> str:

@@ -3,9 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from src.arguments import run_command
+from src.arguments import Arguments, run_command
 
-EXPERIMENT = "recurrent-cells"
 KEYS = {
     "sweep": "latest, a sweep's run id or its beginning, or several with commas between",
     "metric": "a metric of the trials, such as test/acc or test/loss",
@@ -17,12 +16,13 @@ def main(arguments: Sequence[str]) -> None:
     run_command(__doc__, KEYS, arguments, _report)
 
 
-def _report(chosen: dict[str, str]) -> None:
-    from src.reports.write import DEFAULT_METRIC, write_report
+def _report(arguments: Arguments) -> None:
+    from src.config import EXPERIMENT
+    from src.reports.write import DEFAULT_METRIC, LATEST, write_report
     from src.tracking.store import open_store
 
     store = open_store(EXPERIMENT)
-    written = write_report(store, chosen.get("sweep", "latest"), chosen.get("metric", DEFAULT_METRIC))
+    written = write_report(store, arguments.get("sweep") or LATEST, arguments.get("metric") or DEFAULT_METRIC)
     print("\n".join([*written.headline, f"Report: {written.page}"]))
 
 

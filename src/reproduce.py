@@ -9,28 +9,19 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import Config, as_typed, validated
+from src.config import Config, as_typed, schema_fields, validated
 from src.data.splits import load_splits
 from src.errors import UserError
+from src.sweeps.fingerprint import CIRCUMSTANCES, is_within
 from src.tracking.provenance import LIBRARIES, git_tags, library_tags
 from src.tracking.queries import TrialRecord, find_trial, read_artifact
 from src.tracking.store import Store, open_store
 from src.training.device import resolve_device
 
-# What may differ from the run: where things lie, on what it runs, how it is watched.
-FREE = (
-    "registry",
-    "tracking.experiment",
-    "tracking.patience",
-    "data.root",
-    "data.download",
-    "trainer.accelerator",
-    "trainer.checkpoint_every",
-    "trainer.progress",
-    "trainer.profile",
-)
+# What may differ from the run.
+FREE = tuple(key for key, _ in schema_fields() if is_within(key, CIRCUMSTANCES))
 TIMINGS = ("epoch_seconds", "samples_per_second")
-CONTENT = (
+COMPARED_TAGS = (
     "git.commit",
     "device",
     "precision",
@@ -130,7 +121,7 @@ def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config
 def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     found = [
         f"{key.removeprefix('version.')} {then.get(key, 'unknown')} then, {now[key]} now"
-        for key in CONTENT
+        for key in COMPARED_TAGS
         if then.get(key) != now[key]
     ]
     dirty = [when for when, tags in (("then", then), ("now", now)) if tags.get("git.dirty") != "false"]

@@ -11,7 +11,6 @@ from src.errors import UserError
 if TYPE_CHECKING:
     from src.serving.models import Models
 
-EXPERIMENT = "recurrent-cells"
 HOST = "127.0.0.1"
 PORT = "8000"
 BACKLOG = 256
@@ -48,14 +47,14 @@ def _bind(arguments: Sequence[str]) -> socket.socket:
 
 
 def _serve(listener: socket.socket) -> None:
-    import torch
-
+    from src.config import EXPERIMENT
     from src.serving.app import create_app
     from src.serving.connections import http_server
     from src.serving.models import load_models
     from src.tracking.store import open_store
+    from src.training.device import use_threads
 
-    torch.set_num_threads(1)
+    use_threads(1)
     models = load_models(open_store(EXPERIMENT))
     server = http_server(create_app(models))
     print("\n".join(_greeting(models, listener.getsockname()[1])), flush=True)

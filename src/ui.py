@@ -4,11 +4,10 @@ import os
 import sys
 from pathlib import Path
 
+from src.config import EXPERIMENT
 from src.errors import UserError
 from src.tracking.store import open_store
 from src.tracking.views import CHARTS, TRIALS, page
-
-EXPERIMENT = "recurrent-cells"
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from src.evaluate import main
-from tests.support import train_tiny, write_data_set
+from tests.support import refusal, train_tiny, write_data_set
 
 
 def test_it_prints_scores_as_text(store_file, idx_folder, capsys):
@@ -49,9 +49,4 @@ def test_help(capsys):
     ],
 )
 def test_bad_input(store_file, capsys, arguments, words):
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    assert words in refusal(main, arguments, capsys)

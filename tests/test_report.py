@@ -4,6 +4,7 @@ import pytest
 
 from src.report import main
 from tests.reports.conftest import Made, make_sweep, store
+from tests.support import refusal
 
 __all__ = ["make_sweep", "store"]  # fixtures
 
@@ -34,12 +35,7 @@ def test_help(capsys):
 )
 def test_bad_input(make_sweep, capsys, arguments, words):
     make_sweep(Made("gru", 0))
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    assert words in refusal(main, arguments, capsys)
 
 
 def test_a_store_without_sweeps(store, capsys):

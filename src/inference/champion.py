@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from src.inference.saved import ensure_saved
 from src.tracking.patience import reason
-from src.tracking.queries import TrialRecord
-from src.tracking.registry import SELECTION, crown
+from src.tracking.queries import TrialRecord, best_by_validation
+from src.tracking.registry import crown
 from src.tracking.store import Store
 
 log = logging.getLogger(__name__)
@@ -15,7 +15,9 @@ log = logging.getLogger(__name__)
 def crown_best(store: Store, records: Sequence[TrialRecord]) -> None:
     """Let the best of a sweep's trials challenge the champion; what goes wrong is one line and spoils nothing."""
     try:
-        best = max(records, key=lambda record: record.metrics[SELECTION])  # the first of equals
+        best = best_by_validation(records)
+        if best is None:
+            return
         ensure_saved(store, best)
         print(crown(store, best))
     except Exception as error:

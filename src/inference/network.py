@@ -19,8 +19,12 @@ class ImageClassifier(nn.Module):
         self.sequence = sequence
         self.offset, self.scale = offset, scale
 
+    def sequences(self, images: Tensor) -> Tensor:
+        """Image bytes (N, H, W) as what the classifier reads (N, T, F)."""
+        return (read_as(images, self.sequence).float() - self.offset) / self.scale
+
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.classifier((read_as(images, self.sequence).float() - self.offset) / self.scale)
+        logits: Tensor = self.classifier(self.sequences(images))
         return logits if logits.dim() == 2 else logits[:, -1]
 
 

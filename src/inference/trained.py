@@ -3,6 +3,7 @@
 import hashlib
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
 from src.config import Config
-from src.data.sequences import as_sequences
 from src.errors import UserError
 from src.inference.network import ImageClassifier
 from src.models.classifier import Classifier, build_classifier
-from src.tracking.queries import TrialRecord, find_trial, read_artifact_bytes, trial_records
-from src.tracking.registry import CHAMPION, SELECTION, find_champion
+from src.tracking.queries import TrialRecord, best_by_validation, find_trial, read_artifact_bytes, trial_records
+from src.tracking.registry import CHAMPION, find_champion
 from src.tracking.store import Store
 from src.training import state
 
@@ -53,15 +53,16 @@ class Trained:
     def sequences(self, images: NDArray[np.uint8]) -> Tensor:
         """Images (N, H, W) as what the network reads (N, T, F); raises UserError for another size."""
         self.check_size(images, "the images")
-        return (as_sequences(images, self.config.data.sequence).float() - self.offset) / self.scale
+        return self.network.sequences(torch.from_numpy(np.array(images)))
 
     @torch.inference_mode()
     def logits(self, images: NDArray[np.uint8]) -> Tensor:
         """Images (N, H, W) → logits (N, C) after the last step."""
-        logits: Tensor = self.classifier(self.sequences(images))
-        return logits if logits.dim() == 2 else logits[:, -1]
+        self.check_size(images, "the images")
+        logits: Tensor = self.network(torch.from_numpy(np.array(images)))
+        return logits
 
-    @property
+    @cached_property
     def network(self) -> ImageClassifier:
         """The same network, from image bytes to logits."""
         return ImageClassifier(self.classifier, self.config.data.sequence, self.offset, self.scale).eval()
@@ -106,10 +107,10 @@ def find_winner(store: Store, which: str) -> TrialRecord:
         return find_trial(store, champion.run_id, "run")
     if which != BEST:
         return find_trial(store, which, "run")
-    finished = [it for it in trial_records(store, "attributes.status = 'FINISHED'") if SELECTION in it.metrics]
-    if not finished:
+    best = best_by_validation(trial_records(store, "attributes.status = 'FINISHED'"))
+    if best is None:
         raise UserError(f"run=best: no trial is finished in {store.address}; python -m src.train trains one")
-    return max(finished, key=lambda record: record.metrics[SELECTION])  # the first of equals
+    return best
 
 
 def load_trained(store: Store, record: TrialRecord) -> Trained:

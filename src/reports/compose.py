@@ -23,10 +23,11 @@ from src.reports.figures import (
     effect_keys,
     styles,
 )
-from src.reports.hardest import best_trial, read_hardest
+from src.reports.hardest import read_hardest
 from src.reports.histories import Histories, read_histories
 from src.reports.metric import Metric
 from src.reports.statistics import Comparison, compare, verdict
+from src.tracking.queries import best_by_validation
 from src.tracking.store import Store
 
 CURVES = ("val/loss", "val/acc")
@@ -191,9 +192,9 @@ def _curves(drawn: Sequence[Configuration], histories: Histories, look: Mapping[
 
 
 def _hardest(store: Store, data: SweepData) -> list[Picture]:
-    trial = best_trial(data.finished)
-    images = read_hardest(store, trial)
-    if not images:
+    trial = best_by_validation(it.record for it in data.finished)
+    images = read_hardest(store, trial) if trial is not None else []
+    if trial is None or not images:
         return []
     words = (
         f"The test images that were hardest for {trial.name}, the best trial by validation: "

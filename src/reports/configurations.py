@@ -10,7 +10,8 @@ from statistics import mean
 from src.config import schema_fields
 from src.reports.data import FinishedTrial
 from src.reports.metric import Metric
-from src.sweeps.fingerprint import IRRELEVANT
+from src.sweeps.fingerprint import IRRELEVANT, is_within
+from src.tracking import queries
 
 CELL_NAMES = {"simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 # As run names say it.
@@ -20,7 +21,7 @@ SEED = "seed"
 # What an earlier version of the code did not write down had the value that is the default now.
 DEFAULTS = {key: str(field.default) for key, field in schema_fields()}
 MOST_KEYS_IN_A_LABEL = 4
-SELECTION = Metric("val/best_acc")
+SELECTION = Metric(queries.SELECTION)
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,7 @@ def settings(trial: FinishedTrial) -> dict[str, str]:
     """All that decides a trial's result but the seed."""
     params = DEFAULTS | trial.record.params
     relevant = {
-        key: value
-        for key, value in params.items()
-        if key not in (SEED, "n_params") and not any(key == it or key.startswith(f"{it}.") for it in IRRELEVANT)
+        key: value for key, value in params.items() if key not in (SEED, "n_params") and not is_within(key, IRRELEVANT)
     }
     return relevant | {"data.digest": trial.record.tags.get("data.digest", "")}
 

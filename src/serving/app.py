@@ -19,7 +19,7 @@ from src.inference.trained import Trained
 from src.reports.configurations import CELL_NAMES
 from src.serving.models import Models
 from src.serving.payloads import MOST_BYTES, BadRequest, read_drawing, read_images
-from src.tracking.registry import SELECTION
+from src.tracking.queries import SELECTION
 
 PAGE = Path(__file__).with_name("page.html")
 PAGE_HEADERS = {

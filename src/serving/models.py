@@ -1,6 +1,6 @@
 """Which networks answer: one scores images, and one of each cell is watched row by row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,8 @@ from src.cells import CELLS
 from src.errors import UserError
 from src.inference.trained import Trained, find_winner, load_trained
 from src.reports.data import LATEST, read_sweeps
-from src.tracking.queries import TrialRecord, trial_records
-from src.tracking.registry import CHAMPION, SELECTION, find_champion
+from src.tracking.queries import TrialRecord, best_by_validation, trial_records
+from src.tracking.registry import CHAMPION, find_champion
 from src.tracking.store import Store
 
 
@@ -42,7 +42,8 @@ def load_models(store: Store) -> Models:
     left_out: dict[str, str] = {}
     candidates = [_latest_sweep(store), trial_records(store)]
     for cell in CELLS:
-        record = next((best for records in candidates if (best := _best(records, cell)) is not None), None)
+        of_cell = ([record for record in records if record.tags.get("cell") == cell] for records in candidates)
+        record = next((best for records in of_cell if (best := best_by_validation(records)) is not None), None)
         if record is None:
             left_out[cell] = "no trial of it is finished"
             continue
@@ -61,15 +62,6 @@ def _latest_sweep(store: Store) -> Sequence[TrialRecord]:
         return [trial.record for trial in read_sweeps(store, LATEST)[1].finished]
     except UserError:  # no sweep yet
         return []
-
-
-def _best(records: Iterable[TrialRecord], cell: str) -> TrialRecord | None:
-    known = [
-        record
-        for record in records
-        if record.status == "FINISHED" and record.tags.get("cell") == cell and SELECTION in record.metrics
-    ]
-    return max(known, key=lambda record: record.metrics[SELECTION], default=None)
 
 
 def _check_rows(trained: Trained, other: Trained | None) -> None:

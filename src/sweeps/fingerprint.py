@@ -2,21 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from src.config import Config, OptimizerConfig
 
-# Keys that do not decide a trial's result: where things lie, on what it runs, how it is watched.
-IRRELEVANT = (
-    "sweep",
-    "tracking",
-    "recipe",
-    "full",
-    "reproduce",
+# Where things lie, on what a trial runs, how it is watched, what is kept of it.
+CIRCUMSTANCES = (
     "registry",
-    "trainer.short_epochs",
+    "tracking",
     "data.root",
     "data.download",
     "trainer.accelerator",
@@ -24,6 +19,8 @@ IRRELEVANT = (
     "trainer.progress",
     "trainer.profile",
 )
+# Keys that do not decide a trial's result.
+IRRELEVANT = ("sweep", "recipe", "full", "reproduce", "trainer.short_epochs", *CIRCUMSTANCES)
 
 
 def fingerprint(config: Config, data_digest: str) -> str:
@@ -40,6 +37,11 @@ def fingerprint(config: Config, data_digest: str) -> str:
 def shape(config: Config, data_digest: str) -> str:
     """What trials of about equal cost share: all of the fingerprint but seed and optimiser settings."""
     return fingerprint(replace(config, seed=0, optimizer=OptimizerConfig(name=config.optimizer.name)), data_digest)
+
+
+def is_within(key: str, keys: Iterable[str]) -> bool:
+    """Whether a dotted key is one of `keys` or lies in a section that is."""
+    return any(key == it or key.startswith(f"{it}.") for it in keys)
 
 
 def _without(config: Mapping[str, Any], keys: tuple[str, ...], prefix: str = "") -> dict[str, Any]:

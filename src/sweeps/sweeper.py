@@ -10,11 +10,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from src.config import SweepConfig, TrackingConfig
+from src.sweeps.fingerprint import CIRCUMSTANCES, is_within
 from src.sweeps.grid import compose_grid
 from src.sweeps.once import once
 
-# Beginnings of keys that do not tell what a sweep is made of.
-UNNAMED = ("hydra", "sweep", "tracking", "data.root", "data.download", "trainer.accelerator", "trainer.progress")
+# Keys that do not tell what a sweep is made of.
+UNNAMED = ("hydra", "sweep", *CIRCUMSTANCES)
 
 
 class GridSweeper(Sweeper):
@@ -51,5 +52,5 @@ class GridSweeper(Sweeper):
         """What the sweep is made of, an argument in the place of what it replaces, without where and how it runs."""
         parts = {key: f"{key}={value}" for key, value in self.params.items()}
         parts |= {argument.partition("=")[0].lstrip("+"): argument for argument in arguments}
-        said = [part for key, part in parts.items() if not key.startswith(UNNAMED)]
+        said = [part for key, part in parts.items() if not is_within(key, UNNAMED)]
         return " ".join(said)[:250] or "sweep"

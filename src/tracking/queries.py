@@ -1,8 +1,9 @@
 """What the store knows of trials, in one search."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import isfinite, nan
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -12,6 +13,8 @@ from src.errors import UserError
 from src.tracking.store import Store
 
 SHORTEST_ID = 4
+# By which the best of several trials is told.
+SELECTION = "val/best_acc"
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,12 @@ def latest_by_fingerprint(records: list[TrialRecord]) -> dict[str, TrialRecord]:
         if known is None or known.status != "FINISHED" or record.status == "FINISHED":
             latest[record.fingerprint] = record
     return latest
+
+
+def best_by_validation(records: Iterable[TrialRecord]) -> TrialRecord | None:
+    """The finished trial with the highest validation accuracy, the first of equals; None if there is none."""
+    finished = [it for it in records if it.status == "FINISHED" and isfinite(it.metrics.get(SELECTION, nan))]
+    return max(finished, key=lambda it: it.metrics[SELECTION], default=None)
 
 
 def find_trial(store: Store, run_id: str, key: str) -> TrialRecord:

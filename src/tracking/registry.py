@@ -5,11 +5,10 @@ from mlflow.exceptions import MlflowException
 
 from src.errors import UserError
 from src.tracking.model import MODEL
-from src.tracking.queries import TrialRecord, find_trial
+from src.tracking.queries import SELECTION, TrialRecord, find_trial
 from src.tracking.store import Store
 
 CHAMPION = "champion"
-SELECTION = "val/best_acc"
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the model, and the alias
 
 
