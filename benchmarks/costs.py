@@ -24,7 +24,7 @@ from src.config import DataConfig
 from src.data.splits import load_splits
 from src.sweeps import sweep as sweeping
 from src.sweeps import sweeper
-from src.sweeps.launcher import LocalLauncher
+from src.sweeps.launchers.local import LocalLauncher
 from src.tracking import run as tracking
 from src.tracking.journal import Courier, Journal
 from src.tracking.queries import trial_records

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from hydra.core.config_store import ConfigStore
 
-from src.sweeps import launcher, sweeper
+from src.sweeps import sweeper
+from src.sweeps.launchers import local
 
 
 class GridSweeper(sweeper.GridSweeper):
     """`hydra/sweeper=grid`."""
 
 
-class LocalLauncher(launcher.LocalLauncher):
+class LocalLauncher(local.LocalLauncher):
     """`hydra/launcher=local`."""
 
 

@@ -14,9 +14,9 @@ from src.data.splits import load_splits
 from src.errors import DeliveryError, SweepFailed
 from src.interrupts import handled
 from src.sweeps.grid import Point
-from src.sweeps.launcher import LocalLauncher, outcome_of
+from src.sweeps.launchers.planned import PlannedLauncher
 from src.sweeps.once import is_claimed
-from src.sweeps.outcome import Outcome
+from src.sweeps.outcome import Outcome, outcome_of
 from src.sweeps.parent import Parent, close_parent, open_parent
 from src.sweeps.plan import Trial, plan_trials, shortened
 from src.sweeps.summary import summary, table
@@ -99,8 +99,8 @@ def _launch_until_done(
             time.sleep(SECONDS_TO_WAIT_FOR_OTHERS)
             continue
         store.disconnect()
-        if isinstance(launcher, LocalLauncher):
-            launcher.names = [trial.label for trial in free]
+        if isinstance(launcher, PlannedLauncher):
+            launcher.trials = free
         returns = launcher.launch(
             [[*trial.overrides, f"sweep.parent={parent.run_id}"] for trial in free], initial_job_idx=number
         )

@@ -14,7 +14,8 @@ from hydra.types import HydraContext, RunMode
 
 from src.errors import Interrupted, TrialBusy, TrialError, UserError
 from src.paths import REPOSITORY
-from src.sweeps.launcher import LocalLauncher, _gpu, outcome_of
+from src.sweeps.launchers.local import LocalLauncher, _gpu
+from src.sweeps.outcome import outcome_of
 from tests.conftest import Answer
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
 

@@ -16,15 +16,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
-from hydra.plugins.launcher import Launcher
+from hydra.core.utils import JobReturn, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from src.errors import Interrupted, TrialBusy, UserError
+from src.errors import Interrupted, UserError
 from src.interrupts import SIGNALS, Interruption, handled
-from src.messages import explain
-from src.sweeps.outcome import Outcome
+from src.sweeps.launchers.planned import PlannedLauncher
+from src.sweeps.outcome import Outcome, job_return, outcome_of
 from src.sweeps.view import View
 
 PR_SET_PDEATHSIG = 1
@@ -56,7 +55,7 @@ class _Child:
     console: Path
 
 
-class LocalLauncher(Launcher):
+class LocalLauncher(PlannedLauncher):
     """Runs up to `slots` trials at once, each in a process of its own that dies with this one.
 
     Args:
@@ -65,10 +64,6 @@ class LocalLauncher(Launcher):
 
     def __init__(self, slots: int | None = None) -> None:
         self.slots = slots
-        self.names: Sequence[str] = ()  # of the jobs to launch, for the view; those of a sweep know what varies in it
-        self.config: DictConfig
-        self.task_function: TaskFunction
-        self.hydra_context: HydraContext
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Raises UserError if the number of slots will not do."""
@@ -77,7 +72,7 @@ class LocalLauncher(Launcher):
                 f"hydra.launcher.slots={self.slots}: allowed is an integer of at least 1, "
                 "or null (one per CPU core, or per GPU)"
             )
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run every job; one Outcome each, in a JobReturn that Hydra counts as completed.
@@ -92,7 +87,7 @@ class LocalLauncher(Launcher):
         outcomes: dict[int, Outcome] = {}
         waiting = list(range(len(jobs)))
         children: list[_Child] = []
-        with handled() as interruption, View(self.names or _varied(jobs), slots) as view:
+        with handled() as interruption, View([trial.label for trial in self.trials] or _varied(jobs), slots) as view:
             try:
                 with interruption.deferred():
                     while (waiting and not interruption.asked) or children:
@@ -116,7 +111,7 @@ class LocalLauncher(Launcher):
                         os.kill(child.pid, signal.SIGKILL)
                         os.waitpid(child.pid, 0)
                     child.console.unlink(missing_ok=True)
-        return [_job_return(jobs[index], outcomes[index]) for index in range(len(jobs))]
+        return [job_return(jobs[index], outcomes[index]) for index in range(len(jobs))]
 
     def _fork(self, index: int, number: int, overrides: Sequence[str], slot: int, gpus: int) -> _Child:
         reader, writer = os.pipe()
@@ -185,18 +180,6 @@ class LocalLauncher(Launcher):
             traceback.print_exc()
             outcome = Outcome("failed", error=f"{type(error).__name__}: {error}")
         return replace(outcome, error=outcome.error[:LONGEST_ERROR])
-
-
-def outcome_of(job: JobReturn) -> Outcome:
-    """What a launcher's JobReturn says of a trial."""
-    value = job._return_value
-    if isinstance(value, Outcome):
-        return value
-    if isinstance(value, TrialBusy):
-        return Outcome("busy", error=str(value))
-    if job.status == JobStatus.COMPLETED:
-        return Outcome("finished", result=value if isinstance(value, dict) else {})
-    return Outcome("failed", error=explain(value))
 
 
 def warm_up(config: DictConfig) -> int:
@@ -296,12 +279,6 @@ def _unsaid(pid: int, status: int) -> Outcome:
         return Outcome("failed", error=f"process {pid} exited with {code}")
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     return Outcome("killed", error=f"process {pid} was ended by {name}")
-
-
-def _job_return(overrides: Sequence[str], outcome: Outcome) -> JobReturn:
-    job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-    job.return_value = outcome
-    return job
 
 
 def _varied(jobs: list[Sequence[str]]) -> list[str]:
