@@ -16,19 +16,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.core.utils import JobReturn, setup_globals
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
-from src.errors import Interrupted, UserError
+from src.errors import UserError
 from src.interrupts import SIGNALS, Interruption, handled
+from src.sweeps.launchers.job import run
 from src.sweeps.launchers.planned import PlannedLauncher
-from src.sweeps.outcome import Outcome, job_return, outcome_of
+from src.sweeps.outcome import Outcome, job_return
 from src.sweeps.view import View
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.02
-LONGEST_ERROR = 2000
 LONGEST_MESSAGE = 1 << 16  # what a pipe holds: a child writes its outcome without waiting for a reader
 
 # What `train` imports late, in the parent once and for all.
@@ -87,7 +87,7 @@ class LocalLauncher(PlannedLauncher):
         outcomes: dict[int, Outcome] = {}
         waiting = list(range(len(jobs)))
         children: list[_Child] = []
-        with handled() as interruption, View([trial.label for trial in self.trials] or _varied(jobs), slots) as view:
+        with handled() as interruption, View(self.labels(jobs), slots) as view:
             try:
                 with interruption.deferred():
                     while (waiting and not interruption.asked) or children:
@@ -158,28 +158,8 @@ class LocalLauncher(PlannedLauncher):
             os._exit(code)
 
     def _run(self, number: int, overrides: Sequence[str]) -> Outcome:
-        """In the child: one job as Hydra runs it; whatever happens becomes an Outcome."""
-        try:
-            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(config):
-                config.hydra.job.id = str(number)
-                config.hydra.job.num = number
-            job = run_job(
-                hydra_context=self.hydra_context,
-                task_function=self.task_function,
-                config=config,
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-            )
-            outcome = outcome_of(job)
-            if outcome.status == "failed":
-                traceback.print_exception(job._return_value)
-        except Interrupted as interruption:
-            outcome = Outcome("killed", error=str(interruption))
-        except BaseException as error:
-            traceback.print_exc()
-            outcome = Outcome("failed", error=f"{type(error).__name__}: {error}")
-        return replace(outcome, error=outcome.error[:LONGEST_ERROR])
+        """In the child."""
+        return run(self.hydra_context, self.task_function, self.compose(number, overrides))
 
 
 def warm_up(config: DictConfig) -> int:
@@ -279,9 +259,3 @@ def _unsaid(pid: int, status: int) -> Outcome:
         return Outcome("failed", error=f"process {pid} exited with {code}")
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     return Outcome("killed", error=f"process {pid} was ended by {name}")
-
-
-def _varied(jobs: list[Sequence[str]]) -> list[str]:
-    """Each job by the overrides that not all jobs share."""
-    common = set(jobs[0]).intersection(*jobs[1:]) if len(jobs) > 1 else set()
-    return [" ".join(override for override in job if override not in common) for job in jobs]
