@@ -6,6 +6,7 @@ from hydra.core.config_store import ConfigStore
 
 from src.sweeps import sweeper
 from src.sweeps.launchers import local
+from src.sweeps.launchers.ray import launcher as ray
 
 
 class GridSweeper(sweeper.GridSweeper):
@@ -14,6 +15,10 @@ class GridSweeper(sweeper.GridSweeper):
 
 class LocalLauncher(local.LocalLauncher):
     """`hydra/launcher=local`."""
+
+
+class RayLauncher(ray.RayLauncher):
+    """`hydra/launcher=ray`."""
 
 
 @dataclass
@@ -28,5 +33,14 @@ class LocalLauncherConfig:
     slots: int | None = None
 
 
+@dataclass
+class RayLauncherConfig:
+    _target_: str = "hydra_plugins.recurrent_cells.RayLauncher"
+    address: str | None = None
+    num_cpus: float = 1.0
+    num_gpus: float | None = None
+
+
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig, provider="recurrent_cells")
 ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="recurrent_cells")
+ConfigStore.instance().store(group="hydra/launcher", name="ray", node=RayLauncherConfig, provider="recurrent_cells")

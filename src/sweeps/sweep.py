@@ -50,6 +50,8 @@ def run_sweep(
         since = _now() if settings.rerun == "all" else 0
         _print_plan(trials, _to_run(trials, records, settings.rerun, since), records, store)
         return records
+    if isinstance(launcher, PlannedLauncher):
+        launcher.prepare()
     with handled() as interruption:
         parent = open_parent(store, trials, name, again=settings.rerun == "all")
         digits = first_digits(load_splits(trials[0].config.data))

@@ -78,6 +78,11 @@ class Store:
         """Its URI as it may be shown."""
         return _without_password(self.uri)
 
+    @property
+    def is_file(self) -> bool:
+        """Whether only processes on this machine can use it."""
+        return self.uri.startswith(SQLITE)
+
     def trial_folder(self, run_id: str) -> Path:
         return self.folder / "trials" / run_id
 
