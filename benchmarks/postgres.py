@@ -17,6 +17,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from src.paths import TRACKING
@@ -30,9 +31,17 @@ class NoPostgres(Exception):
     """PostgreSQL, or what MLflow needs to speak to it, is not installed."""
 
 
+@dataclass(frozen=True)
+class Server:
+    """Where clients find the server, and the server its database."""
+
+    uri: str
+    database: str
+
+
 @contextmanager
-def tracking_server(folder: Path, port: int = 0, options: tuple[str, ...] = ()) -> Iterator[str]:
-    """The address of an MLflow server on a PostgreSQL of its own, both ended with the body.
+def tracking_server(folder: Path, port: int = 0, options: tuple[str, ...] = ()) -> Iterator[Server]:
+    """An MLflow server on a PostgreSQL of its own, both ended with the body.
 
     Args:
         folder: where database and artifacts are, or will be.
@@ -58,7 +67,7 @@ def tracking_server(folder: Path, port: int = 0, options: tuple[str, ...] = ()) 
         log = folder / "mlflow.log"
         server = running.enter_context(_process([sys.executable, "-m", "mlflow", "server", *command], log, environment))
         _wait_for(lambda: _answers(f"http://127.0.0.1:{port}/health"), server, log)
-        yield f"http://127.0.0.1:{port}"
+        yield Server(f"http://127.0.0.1:{port}", database)
 
 
 def _programs() -> dict[str, str]:
@@ -171,8 +180,8 @@ def free_port() -> int:
 
 def main() -> None:
     try:
-        with tracking_server(TRACKING / "server", int(sys.argv[1]) if len(sys.argv) > 1 else 5001) as address:
-            print(f"export MLFLOW_TRACKING_URI={address}", flush=True)
+        with tracking_server(TRACKING / "server", int(sys.argv[1]) if len(sys.argv) > 1 else 5001) as server:
+            print(f"export MLFLOW_TRACKING_URI={server.uri}", flush=True)
             signal.pause()
     except NoPostgres as error:
         print(error, file=sys.stderr)

@@ -26,16 +26,14 @@ def once(train: TaskFunction) -> TaskFunction:
 
         from src.data.splits import load_splits
         from src.sweeps.fingerprint import fingerprint
-        from src.sweeps.parent import since_of
         from src.tracking.patience import patiently
         from src.tracking.store import open_store
 
-        parent, patience = config.sweep.parent, config.tracking.patience
+        patience = config.tracking.patience
         store = patiently(lambda: open_store(config.tracking.experiment, patience), patience)
         trial = fingerprint(config, load_splits(config.data).digest)
         with claim(store, trial):
-            since = patiently(lambda: since_of(store, parent), patience) if config.sweep.rerun == "all" else 0
-            finished = patiently(lambda: finished_since(store, trial, since), patience)
+            finished = patiently(lambda: finished_since(store, trial, config.sweep.since), patience)
             return _result(finished) if finished is not None else _train(train, cfg)
 
     return task

@@ -1,5 +1,6 @@
 """Running a sweep: leave out the finished trials, launch the rest, tell what became of them."""
 
+import random
 import statistics
 import time
 from collections import Counter, defaultdict
@@ -23,11 +24,12 @@ from src.sweeps.summary import summary, table
 from src.sweeps.view import rounded, say
 from src.tracking.patience import patiently
 from src.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records
-from src.tracking.recovery import recover
+from src.tracking.recovery import recover, under_way
 from src.tracking.store import Store, open_store
 from src.training.artifacts import first_digits
 
-SECONDS_TO_WAIT_FOR_OTHERS = 1.0
+# Between two limits, so that two machines that gave way to each other do not again.
+SECONDS_TO_WAIT_FOR_OTHERS = (0.5, 1.5)
 
 
 def run_sweep(
@@ -93,18 +95,20 @@ def _launch_until_done(
     number, waiting = 0, False
     todo = sorted(todo, key=lambda trial: -trial.work)  # so that no long one is left alone at the end
     while todo:
-        free = [trial for trial in todo if not is_claimed(store, trial.fingerprint)]
+        elsewhere = patiently(lambda: under_way(store), store.patience)
+        free = [it for it in todo if it.fingerprint not in elsewhere and not is_claimed(store, it.fingerprint)]
         if not free:
             if not waiting:
                 say(f"waiting for {len(todo)} {_trials(len(todo))} that other processes train")
             waiting = True
-            time.sleep(SECONDS_TO_WAIT_FOR_OTHERS)
+            time.sleep(random.uniform(*SECONDS_TO_WAIT_FOR_OTHERS))
             continue
         store.disconnect()
         if isinstance(launcher, PlannedLauncher):
             launcher.trials = free
         returns = launcher.launch(
-            [[*trial.overrides, f"sweep.parent={parent.run_id}"] for trial in free], initial_job_idx=number
+            [[*trial.overrides, f"sweep.parent={parent.run_id}", f"sweep.since={parent.since}"] for trial in free],
+            initial_job_idx=number,
         )
         number += len(free)
         again = []
@@ -115,8 +119,9 @@ def _launch_until_done(
                 again.append(trial)
         patiently(lambda: recover(store), store.patience)  # a run whose process was killed can then be continued
         if any(outcomes[trial.fingerprint].status == "busy" for trial in again):
-            time.sleep(SECONDS_TO_WAIT_FOR_OTHERS)
-        todo = [trial for trial in todo if trial not in free] + again
+            time.sleep(random.uniform(*SECONDS_TO_WAIT_FOR_OTHERS))
+        launched = {trial.fingerprint for trial in free}
+        todo = [trial for trial in todo if trial.fingerprint not in launched] + again
 
 
 def _close(

@@ -12,7 +12,7 @@ from mlflow.entities import Run, RunTag
 from src.errors import TrialBusy
 from src.tracking.locks import trial_lock
 from src.tracking.patience import reason
-from src.tracking.provenance import ATTEMPT, cause_of_death
+from src.tracking.provenance import ATTEMPT, cause_of_death, is_this_process
 from src.tracking.queries import search
 from src.tracking.run import OUTCOME, clear, deliver
 from src.tracking.store import Store
@@ -99,6 +99,16 @@ def _clear_leftovers(store: Store, folders: Sequence[Path]) -> None:
 def mark_killed(store: Store) -> list[Repair]:
     """Give the experiment's RUNNING runs whose process is gone their true status."""
     return [repair for run in search(store, "attributes.status = 'RUNNING'") for repair in _mark_killed(store, run)]
+
+
+def under_way(store: Store) -> set[str]:
+    """The fingerprints of trials that other processes, on whatever machine, are training."""
+    running = [run.data.tags for run in search(store, "attributes.status = 'RUNNING'")]
+    return {
+        tags["fingerprint"]
+        for tags in running
+        if "fingerprint" in tags and not is_this_process(tags) and cause_of_death(tags) is None
+    }
 
 
 def mark_attempt_killed(store: Store, attempt: str, cause: str) -> None:
