@@ -47,10 +47,11 @@ def run_sweep(
         say(remark)
     store = open_store(tracking.experiment, tracking.patience)
     recover(store)
-    records = _known(store)
+    everything = trial_records(store)
+    records = latest_by_fingerprint(everything)
     if settings.dry_run:
         since = _now() if settings.rerun == "all" else 0
-        _print_plan(trials, _to_run(trials, records, settings.rerun, since), records, store)
+        _print_plan(trials, _to_run(trials, records, settings.rerun, since), records, everything)
         return records
     if isinstance(launcher, PlannedLauncher):
         launcher.prepare()
@@ -197,23 +198,27 @@ def _log_of(record: TrialRecord | None, store: Store) -> str:
 
 
 def _print_plan(
-    trials: Sequence[Trial], todo: Sequence[Trial], records: Mapping[str, TrialRecord], store: Store
+    trials: Sequence[Trial],
+    todo: Sequence[Trial],
+    records: Mapping[str, TrialRecord],
+    everything: Sequence[TrialRecord],
 ) -> None:
     seconds_by_shape: dict[str, list[float]] = defaultdict(list)
-    for finished in trial_records(store, "attributes.status = 'FINISHED'"):
-        if finished.seconds is not None and "shape" in finished.tags:
+    for finished in everything:
+        if finished.status == "FINISHED" and finished.seconds is not None and "shape" in finished.tags:
             seconds_by_shape[finished.tags["shape"]].append(finished.seconds)
+    seconds = {shape: statistics.median(known) for shape, known in seconds_by_shape.items()}
     planned = {trial.fingerprint for trial in todo}
     keys = list(trials[0].varied)
     rows = [["trial", *keys, "n_params", "state", "estimated seconds"]]
     for trial in trials:
         record = records.get(trial.fingerprint)
         state = record.status.lower() if record else "new"
-        known = seconds_by_shape.get(trial.shape)
-        estimate = f"{statistics.median(known):.1f}" if known and trial.fingerprint in planned else "-"
+        is_estimated = trial.shape in seconds and trial.fingerprint in planned
+        estimate = f"{seconds[trial.shape]:.1f}" if is_estimated else "-"
         rows.append([trial.name, *(trial.varied[key] for key in keys), f"{trial.n_params}", state, estimate])
     print("\n".join(table(rows)))
-    known_seconds = [statistics.median(seconds_by_shape[t.shape]) for t in todo if t.shape in seconds_by_shape]
+    known_seconds = [seconds[trial.shape] for trial in todo if trial.shape in seconds]
     total = f", about {rounded(sum(known_seconds))} one after another" if len(known_seconds) == len(todo) != 0 else ""
     counts = f"{len(trials) - len(todo)} to be left out, {len(todo)} to run"
     print(f"{len(trials)} {_trials(len(trials))}, {counts}{total}; nothing started")
