@@ -348,7 +348,7 @@ def test_of_two_machines_that_begin_at_once_one_gives_way(shared, spec, run_of):
 
 def test_a_trial_of_a_sweep_that_another_machine_finished_meanwhile_is_not_begun(shared, spec, run_of):
     finished = run_of("abc", status="FINISHED", process_host="elsewhere")
-    with pytest.raises(TrialBusy, match="^trial abc was finished by another process just now$"):
+    with pytest.raises(TrialBusy, match=r"^trial abc was finished by another process just now$"):
         trial_run(shared, replace(spec, since=0)).__enter__()
     assert only_run(shared).info.run_id == finished
 
