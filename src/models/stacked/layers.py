@@ -84,7 +84,7 @@ class StackedRecurrent(nn.Module):
 
 
 class _Layer(torch.autograd.Function):
-    """One layer in one direction: (K, T, B, F) → (K, T, B, H); products in autocast's type, the rest in the weights'."""
+    """One layer and direction: (K, T, B, F) → (K, T, B, H); products in autocast's type, all else in the weights'."""
 
     @staticmethod
     def forward(

@@ -125,7 +125,7 @@ class GRU:
 
     def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         d_products = torch.empty_like(self._gates)
-        after, through_z = None, None
+        after, through_z = None, torch.zeros_like(gradient[:, 0])
         for t, before in reversed(list(steps(gradient.shape[1], self._reverse))):
             now, d_h = self._gates[:, t], gradient[:, t]
             if after is not None:
