@@ -94,7 +94,7 @@ class TrialModule(pl.LightningModule):
         self._stopwatch.steps += steps
         self.progress.step = stop
         if self.schedule.is_logged(stop):
-            means = self._window.read(self.config.trainer.log_train == "batch")
+            (means,) = self._window.read(self.config.trainer.log_train == "batch")
             self.progress.log_training(*means, self._window.steps)
             self._window.reset()
 
@@ -178,13 +178,14 @@ class TrialModule(pl.LightningModule):
             "weights": self.classifier.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": None if self.scaler is None else self.scaler.state_dict(),
-            "window": self._window.state_dict(),
+            "window": self._window.states()[0],
             "best": best and {"step": best.step, "accuracy": best.accuracy, "weights": self.best_weights},
         }
 
     def resume_from(self, state: dict[str, Any]) -> None:
         """Continue from a `trial_state`; the optimiser's part waits until the Trainer has built it."""
         self.progress.load_state_dict(state)
+        self.classifier.to(next(iter(state["weights"].values())).dtype)  # the Trainer would convert it too late
         self.classifier.load_state_dict(state["weights"])
         if state["best"] is not None:
             self.best_weights = state["best"]["weights"]
@@ -197,4 +198,4 @@ class TrialModule(pl.LightningModule):
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
-        self._window.load_state_dict(state["window"], self.device)
+        self._window.load_states([state["window"]], self.device)

@@ -32,6 +32,8 @@ class Progress:
         self.step = 0
         self.best: Best | None = None
         self.evaluations_since_best = 0
+        self.evaluated_at: int | None = None
+        self.ended = False
         self.latest: dict[str, float] = {}
         self._log_metrics = log
         self._started = time.monotonic()
@@ -75,6 +77,7 @@ class Progress:
         Raises:
             TrialError: if the loss is not finite.
         """
+        self.evaluated_at = self.step
         if not math.isfinite(loss):
             raise TrialError(f"the validation loss is {loss} at step {self.step}: a lower optimizer.lr may help")
         accuracy = accuracy_by_step[-1]
@@ -116,6 +119,7 @@ class Progress:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a trial's state, its best evaluation included."""
         self.step, self.evaluations_since_best = state["step"], state["evaluations_since_best"]
+        self.evaluated_at = self.step
         self._started = time.monotonic() - state["seconds"]
         best = state["best"]
         self.best = None if best is None else Best(best["step"], best["accuracy"])

@@ -18,20 +18,20 @@ class StackedClassifier(nn.Module):
 
     Shapes:
         input (K, B, T, F) → logits (K, B, C), or (K, B, T', C) with `readout=every`;
-        `flat` (K, P): all trained weights of each; the layers' own are views of it.
+        `flat` (K, P): all trained weights of each, by name in `shapes`; the layers' own are views of it.
     """
 
     def __init__(self, classifiers: Sequence[Classifier], device: torch.device, dtype: torch.dtype) -> None:
         super().__init__()
         first = classifiers[0]
-        self._trained = {name: p.shape for name, p in first.named_parameters() if p.requires_grad}
+        self.shapes = {name: p.shape for name, p in first.named_parameters() if p.requires_grad}
         self._fixed = {name: p.shape for name, p in first.named_parameters() if not p.requires_grad}
         self.generators = [torch.Generator(device) for _ in classifiers]
         self._network = self._stack(classifiers)
-        self.flat = torch.stack([_flattened(dict(it.named_parameters()), self._trained) for it in classifiers])
+        self.flat = torch.stack([self.row(it.state_dict()) for it in classifiers])
         self.flat = self.flat.to(device, dtype)
-        parts = self.flat.split([shape.numel() for shape in self._trained.values()], dim=1)
-        for (name, shape), part in zip(self._trained.items(), parts, strict=True):
+        parts = self.flat.split([shape.numel() for shape in self.shapes.values()], dim=1)
+        for (name, shape), part in zip(self.shapes.items(), parts, strict=True):
             self._set(name, nn.Parameter(part.unflatten(1, shape)))
         for name in self._fixed:
             values = torch.stack([it.get_parameter(name).detach() for it in classifiers]).to(device, dtype)
@@ -43,7 +43,7 @@ class StackedClassifier(nn.Module):
 
     def gradients(self, losses: Tensor) -> Tensor:
         """Those of each network's loss, (K,), by its own trained weights: (K, P) in the order of `flat`."""
-        found = torch.autograd.grad(losses.sum(), [self._network.get_parameter(name) for name in self._trained])
+        found = torch.autograd.grad(losses.sum(), [self._network.get_parameter(name) for name in self.shapes])
         return torch.cat([gradient.flatten(1) for gradient in found], dim=1)
 
     @property
@@ -52,8 +52,12 @@ class StackedClassifier(nn.Module):
 
     def weights(self, flat: Tensor) -> dict[str, Tensor]:
         """The trained weights of one classifier, from its row of `flat`, by their names in the classifier's state."""
-        parts = flat.split([shape.numel() for shape in self._trained.values()])
-        return {name: part.view(shape) for (name, shape), part in zip(self._trained.items(), parts, strict=True)}
+        parts = flat.split([shape.numel() for shape in self.shapes.values()])
+        return {name: part.view(shape).clone() for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
+    def row(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """The trained weights of one classifier, given by name, as a row of `flat`."""
+        return torch.cat([weights[name].detach().flatten() for name in self.shapes])
 
     def _stack(self, classifiers: Sequence[Classifier]) -> Classifier:
         """A classifier whose layers with weights, and those that draw, are stacked and wait for their weights."""
@@ -78,7 +82,3 @@ class StackedClassifier(nn.Module):
     def _set(self, name: str, parameter: nn.Parameter) -> None:
         module, _, attribute = name.rpartition(".")
         self._network.get_submodule(module).register_parameter(attribute, parameter)
-
-
-def _flattened(weights: Mapping[str, Tensor], names: Mapping[str, torch.Size]) -> Tensor:
-    return torch.cat([weights[name].detach().flatten() for name in names])
