@@ -16,6 +16,7 @@ from src.models.classifier import Classifier
 from src.models.stacked.classifier import StackedClassifier
 from src.seeds import derive
 from src.training.device import Device
+from src.training.graph import Step, graphed
 from src.training.optimizer import build_optimizer
 from src.training.packs.optimizer import PackOptimizer, from_torch, to_torch
 from src.training.progress import Progress
@@ -55,6 +56,8 @@ class Pack:
         for place, state in enumerate(states):
             if state is not None and state["best"] is not None:
                 self._best[place] = self._network.row(state["best"]["weights"])
+        self._compute: Step = self._compute_step
+        self._is_graphed = False
         self._window = TrainWindow()
         windows = [state["window"] for state in states if state is not None]
         if windows:
@@ -75,35 +78,41 @@ class Pack:
     def train(self, stop: int) -> None:
         """Train on to step `stop`; after an exception all stand at the last step that was taken whole."""
         start, batch_size = self.step, self._batches[0].batch_size
-        taken: list[tuple[Tensor, Tensor, Tensor | None]] = []
+        taken: list[tuple[Tensor, ...]] = []
         try:
             with self._stopwatch:
                 indices = torch.stack([batches.indices(start, stop) for batches in self._batches], dim=1).to(self._on)
                 rates = self._optimizer.rates(start, stop, lambda k, step: self.members[k].progress.learning_rate(step))
                 for step in range(start, stop):
-                    chosen = indices[step - start]
-                    x = self._train.sequences[chosen]  # (K, B, T, F)
-                    taken.append(self._update(step, x, self._train.labels[chosen], rates[step - start]))
+                    results = self._update(step, indices[step - start], rates[step - start])
+                    taken.append(results)
         finally:
             if taken:
-                losses, right, norms = zip(*taken, strict=True)
-                grad_norms = None if norms[0] is None else torch.stack(norms)
-                self._window.add(torch.stack(losses), torch.stack(right), grad_norms, batch_size)
+                losses, right, *norms = (torch.stack(rows) for rows in zip(*taken, strict=True))
+                self._window.add(losses, right, norms[0] if norms else None, batch_size)
                 self._stopwatch.steps += len(taken)
             for member in self.members:
                 if not member.progress.ended:
                     member.progress.step = start + len(taken)
 
-    def _update(self, step: int, x: Tensor, labels: Tensor, rates: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _update(self, step: int, indices: Tensor, rates: Tensor) -> tuple[Tensor, ...]:
         """One optimiser step of all; losses, right answers and, if any is clipped, gradient norms, each (K,)."""
         if self._network.drops_out:
             for member, generator in zip(self.members, self._network.generators, strict=True):
                 generator.manual_seed(derive(member.config.seed, "dropout", step))
+        elif self._on.type == "cuda" and not self._is_graphed:
+            changed = [self._network.flat, *self._optimizer.memory.values()]
+            self._compute, self._is_graphed = graphed(self._compute, [indices, rates], changed), True
+        return self._compute(indices, rates)
+
+    def _compute_step(self, indices: Tensor, rates: Tensor) -> tuple[Tensor, ...]:
+        labels = self._train.labels[indices]
         with self._autocast():
-            logits = self._network(x)
+            logits = self._network(self._train.sequences[indices])  # (K, B, T, F) →
             losses = _losses(logits, labels)
         norms = self._optimizer.step(self._network.gradients(losses), rates)
-        return losses.detach(), _right(logits.detach(), labels)[:, -1], norms
+        told = losses.detach(), _right(logits.detach(), labels)[:, -1]
+        return told if norms is None else (*told, norms)
 
     def rehearse(self) -> None:
         """Take the memory that a step takes, without taking one."""

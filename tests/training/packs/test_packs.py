@@ -17,7 +17,7 @@ from src.errors import Interrupted
 from src.interrupts import Interruption
 from src.models.classifier import build_classifier
 from src.training import state
-from src.training.device import resolve_device
+from src.training.device import resolve_device, use_threads
 from src.training.module import TrialModule
 from src.training.packs.fit import PackFit
 from src.training.packs.pack import Member, Pack
@@ -28,6 +28,12 @@ from tests.support import compose_config, write_data_set
 
 Points = dict[tuple[str, int], float]
 TIMINGS = ("epoch_seconds", "samples_per_second")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """As trials have; threads that wait for one another are slow on a busy machine."""
+    use_threads(1)
 
 
 @pytest.fixture(scope="module")
