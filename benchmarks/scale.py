@@ -36,7 +36,7 @@ from src.sweeps.once import claim, finished_since
 from src.sweeps.parent import close_parent, open_parent
 from src.sweeps.plan import Trial
 from src.sweeps.trial import run_spec
-from src.tracking.recovery import recover, under_way
+from src.tracking.recovery import at_work, recover
 from src.tracking.run import flat, trial_run
 from src.tracking.store import Store, open_store
 from src.training.device import resolve_device
@@ -208,7 +208,7 @@ def examine(name: str, uri: str, database: str, trials: Sequence[Trial]) -> Figu
     with figures.timed("to look for runs whose process is gone"):
         recover(store)
     with figures.timed("to ask which trials are under way"):
-        under_way(store)
+        at_work(store)
     with figures.timed("to read what is known of all trials"):
         sweeping._known(store)
     with figures.timed("the whole dry run, the store full"):

@@ -1,11 +1,12 @@
 """The door by which Hydra finds src.sweeps: it accepts only classes defined in this package."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
 from src.sweeps import sweeper
-from src.sweeps.launchers import local
+from src.sweeps.launchers import local, packed
 from src.sweeps.launchers.ray import launcher as ray
 
 
@@ -15,6 +16,10 @@ class GridSweeper(sweeper.GridSweeper):
 
 class LocalLauncher(local.LocalLauncher):
     """`hydra/launcher=local`."""
+
+
+class PackedLauncher(packed.PackedLauncher):
+    """`hydra/launcher=packed`."""
 
 
 class RayLauncher(ray.RayLauncher):
@@ -34,6 +39,13 @@ class LocalLauncherConfig:
 
 
 @dataclass
+class PackedLauncherConfig:
+    _target_: str = "hydra_plugins.recurrent_cells.PackedLauncher"
+    slots: int | None = None
+    max_pack: Any = packed.AUTO
+
+
+@dataclass
 class RayLauncherConfig:
     _target_: str = "hydra_plugins.recurrent_cells.RayLauncher"
     address: str | None = None
@@ -43,4 +55,7 @@ class RayLauncherConfig:
 
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig, provider="recurrent_cells")
 ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="recurrent_cells")
+ConfigStore.instance().store(
+    group="hydra/launcher", name="packed", node=PackedLauncherConfig, provider="recurrent_cells"
+)
 ConfigStore.instance().store(group="hydra/launcher", name="ray", node=RayLauncherConfig, provider="recurrent_cells")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.types import TaskFunction
 
-from src.config import validated
+from src.config import Config, validated
 from src.errors import TrialBusy, TrialError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def once(train: TaskFunction) -> TaskFunction:
         store = patiently(lambda: open_store(config.tracking.experiment, patience), patience)
         trial = fingerprint(config, load_splits(config.data).digest)
         with claim(store, trial):
-            finished = patiently(lambda: finished_since(store, trial, config.sweep.since), patience)
-            return _result(finished) if finished is not None else _train(train, cfg)
+            finished = already_finished(store, config, trial)
+            return result_of(finished) if finished is not None else _train(train, cfg)
 
     return task
 
@@ -61,6 +61,13 @@ def is_claimed(store: "Store", trial: str) -> bool:
         return True
 
 
+def already_finished(store: "Store", config: Config, trial: str) -> "TrialRecord | None":
+    """The finished run of a trial that counts for its sweep."""
+    from src.tracking.patience import patiently
+
+    return patiently(lambda: finished_since(store, trial, config.sweep.since), config.tracking.patience)
+
+
 def finished_since(store: "Store", trial: str, since: int) -> "TrialRecord | None":
     """The latest FINISHED run of a trial, if it ended at or after `since` (milliseconds)."""
     from src.tracking.queries import trial_records
@@ -76,7 +83,7 @@ def _train(train: TaskFunction, cfg: "DictConfig") -> Any:
         raise TrialError(f"the trial called sys.exit({left.code})") from left
 
 
-def _result(record: "TrialRecord") -> dict[str, Any]:
+def result_of(record: "TrialRecord") -> dict[str, Any]:
     """What `train` returned where it was trained."""
     accuracies = {"val/acc": record.metrics.get("val/best_acc", 0.0), "test/acc": record.metrics.get("test/acc", 0.0)}
     return {"run_id": record.run_id, "name": record.name} | accuracies

@@ -29,6 +29,12 @@ class Trial:
     n_params: int
     work: int = 0
 
+    def below(self, parent: str, since: int) -> "Trial":
+        """The same as a part of a sweep: its parent run, and since when (milliseconds) a finished run counts."""
+        config = replace(self.config, sweep=replace(self.config.sweep, parent=parent, since=since))
+        place = f"sweep.parent={parent}", f"sweep.since={since}"
+        return replace(self, overrides=(*self.overrides, *place), config=config)
+
     @property
     def label(self) -> str:
         """What tells it from the others of its sweep."""

@@ -24,7 +24,7 @@ from src.sweeps.summary import summary, table
 from src.sweeps.view import rounded, say
 from src.tracking.patience import patiently
 from src.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records
-from src.tracking.recovery import recover, under_way
+from src.tracking.recovery import at_work, recover
 from src.tracking.store import Store, open_store
 from src.training.artifacts import first_digits
 
@@ -96,7 +96,7 @@ def _launch_until_done(
     number, waiting = 0, False
     todo = sorted(todo, key=lambda trial: -trial.work)  # so that no long one is left alone at the end
     while todo:
-        elsewhere = patiently(lambda: under_way(store), store.patience)
+        elsewhere = patiently(lambda: at_work(store), store.patience)
         free = [it for it in todo if it.fingerprint not in elsewhere and not is_claimed(store, it.fingerprint)]
         if not free:
             if not waiting:
@@ -105,12 +105,10 @@ def _launch_until_done(
             time.sleep(random.uniform(*SECONDS_TO_WAIT_FOR_OTHERS))
             continue
         store.disconnect()
+        jobs = [trial.below(parent.run_id, parent.since) for trial in free]
         if isinstance(launcher, PlannedLauncher):
-            launcher.trials = free
-        returns = launcher.launch(
-            [[*trial.overrides, f"sweep.parent={parent.run_id}", f"sweep.since={parent.since}"] for trial in free],
-            initial_job_idx=number,
-        )
+            launcher.trials = jobs
+        returns = launcher.launch([list(job.overrides) for job in jobs], initial_job_idx=number)
         number += len(free)
         again = []
         for trial, job in zip(free, returns, strict=True):

@@ -7,7 +7,7 @@ import pytest
 from src.tracking.locks import trial_lock
 from src.tracking.provenance import SILENCE
 from src.tracking.queries import search
-from src.tracking.recovery import deliver_kept, mark_attempt_killed, recover, under_way
+from src.tracking.recovery import at_work, deliver_kept, mark_attempt_killed, recover
 from src.tracking.store import Store
 
 
@@ -136,7 +136,7 @@ def test_what_other_processes_work_on_is_under_way(store, run_of):
     run_of("gone", process_start="1")
     run_of("own")
     run_of("ended", status="FINISHED", process_host="elsewhere")
-    assert under_way(store) == {"elsewhere"}
+    assert at_work(store) == {"elsewhere"}
 
 
 def test_a_launcher_knows_the_run_of_an_attempt_that_it_saw_die(store, run_of):

@@ -1,35 +1,25 @@
 """Trials as processes forked from this one, which has everything imported and the data loaded."""
 
-import ctypes
 import gc
 import importlib
-import json
 import os
-import signal
-import sys
-import tempfile
 import time
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from hydra.core.utils import JobReturn, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from src.errors import UserError
-from src.interrupts import SIGNALS, Interruption, handled
+from src.interrupts import handled
 from src.sweeps.launchers.job import run
 from src.sweeps.launchers.planned import PlannedLauncher
+from src.sweeps.launchers.processes import Child, Children, Work
 from src.sweeps.outcome import Outcome, job_return
 from src.sweeps.view import View
 
-PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.02
-LONGEST_MESSAGE = 1 << 16  # what a pipe holds: a child writes its outcome without waiting for a reader
 
 # What `train` imports late, in the parent once and for all.
 NEEDED_BY_TRIALS = (
@@ -44,15 +34,6 @@ NEEDED_BY_TRIALS = (
     "src.training.module",
     "src.training.trainer",
 )
-
-
-@dataclass
-class _Child:
-    index: int
-    slot: int
-    pid: int
-    pipe: int
-    console: Path
 
 
 class LocalLauncher(PlannedLauncher):
@@ -82,87 +63,49 @@ class LocalLauncher(PlannedLauncher):
         """
         setup_globals()
         gpus = warm_up(self.config)
-        slots = self.slots or gpus or len(os.sched_getaffinity(0))
         jobs = list(job_overrides)
         outcomes: dict[int, Outcome] = {}
         waiting = list(range(len(jobs)))
-        children: list[_Child] = []
-        with handled() as interruption, View(self.labels(jobs), slots) as view:
+        children = Children(self.slots or gpus or len(os.sched_getaffinity(0)))
+        with handled() as interruption, View(self.labels(jobs), children.slots) as view:
             try:
                 with interruption.deferred():
                     while (waiting and not interruption.asked) or children:
-                        while waiting and len(children) < slots and not interruption.asked:
-                            index = waiting.pop(0)
-                            slot = min(set(range(slots)) - {child.slot for child in children})
-                            children.append(self._fork(index, initial_job_idx + index, jobs[index], slot, gpus))
-                            view.started(index)
-                        _forward(interruption, children, view)
-                        for child, outcome in _ended(children):
-                            children.remove(child)
-                            outcomes[child.index] = outcome
-                            view.ended(child.index, outcome)
+                        while waiting and children.free_slot is not None and not interruption.asked:
+                            place = waiting.pop(0)
+                            work = self._job(initial_job_idx + place, jobs[place])
+                            children.fork([place], work, gpu_of_slot(children.free_slot, gpus))
+                            view.started(place)
+                        if signum := interruption.take():
+                            view.stopping()
+                            children.signal(signum)
+                        for child in children.news():
+                            if child.status is not None:
+                                (place,) = child.jobs
+                                outcomes[place] = said_outcome(child)
+                                view.ended(place, outcomes[place])
                         view.tick()
                         time.sleep(POLL_SECONDS)
                 interruption.raise_if_asked()
             finally:
                 gc.unfreeze()
-                for child in children:
-                    with suppress(ProcessLookupError, ChildProcessError):
-                        os.kill(child.pid, signal.SIGKILL)
-                        os.waitpid(child.pid, 0)
-                    child.console.unlink(missing_ok=True)
-        return [job_return(jobs[index], outcomes[index]) for index in range(len(jobs))]
+                children.kill()
+        return [job_return(jobs[place], outcomes[place]) for place in range(len(jobs))]
 
-    def _fork(self, index: int, number: int, overrides: Sequence[str], slot: int, gpus: int) -> _Child:
-        reader, writer = os.pipe()
-        os.set_blocking(reader, False)
-        handle, console = tempfile.mkstemp(prefix="trial-", suffix=".log")
-        _flush()
-        parent = os.getpid()
-        # A signal meets a child that is not yet born or one that is ready for it.
-        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
-            pid = os.fork()
-            if pid == 0:
-                self._be_trial(number, overrides, parent, handle, writer, _gpu(slot, gpus), unblocked)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-        os.close(writer)
-        os.close(handle)
-        return _Child(index, slot, pid, reader, Path(console))
-
-    def _be_trial(
-        self,
-        number: int,
-        overrides: Sequence[str],
-        parent: int,
-        console: int,
-        writer: int,
-        gpu: str | None,
-        unblocked: set[int | signal.Signals],
-    ) -> NoReturn:
-        """In the child: nothing leaves this function, the parent's stack is not ours to unwind."""
-        code = 1
-        try:
-            _enter_child(parent, console)
-            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-            if gpu is not None:
-                os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-            os.write(writer, json.dumps(asdict(self._run(number, overrides))).encode())
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            with suppress(Exception):
-                _flush()
-            os._exit(code)
+    def _job(self, number: int, overrides: Sequence[str]) -> Work:
+        return lambda tell: tell(asdict(self._run(number, overrides)))
 
     def _run(self, number: int, overrides: Sequence[str]) -> Outcome:
         """In the child."""
         return run(self.hydra_context, self.task_function, self.compose(number, overrides))
 
 
-def warm_up(config: DictConfig) -> int:
+def said_outcome(child: Child) -> Outcome:
+    """What became of the one job of an ended process."""
+    return child.with_console(Outcome(**child.said[-1]) if child.said else child.unsaid())
+
+
+def warm_up(config: DictConfig, needed: Sequence[str] = NEEDED_BY_TRIALS) -> int:
     """Import what trials need, so that their processes start with it; the number of GPUs they may use.
 
     One thread only: a fork after two-threaded tensor operations can deadlock.
@@ -176,7 +119,7 @@ def warm_up(config: DictConfig) -> int:
         raise RuntimeError("CUDA is initialised in this process, which must not fork then: use hydra/launcher=basic")
     from src.tracking.provenance import git_tags, library_tags
 
-    for name in NEEDED_BY_TRIALS:
+    for name in needed:
         importlib.import_module(name)
     if config.registry and torch.cuda.device_count() == 0:  # an export might wake CUDA, which must not be forked
         from src.tracking import model
@@ -188,74 +131,9 @@ def warm_up(config: DictConfig) -> int:
     return 0 if config.trainer.accelerator == "cpu" else torch.cuda.device_count()
 
 
-def _gpu(slot: int, gpus: int) -> str | None:
-    """The one GPU of a slot, among those the user made visible; None where there is no choice."""
+def gpu_of_slot(slot: int, gpus: int) -> dict[str, str]:
+    """The environment that shows a slot its one GPU, of those the user made visible; empty where there is no choice."""
     if gpus < 2:
-        return None
+        return {}
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[:gpus]
-    return visible[slot % gpus] if len(visible) == gpus else str(slot % gpus)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            with suppress(OSError):
-                stream.flush()
-
-
-def _enter_child(parent: int, console: int) -> None:
-    """Die with the parent, keep out of the terminal's Ctrl-C (the parent passes it on), write to a file."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    os.setpgid(0, 0)
-    for signum in SIGNALS:
-        signal.signal(signum, signal.SIG_DFL)
-    os.dup2(console, 1)
-    os.dup2(console, 2)
-    sys.stdout = sys.stderr = os.fdopen(console, "w", buffering=1, encoding="utf-8", errors="replace")
-
-
-def _forward(interruption: Interruption, children: list[_Child], view: View) -> None:
-    """Pass a first signal on, once: trials save their state and stop."""
-    signum = interruption.take()
-    if signum is not None:
-        view.stopping()
-        for child in children:
-            os.kill(child.pid, signum)
-
-
-def _ended(children: list[_Child]) -> Iterator[tuple[_Child, Outcome]]:
-    for child in list(children):
-        pid, status = os.waitpid(child.pid, os.WNOHANG)
-        if pid:
-            yield child, _read_outcome(child, status)
-
-
-def _read_outcome(child: _Child, status: int) -> Outcome:
-    outcome = _told(child.pipe) or _unsaid(child.pid, status)
-    said = child.console.read_text(errors="replace").strip().splitlines()
-    if outcome.status not in ("failed", "killed") or not said:
-        child.console.unlink()
-        return outcome
-    if outcome.error.startswith(f"process {child.pid} "):
-        outcome = replace(outcome, error=f"{outcome.error}; it said last: {said[-1][:200]}")
-    return replace(outcome, log=str(child.console))
-
-
-def _told(pipe: int) -> Outcome | None:
-    """The outcome that a child wrote, if it came to that."""
-    try:
-        return Outcome(**json.loads(os.read(pipe, LONGEST_MESSAGE)))
-    except (BlockingIOError, ValueError):
-        return None
-    finally:
-        os.close(pipe)
-
-
-def _unsaid(pid: int, status: int) -> Outcome:
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return Outcome("failed", error=f"process {pid} exited with {code}")
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    return Outcome("killed", error=f"process {pid} was ended by {name}")
+    return {"CUDA_VISIBLE_DEVICES": visible[slot % gpus] if len(visible) == gpus else str(slot % gpus)}
