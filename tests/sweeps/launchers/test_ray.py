@@ -165,6 +165,14 @@ def test_places_are_counted_node_by_node(monkeypatch):
     assert cluster.places(num_cpus=16, num_gpus=0) == 0
 
 
+def test_a_trial_that_takes_nothing_is_refused(sweep, parents, monkeypatch):
+    monkeypatch.setattr(cluster, "connect", lambda address: None)
+    answer = sweep("seed=0", "hydra.launcher.num_cpus=0", launcher=RAY)
+    assert answer.code == 2
+    assert answer.err == "hydra.launcher.num_cpus=0: a trial must take something; give num_cpus or num_gpus\n"
+    assert parents() == []
+
+
 def test_a_store_in_a_file_is_refused_where_nodes_are_elsewhere(sweep, parents, monkeypatch):
     monkeypatch.setattr(cluster, "connect", lambda address: None)
     monkeypatch.setattr(cluster, "places", lambda *_: 4)

@@ -38,8 +38,6 @@ class RayLauncher(PlannedLauncher):
         for key, amount in (("num_cpus", self.num_cpus), ("num_gpus", self.num_gpus or 0)):
             if amount < 0 or (amount > 1 and amount % 1 != 0):
                 raise UserError(f"hydra.launcher.{key}={amount:g}: allowed is a whole number or a fraction of 1")
-        if self.num_cpus == self.num_gpus == 0:
-            raise UserError("hydra.launcher.num_cpus=0: a trial must take something; give num_cpus or num_gpus")
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def prepare(self) -> None:
@@ -54,6 +52,8 @@ class RayLauncher(PlannedLauncher):
         cluster.connect(self.address)
         if self.num_gpus is None:
             self.num_gpus = 1 if self.config.trainer.accelerator != "cpu" and cluster.has_gpus() else 0
+        if not self.num_cpus and not self.num_gpus:
+            raise UserError("hydra.launcher.num_cpus=0: a trial must take something; give num_cpus or num_gpus")
         if not self._places():
             raise UserError(
                 f"hydra.launcher.num_cpus={self.num_cpus:g} num_gpus={self.num_gpus:g}: "

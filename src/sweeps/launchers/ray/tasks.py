@@ -31,7 +31,8 @@ class Tasks:
         self, store: Store, hydra_context: HydraContext, task_function: TaskFunction, num_cpus: float, num_gpus: float
     ) -> None:
         self._store = store
-        self._shipment = ray.put(Shipment(hydra_context, task_function, str(Path.cwd()), _environment()))
+        hidden = {} if num_gpus else {"CUDA_VISIBLE_DEVICES": ""}  # what a trial did not ask for it must not use
+        self._shipment = ray.put(Shipment(hydra_context, task_function, str(Path.cwd()), _environment() | hidden))
         # Not started again by Ray: the sweep does, once the store knows what became of the run.
         self._train = ray.remote(train).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0)
         self.running: dict[ray.ObjectRef[tuple[Outcome, str]], tuple[int, str]] = {}
