@@ -33,8 +33,10 @@ class Tasks:
         self._store = store
         hidden = {} if num_gpus else {"CUDA_VISIBLE_DEVICES": ""}  # what a trial did not ask for it must not use
         self._shipment = ray.put(Shipment(hydra_context, task_function, str(Path.cwd()), _environment() | hidden))
-        # Not started again by Ray: the sweep does, once the store knows what became of the run.
-        self._train = ray.remote(train).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0)
+        # Not started again by Ray: the sweep does, once the store knows what became of the run. One with a GPU has a
+        # process of its own: in another's CUDA would still be on that one's GPU.
+        alone = {"max_calls": 1} if num_gpus else {}
+        self._train = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0, **alone)(train)
         self.running: dict[ray.ObjectRef[tuple[Outcome, str]], tuple[int, str]] = {}
 
     def start(self, index: int, config: DictConfig) -> None:
