@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -46,7 +47,9 @@ class Tasks:
 
     def ended(self, seconds: float) -> Iterator[tuple[int, Outcome]]:
         """Those that have ended, or end within so many seconds."""
-        if self.running:
+        if not self.running:
+            time.sleep(seconds)  # until a node has room
+        else:
             for task in ray.wait(list(self.running), timeout=seconds)[0]:
                 index, attempt = self.running.pop(task)
                 yield index, self._outcome(task, attempt)
