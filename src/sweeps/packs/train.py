@@ -63,7 +63,10 @@ def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
                 for place, config in enumerate(configs):
                     runs.open(place, config)
                 interruption.raise_if_asked()
-                fit(runs.members)
+                if device.precision == "16-mixed":  # each needs a scaler of its own
+                    runs.hand_over_untrained()
+                else:
+                    fit(runs.members)
         except BaseException as error:
             runs.end_all(error)
             raise
@@ -137,12 +140,17 @@ class _Runs:
                 it.run.handed_to = os.getppid()
                 it.held.close()
             else:
-                status = "killed" if isinstance(error, Interrupted) else "failed"
+                status = "killed" if isinstance(error, Interrupted | DeliveryError) else "failed"
                 told = Outcome(status, error=str(error) if status == "killed" else explain(error))
                 it.held.__exit__(type(error), error, error.__traceback__)
         except DeliveryError as undelivered:
             told = Outcome("killed", error=str(undelivered))
         self._tell(it.place, told)
+
+    def hand_over_untrained(self) -> None:
+        """Leave all to the processes that would end them: they train what is not trained."""
+        for member in self.members:
+            self.end(member, None)
 
     def end_all(self, error: BaseException) -> None:
         for it in list(self._open.values()):
