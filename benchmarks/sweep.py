@@ -107,8 +107,8 @@ def report(rounds: list[Times], bare: list[tuple[float, float]], repeats: int) -
         f"| training alone: bare loops with the same layers, one on each core | {median('training'):.1f} |",
         "",
         f"The harness takes {against_usual:.2f} of the usual way (aim: at most 0.6), and from its first trial on "
-        f"{against_training:.2f} of training alone (aim: at most 1.15), {without:.2f} with `registry=false`; medians of "
-        f"{len(rounds)} rounds. The usual way neither validates nor tests here, the harness does both.",
+        f"{against_training:.2f} of training alone (aim: at most 1.15), {without:.2f} with `registry=false`; "
+        f"medians of {len(rounds)} rounds. The usual way neither validates nor tests here, the harness does both.",
         "",
         machine(),
     ]
