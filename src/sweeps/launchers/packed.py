@@ -104,7 +104,7 @@ class PackedLauncher(LocalLauncher):
                 said = {"run_id": what} if isinstance(what, str) else {"outcome": asdict(what)}
                 tell({"place": group[index]} | said)
 
-            train_pack(configs, most, told)
+            train_pack(configs, most, os.getppid(), told)
 
         return work
 
