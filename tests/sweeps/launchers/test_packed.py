@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from src.config import validated
+from src.inference.evaluation import evaluate
+from src.inference.held_out import load_held_out
+from src.inference.trained import load_trained
 from src.sweeps import plan
 from src.sweeps.grid import Point
 from src.sweeps.packs.groups import group_by_shape
@@ -229,3 +232,14 @@ def test_trials_of_one_shape_are_grouped(tmp_path):
         trial("optimizer=sgd"),
     ]
     assert group_by_shape(trials) == ([[0, 2, 3], [1, 5]], [4, 6, 7])
+
+
+def test_a_packed_trial_is_evaluated_and_trained_again_as_any_other(in_packs, run_cli, store, trials):
+    in_packs("seed=0,1")
+    record = trials()[0]
+    trained = load_trained(store, record)
+    evaluation = evaluate(trained, load_held_out(trained, None, None))
+    assert evaluation.accuracy == record.metrics["test/acc"]
+    answer = run_cli(f"reproduce={record.run_id}")
+    assert answer.code == 0
+    assert "one of 2 trials trained as one program then, alone now" in answer.err
