@@ -162,12 +162,12 @@ def _weights(store: Store, record: TrialRecord) -> dict[str, torch.Tensor]:
     return weights
 
 
-def report(verdict: Verdict, seconds: float, seed: int) -> str:
+def report(verdict: Verdict, command: tuple[str, ...], seconds: float, seed: int) -> str:
     kills = ", ".join(f"{count} × {attack}" for attack, count in sorted(verdict.kills.items()))
     lines = [
         "# A sweep killed over and over",
         "",
-        f"`python -m src.train {' '.join(SWEEP)}`, the same command given {verdict.starts} times.",
+        f"`python -m src.train {' '.join(command)}`, the same command given {verdict.starts} times.",
         "",
         f"- {verdict.trials} trials, {sum(verdict.kills.values())} kills at random moments (seed {seed}): {kills}",
         f"- {verdict.points:,} metric points and all best weights compared with an undisturbed sweep",
@@ -181,12 +181,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--also", nargs="*", default=[], help="more arguments of the sweep, hydra/launcher=packed say")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
     start = time.monotonic()
+    command = (*SWEEP, *arguments.also)
     with tempfile.TemporaryDirectory() as folder:
-        verdict = campaign(Path(folder), SWEEP, arguments.kills, arguments.seed, longest_wait=5.0)
-    write_result(report(verdict, time.monotonic() - start, arguments.seed), arguments.write)
+        verdict = campaign(Path(folder), command, arguments.kills, arguments.seed, longest_wait=5.0)
+    write_result(report(verdict, command, time.monotonic() - start, arguments.seed), arguments.write)
     sys.exit(1 if verdict.faults else 0)
 
 

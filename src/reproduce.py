@@ -124,6 +124,8 @@ def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
         for key in COMPARED_TAGS
         if then.get(key) != now[key]
     ]
+    if "pack" in then:
+        found.append(f"one of {then['pack']} trials trained as one program then, alone now")
     dirty = [when for when, tags in (("then", then), ("now", now)) if tags.get("git.dirty") != "false"]
     return [*found, *([f"uncommitted changes {' and '.join(dirty)}"] if dirty else [])]
 

@@ -39,6 +39,7 @@ def fairness(data: SweepData, compared: Sequence[Configuration], histories: Hist
         _parameters(compared),
         _grouped("steps trained", compared, lambda one: _steps(one, histories)),
         *(_by_tag(name, tag, compared) for name, tag in TAGS.items()),
+        _by_tag("trials trained as one program", "pack", compared, default="1"),
         Finding("uncommitted changes", _dirty(compared)),
         Finding("test images watched while training", _watched(compared)),
         Finding("shortened budgets", _shortened(compared)),
@@ -97,9 +98,9 @@ def _steps(one: Configuration, histories: Histories) -> str:
     return " to ".join(f"{step:,}" for step in sorted({min(last), max(last)})) if last else "not looked at"
 
 
-def _by_tag(name: str, tag: str, compared: Sequence[Configuration]) -> Finding:
+def _by_tag(name: str, tag: str, compared: Sequence[Configuration], default: str = "unknown") -> Finding:
     def value(one: Configuration) -> str:
-        return " and ".join(sorted({trial.record.tags.get(tag, "unknown")[:LONGEST_TAG] for trial in one.trials}))
+        return " and ".join(sorted({trial.record.tags.get(tag, default)[:LONGEST_TAG] for trial in one.trials}))
 
     return _grouped(name, compared, value)
 

@@ -24,11 +24,17 @@ def say(text: str, end: str = "\n") -> None:
 
 
 class View:
-    """Counts trials done, running, failed and left; knows the best so far and about how long is left."""
+    """Counts trials done, running, failed and left; knows the best so far and about how long is left.
 
-    def __init__(self, names: Sequence[str], slots: int) -> None:
+    Args:
+        slots: how many run at once.
+        where: in what they run, in words; None is on slots.
+    """
+
+    def __init__(self, names: Sequence[str], slots: int, where: str | None = None) -> None:
         self._names = names
         self._slots = slots
+        self._where = where
         self._started: dict[int, float] = {}
         self._durations: list[float] = []
         self._done = 0
@@ -41,7 +47,8 @@ class View:
     def __enter__(self) -> "View":
         count = len(self._names)
         slots = min(self._slots, count)
-        self._print(f"{count} {'trial' if count == 1 else 'trials'} on {slots} {'slot' if slots == 1 else 'slots'}")
+        where = self._where or f"on {slots} {'slot' if slots == 1 else 'slots'}"
+        self._print(f"{count} {'trial' if count == 1 else 'trials'} {where}")
         return self
 
     def __exit__(

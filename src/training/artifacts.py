@@ -108,8 +108,9 @@ def draw_confusion(confusion: list[list[int]], path: Path) -> None:
     """Rows are labels, columns answers; the diagonal is left uncoloured so that errors show."""
     size = len(confusion)
     errors = [[0 if row == column else confusion[row][column] for column in range(size)] for row in range(size)]
-    figure = _figure(5, 5)
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(5, 5))
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.11, 0.08, 0.87, 0.85))  # to lay it out by itself would take as long as to draw it
     axes.imshow(errors, cmap="Oranges")
     if size <= 20:
         for row in range(size):

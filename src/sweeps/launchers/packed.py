@@ -55,21 +55,23 @@ class PackedLauncher(LocalLauncher):
         """Run every job; outcomes and exceptions as with LocalLauncher."""
         if not self.trials:
             raise UserError("hydra/launcher=packed: needs a sweeper that plans, hydra/sweeper=grid")
-        gpus = warm_up(self.config, (*NEEDED_BY_TRIALS, "src.pack"))
+        gpus = warm_up(self.config, (*NEEDED_BY_TRIALS, "src.sweeps.packs.train"))
         if self.max_pack == AUTO and gpus == 0:
             say("no GPU: trials run in processes of their own; hydra.launcher.max_pack=N would pack them")
             return super().launch(job_overrides, initial_job_idx)
         setup_globals()
-        from src.sweeps.packs import group_by_shape  # here: it loads data
+        from src.sweeps.packs.groups import group_by_shape  # here: it loads data
 
         packs, alone = group_by_shape(self.trials)
         jobs = list(job_overrides)
         slots = self.slots or gpus or 1
-        groups = [part for pack in packs for part in _parts(pack, slots)] + [[place] for place in alone]
+        parts = [part for pack in packs for part in _parts(pack, slots)]
+        groups = parts + [[place] for place in alone]
         works = [self._work(group, initial_job_idx, jobs) for group in groups]
         endings = {place: self._job(initial_job_idx + place, jobs[place]) for group in groups for place in group}
         launch = _Launch(list(zip(groups, works, strict=True)), endings, slots, gpus)
-        with handled() as interruption, View(self.labels(jobs), len(jobs)) as view:
+        where = f"in {len(parts)} {'pack' if len(parts) == 1 else 'packs'}{f', {len(alone)} alone' if alone else ''}"
+        with handled() as interruption, View(self.labels(jobs), len(jobs), where) as view:
             try:
                 with interruption.deferred():
                     while launch.goes_on(interruption.asked):
@@ -96,13 +98,13 @@ class PackedLauncher(LocalLauncher):
         most = None if self.max_pack == AUTO else int(self.max_pack)
 
         def work(tell: Tell) -> None:
-            from src.pack import train_pack
+            from src.sweeps.packs.train import train_pack
 
             def told(index: int, what: str | Outcome) -> None:
                 said = {"run_id": what} if isinstance(what, str) else {"outcome": asdict(what)}
                 tell({"place": group[index]} | said)
 
-            train_pack(configs, most, told)
+            train_pack(configs, most, os.getppid(), told)
 
         return work
 

@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 
 from src.config import validated
-from src.sweeps import packs, plan
+from src.inference.evaluation import evaluate
+from src.inference.held_out import load_held_out
+from src.inference.trained import load_trained
+from src.sweeps import plan
 from src.sweeps.grid import Point
+from src.sweeps.packs.groups import group_by_shape
 from src.tracking.queries import TrialRecord
 from src.tracking.store import Store
 from src.training.packs.pack import Pack
@@ -73,7 +77,7 @@ def train_slowly(patched, tmp_path) -> Callable[[], bool]:
 def test_its_trials_are_ordinary_runs_and_finished_for_every_launcher(sweep, in_packs, store, trials, parents):
     answer = in_packs("seed=0,1,2", "optimizer.lr=0.01,0.03")
     assert answer.code == 0
-    assert answer.err.splitlines()[0] == "6 trials on 6 slots"
+    assert answer.err.splitlines()[0] == "6 trials in 1 pack"
     together = trials()
     assert {(record.status, record.tags["pack"]) for record in together} == {("FINISHED", "6")}
     (parent,) = parents()
@@ -99,10 +103,11 @@ def test_a_log_has_its_own_trial_alone(in_packs, store, trials, tmp_path):
 
 
 def test_what_fits_no_pack_trains_alone(in_packs, trials):
-    assert in_packs("seed=0,1", "model.hidden_size=4,5", "optimizer=adam,sgd", "data.batch_size=10").code == 0
+    answer = in_packs("seed=0,1", "model.hidden_size=4,5", "data.batch_size=10")
+    assert (answer.code, answer.err.splitlines()[0]) == (0, "4 trials in 2 packs")
     assert {record.tags["pack"] for record in trials()} == {"2"}
     known = trials()
-    assert in_packs("seed=0", "model.hidden_size=6,7").code == 0
+    assert in_packs("seed=0", "model.hidden_size=6,7").err.splitlines()[0] == "2 trials in 0 packs, 2 alone"
     assert ["pack" in record.tags for record in others(trials(), known)] == [False, False]
 
 
@@ -226,4 +231,15 @@ def test_trials_of_one_shape_are_grouped(tmp_path):
         trial("seed=1", "model.hidden_size=64", "trainer.profile=true"),
         trial("optimizer=sgd"),
     ]
-    assert packs.group_by_shape(trials) == ([[0, 2, 3], [1, 5]], [4, 6, 7])
+    assert group_by_shape(trials) == ([[0, 2, 3], [1, 5]], [4, 6, 7])
+
+
+def test_a_packed_trial_is_evaluated_and_trained_again_as_any_other(in_packs, run_cli, store, trials):
+    in_packs("seed=0,1")
+    record = trials()[0]
+    trained = load_trained(store, record)
+    evaluation = evaluate(trained, load_held_out(trained, None, None))
+    assert evaluation.accuracy == record.metrics["test/acc"]
+    answer = run_cli(f"reproduce={record.run_id}")
+    assert answer.code == 0
+    assert "one of 2 trials trained as one program then, alone now" in answer.err

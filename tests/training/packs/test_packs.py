@@ -10,49 +10,23 @@ import pytest
 import torch
 from pytorch_lightning.loggers.logger import DummyLogger
 
-from src.config import Config, validated
+from src.config import Config
 from src.data.datamodule import SequenceDataModule
 from src.data.splits import load_splits
 from src.errors import Interrupted
 from src.interrupts import Interruption
 from src.models.classifier import build_classifier
 from src.training import state
-from src.training.device import resolve_device, use_threads
+from src.training.device import resolve_device
 from src.training.module import TrialModule
 from src.training.packs.fit import PackFit
 from src.training.packs.pack import Member, Pack
 from src.training.progress import Progress
 from src.training.schedule import Schedule
 from src.training.trainer import build_trainer
-from tests.support import compose_config, write_data_set
 
 Points = dict[tuple[str, int], float]
 TIMINGS = ("epoch_seconds", "samples_per_second")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    """As trials have; threads that wait for one another are slow on a busy machine."""
-    use_threads(1)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data_set(tmp_path_factory.mktemp("data"), train=100)
-
-
-@pytest.fixture
-def configs(folder):
-    """`configs("model=gru", …, each=[{"seed": 1}, …])`: configs that share the overrides and differ in the rest."""
-
-    def made(*overrides: str, each: list[dict[str, Any]]) -> list[Config]:
-        shared = ("data=idx", f"data.root={folder}", "data.val_size=30", "data.batch_size=10", "trainer=cpu")
-        small = ("model.hidden_size=6", "trainer.max_steps=200", "trainer.eval_every=40", "trainer.precision=64-true")
-        return [
-            validated(compose_config(*shared, *small, *overrides, *(f"{key}={it[key]}" for key in it))) for it in each
-        ]
-
-    return made
 
 
 class Recorder(DummyLogger):

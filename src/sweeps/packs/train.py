@@ -1,7 +1,6 @@
 """Train trials of one shape as one program, each as an MLflow run of its own."""
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -34,14 +33,15 @@ log = logging.getLogger(__name__)
 Tell = Callable[[int, "str | Outcome"], None]
 
 
-def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
+def train_pack(configs: Sequence[Config], most: int | None, ender: int, tell: Tell) -> None:
     """Train the trials of checked configs of one shape in as few packs as their number and the memory allow.
 
-    A trained one is handed over: it keeps its last state, and a child of this process's parent that trains the same
-    config finds nothing left to do but its test, its files and its end.
+    A trained one is handed over: it keeps its last state, and when the same config is trained in `ender`, or in a
+    child of it, there is nothing left to do but its test, its files and its end.
 
     Args:
         most: the most trials of a pack; None: as many as the GPU's memory holds.
+        ender: a process.
         tell: is told of each trial, once.
 
     Raises:
@@ -56,14 +56,17 @@ def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
     patience = first.tracking.patience
     store = patiently(lambda: open_store(first.tracking.experiment, patience), patience)
     with handled() as interruption, under_way(store, first.sweep.parent) as courier:
-        runs = _Runs(store, splits, device, courier, tell)
+        runs = _Runs(store, splits, device, courier, ender, tell)
         fit = PackFit(splits, device, runs, interruption, most)
         try:
             with interruption.deferred():
                 for place, config in enumerate(configs):
                     runs.open(place, config)
                 interruption.raise_if_asked()
-                fit(runs.members)
+                if device.precision == "16-mixed":  # each needs a scaler of its own
+                    runs.hand_over_untrained()
+                else:
+                    fit(runs.members)
         except BaseException as error:
             runs.end_all(error)
             raise
@@ -80,8 +83,9 @@ class _Open:
 class _Runs:
     """The open runs of a pack's members."""
 
-    def __init__(self, store: Store, splits: Splits, device: Device, courier: Courier, tell: Tell) -> None:
-        self._store, self._splits, self._device, self._courier, self._tell = store, splits, device, courier, tell
+    def __init__(self, store: Store, splits: Splits, device: Device, courier: Courier, ender: int, tell: Tell) -> None:
+        self._store, self._splits, self._device, self._courier = store, splits, device, courier
+        self._ender, self._tell = ender, tell
         self._open: dict[int, _Open] = {}
         self.members: list[Member] = []
 
@@ -134,15 +138,20 @@ class _Runs:
         it.run.tags["pack"] = str(len(self.members))
         try:
             if error is None:
-                it.run.handed_to = os.getppid()
+                it.run.handed_to = self._ender
                 it.held.close()
             else:
-                status = "killed" if isinstance(error, Interrupted) else "failed"
+                status = "killed" if isinstance(error, Interrupted | DeliveryError) else "failed"
                 told = Outcome(status, error=str(error) if status == "killed" else explain(error))
                 it.held.__exit__(type(error), error, error.__traceback__)
         except DeliveryError as undelivered:
             told = Outcome("killed", error=str(undelivered))
         self._tell(it.place, told)
+
+    def hand_over_untrained(self) -> None:
+        """Leave all to the processes that would end them: they train what is not trained."""
+        for member in self.members:
+            self.end(member, None)
 
     def end_all(self, error: BaseException) -> None:
         for it in list(self._open.values()):
