@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 RUN := $(BIN)/python -m src.train
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep train test lint ui serve report doctor bench clean
+.PHONY: help install sweep train test lint ui serve server report doctor bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -41,6 +41,10 @@ ui: $(READY)  ## open the MLflow UI over the same store (PORT=5000)
 
 serve: $(READY)  ## draw a digit and watch the cells read it (PORT=8000)
 	$(BIN)/python -m src.serve $(or $(PORT),8000)
+
+server: $(READY)  ## PostgreSQL and an MLflow server on it, for trying out (PORT=5001)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[server]'
+	$(BIN)/python -m benchmarks.postgres $(or $(PORT),5001)
 
 report: $(READY)  ## verdict, figures and tables of a sweep (ARGS='sweep=latest metric=test/acc')
 	$(BIN)/python -m src.report $(ARGS)

@@ -5,6 +5,7 @@ python -m benchmarks.kill_campaign --kills 50 --write benchmarks/results/kill_ca
 
 import argparse
 import contextlib
+import io
 import os
 import random
 import signal
@@ -20,7 +21,7 @@ import torch
 
 from benchmarks.record import machine, write_result
 from src.paths import REPOSITORY
-from src.tracking.queries import search, trial_records
+from src.tracking.queries import TrialRecord, read_artifact_bytes, search, trial_records
 from src.tracking.store import Store, open_store
 from src.training import state
 
@@ -76,7 +77,7 @@ def campaign(folder: Path, command: tuple[str, ...], kills: int, seed: int, long
             break
     else:
         verdict.faults.append(f"the last, undisturbed start exited with {code}")
-    _compare(_open(calm), _open(disturbed), verdict)
+    compare(_open(calm), _open(disturbed), verdict)
     return verdict
 
 
@@ -123,7 +124,8 @@ def _attack(sweep: subprocess.Popen[bytes], attack: str, chance: random.Random) 
     return True
 
 
-def _compare(calm: Store, disturbed: Store, verdict: Verdict) -> None:
+def compare(calm: Store, disturbed: Store, verdict: Verdict) -> None:
+    """Hold the trials of a store, their points and best weights, against those of an undisturbed one."""
     expected = {record.fingerprint: record for record in trial_records(calm)}
     verdict.trials = len(expected)
     unfinished = [record.name for record in expected.values() if record.status != "FINISHED"]
@@ -148,13 +150,15 @@ def _compare(calm: Store, disturbed: Store, verdict: Verdict) -> None:
                 points, others = [(step, 0.0) for step, _ in points], [(step, 0.0) for step, _ in others]
             if points != others:
                 verdict.faults.append(f"{record.name}: {key} differs from undisturbed")
-        weights, others_weights = _weights(record.artifact_uri), _weights(other.artifact_uri)
+        weights, others_weights = _weights(calm, record), _weights(disturbed, other)
         if not all(torch.equal(weights[name], others_weights[name]) for name in weights):
             verdict.faults.append(f"{record.name}: weights differ from undisturbed")
 
 
-def _weights(artifact_uri: str) -> dict[str, torch.Tensor]:
-    weights: dict[str, torch.Tensor] = state.load(Path(artifact_uri.removeprefix("file://")) / "best.ckpt")["weights"]
+def _weights(store: Store, record: TrialRecord) -> dict[str, torch.Tensor]:
+    content = read_artifact_bytes(store, record.run_id, record.artifact_uri, "best.ckpt")
+    assert content is not None, f"{record.name} left no weights"
+    weights: dict[str, torch.Tensor] = state.read(io.BytesIO(content), Path(record.name))["weights"]
     return weights
 
 

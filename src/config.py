@@ -212,6 +212,8 @@ class SweepConfig:
     report: bool = True
     # the parent run's id, set by the sweeper
     parent: str | None = None
+    # milliseconds: what finished earlier is trained again; set by the sweeper
+    since: int = 0
 
 
 @dataclass

@@ -1,7 +1,12 @@
 """Where things lie when the user does not say."""
 
+import os
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-DATASETS = REPOSITORY / "datasets"
-TRACKING = REPOSITORY / "mlruns"
+# Where runs, data and reports lie; on a node that the code was sent to, not beside the code.
+HOME_VARIABLE = "RECURRENT_CELLS_HOME"
+HOME = Path(os.environ.get(HOME_VARIABLE) or REPOSITORY).expanduser().resolve()
+DATASETS = HOME / "datasets"
+TRACKING = HOME / "mlruns"
+REPORTS = HOME / "reports"

@@ -7,6 +7,7 @@ from hydra.core.config_store import ConfigStore
 
 from src.sweeps import sweeper
 from src.sweeps.launchers import local, packed
+from src.sweeps.launchers.ray import launcher as ray
 
 
 class GridSweeper(sweeper.GridSweeper):
@@ -19,6 +20,10 @@ class LocalLauncher(local.LocalLauncher):
 
 class PackedLauncher(packed.PackedLauncher):
     """`hydra/launcher=packed`."""
+
+
+class RayLauncher(ray.RayLauncher):
+    """`hydra/launcher=ray`."""
 
 
 @dataclass
@@ -40,8 +45,17 @@ class PackedLauncherConfig:
     max_pack: Any = packed.AUTO
 
 
+@dataclass
+class RayLauncherConfig:
+    _target_: str = "hydra_plugins.recurrent_cells.RayLauncher"
+    address: str | None = None
+    num_cpus: float = 1.0
+    num_gpus: float | None = None
+
+
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig, provider="recurrent_cells")
 ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="recurrent_cells")
 ConfigStore.instance().store(
     group="hydra/launcher", name="packed", node=PackedLauncherConfig, provider="recurrent_cells"
 )
+ConfigStore.instance().store(group="hydra/launcher", name="ray", node=RayLauncherConfig, provider="recurrent_cells")

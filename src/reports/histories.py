@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import String, case, cast, func, select
 
 from src.tracking.store import Store
+from src.tracking.tables import database_of
 
 RUNS_A_QUERY = 200
 REQUESTS_AT_ONCE = 8
@@ -37,8 +38,8 @@ def read_histories(store: Store, run_ids: Sequence[str], keys: Sequence[str]) ->
     SQLite joins the points of a run itself, since MLflow's own call makes an object of every one; other stores are
     asked for each run and metric.
     """
-    backend = store.client._tracking_client.store
-    if isinstance(backend, SqlAlchemyStore) and backend.engine.dialect.name == "sqlite":
+    backend = database_of(store)
+    if backend is not None and backend.engine.dialect.name == "sqlite":
         return _from_sqlite(backend, run_ids, keys)
     return _from_server(store, run_ids, keys)
 

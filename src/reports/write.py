@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from src.paths import REPOSITORY, TRACKING
+from src.paths import REPORTS, TRACKING
 from src.reports.compose import compose, headline
 from src.reports.data import LATEST, SweepData, read_sweeps
 from src.reports.document import Document, Pictures, Table
@@ -64,11 +64,11 @@ def report_sweep(store: Store, run_id: str) -> None:
 
 
 def _folder(store: Store, data: SweepData) -> Path:
-    """`reports/` of the repository for its own store, beside the store for another."""
+    """`reports/` for the own store, beside the store for another."""
     own = store.folder == TRACKING or TRACKING in store.folder.parents
     ids = [sweep.run_id for sweep in data.sweeps]
     name = ids[0] if len(ids) == 1 else "+".join(run_id[:8] for run_id in ids)
-    return (REPOSITORY if own else store.folder) / "reports" / name
+    return (REPORTS if own else store.folder / "reports") / name
 
 
 def _footer(data: SweepData) -> str:

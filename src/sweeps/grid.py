@@ -106,6 +106,7 @@ class _Composer:
         self._parser = OverridesParser.create(config_loader=config_loader)
         self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._parsed: dict[str, tuple[Override, bool]] = {}
+        self._groups: dict[str, bool] = {}
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         parsed = [self._parse(override) for override in overrides]
@@ -135,5 +136,11 @@ class _Composer:
             or override.is_force_add()
             or override.is_delete()
             or override.package is not None
-            or bool(self._loader.get_group_options(override.key_or_group))
+            or self._is_group(override.key_or_group)
         )
+
+    def _is_group(self, key: str) -> bool:
+        """Asked of Hydra once a key: it looks into every folder of the search path."""
+        if key not in self._groups:
+            self._groups[key] = bool(self._loader.get_group_options(key))
+        return self._groups[key]

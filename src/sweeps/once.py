@@ -63,13 +63,9 @@ def is_claimed(store: "Store", trial: str) -> bool:
 
 def already_finished(store: "Store", config: Config, trial: str) -> "TrialRecord | None":
     """The finished run of a trial that counts for its sweep."""
-    from src.sweeps.parent import since_of
     from src.tracking.patience import patiently
 
-    parent, patience = config.sweep.parent, config.tracking.patience
-    again = config.sweep.rerun == "all" and parent is not None
-    since = patiently(lambda: since_of(store, str(parent)), patience) if again else 0
-    return patiently(lambda: finished_since(store, trial, since), patience)
+    return patiently(lambda: finished_since(store, trial, config.sweep.since), config.tracking.patience)
 
 
 def finished_since(store: "Store", trial: str, since: int) -> "TrialRecord | None":

@@ -29,10 +29,11 @@ class Trial:
     n_params: int
     work: int = 0
 
-    def below(self, parent: str) -> "Trial":
-        """The same as a part of the sweep with this parent run."""
-        config = replace(self.config, sweep=replace(self.config.sweep, parent=parent))
-        return replace(self, overrides=(*self.overrides, f"sweep.parent={parent}"), config=config)
+    def below(self, parent: str, since: int) -> "Trial":
+        """The same as a part of a sweep: its parent run, and since when (milliseconds) a finished run counts."""
+        config = replace(self.config, sweep=replace(self.config.sweep, parent=parent, since=since))
+        place = f"sweep.parent={parent}", f"sweep.since={since}"
+        return replace(self, overrides=(*self.overrides, *place), config=config)
 
     @property
     def label(self) -> str:

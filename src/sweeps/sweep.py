@@ -1,5 +1,6 @@
 """Running a sweep: leave out the finished trials, launch the rest, tell what became of them."""
 
+import random
 import statistics
 import time
 from collections import Counter, defaultdict
@@ -23,11 +24,12 @@ from src.sweeps.summary import summary, table
 from src.sweeps.view import rounded, say
 from src.tracking.patience import patiently
 from src.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records
-from src.tracking.recovery import recover
+from src.tracking.recovery import at_work, recover
 from src.tracking.store import Store, open_store
 from src.training.artifacts import first_digits
 
-SECONDS_TO_WAIT_FOR_OTHERS = 1.0
+# Between two limits, so that two machines that gave way to each other do not again.
+SECONDS_TO_WAIT_FOR_OTHERS = (0.5, 1.5)
 
 
 def run_sweep(
@@ -45,11 +47,14 @@ def run_sweep(
         say(remark)
     store = open_store(tracking.experiment, tracking.patience)
     recover(store)
-    records = _known(store)
+    everything = trial_records(store)
+    records = latest_by_fingerprint(everything)
     if settings.dry_run:
         since = _now() if settings.rerun == "all" else 0
-        _print_plan(trials, _to_run(trials, records, settings.rerun, since), records, store)
+        _print_plan(trials, _to_run(trials, records, settings.rerun, since), records, everything)
         return records
+    if isinstance(launcher, PlannedLauncher):
+        launcher.prepare()
     with handled() as interruption:
         parent = open_parent(store, trials, name, again=settings.rerun == "all")
         digits = first_digits(load_splits(trials[0].config.data))
@@ -91,15 +96,16 @@ def _launch_until_done(
     number, waiting = 0, False
     todo = sorted(todo, key=lambda trial: -trial.work)  # so that no long one is left alone at the end
     while todo:
-        free = [trial for trial in todo if not is_claimed(store, trial.fingerprint)]
+        elsewhere = patiently(lambda: at_work(store), store.patience)
+        free = [it for it in todo if it.fingerprint not in elsewhere and not is_claimed(store, it.fingerprint)]
         if not free:
             if not waiting:
                 say(f"waiting for {len(todo)} {_trials(len(todo))} that other processes train")
             waiting = True
-            time.sleep(SECONDS_TO_WAIT_FOR_OTHERS)
+            time.sleep(random.uniform(*SECONDS_TO_WAIT_FOR_OTHERS))
             continue
         store.disconnect()
-        jobs = [trial.below(parent.run_id) for trial in free]
+        jobs = [trial.below(parent.run_id, parent.since) for trial in free]
         if isinstance(launcher, PlannedLauncher):
             launcher.trials = jobs
         returns = launcher.launch([list(job.overrides) for job in jobs], initial_job_idx=number)
@@ -112,8 +118,9 @@ def _launch_until_done(
                 again.append(trial)
         patiently(lambda: recover(store), store.patience)  # a run whose process was killed can then be continued
         if any(outcomes[trial.fingerprint].status == "busy" for trial in again):
-            time.sleep(SECONDS_TO_WAIT_FOR_OTHERS)
-        todo = [trial for trial in todo if trial not in free] + again
+            time.sleep(random.uniform(*SECONDS_TO_WAIT_FOR_OTHERS))
+        launched = {trial.fingerprint for trial in free}
+        todo = [trial for trial in todo if trial.fingerprint not in launched] + again
 
 
 def _close(
@@ -189,23 +196,27 @@ def _log_of(record: TrialRecord | None, store: Store) -> str:
 
 
 def _print_plan(
-    trials: Sequence[Trial], todo: Sequence[Trial], records: Mapping[str, TrialRecord], store: Store
+    trials: Sequence[Trial],
+    todo: Sequence[Trial],
+    records: Mapping[str, TrialRecord],
+    everything: Sequence[TrialRecord],
 ) -> None:
     seconds_by_shape: dict[str, list[float]] = defaultdict(list)
-    for finished in trial_records(store, "attributes.status = 'FINISHED'"):
-        if finished.seconds is not None and "shape" in finished.tags:
+    for finished in everything:
+        if finished.status == "FINISHED" and finished.seconds is not None and "shape" in finished.tags:
             seconds_by_shape[finished.tags["shape"]].append(finished.seconds)
+    seconds = {shape: statistics.median(known) for shape, known in seconds_by_shape.items()}
     planned = {trial.fingerprint for trial in todo}
     keys = list(trials[0].varied)
     rows = [["trial", *keys, "n_params", "state", "estimated seconds"]]
     for trial in trials:
         record = records.get(trial.fingerprint)
         state = record.status.lower() if record else "new"
-        known = seconds_by_shape.get(trial.shape)
-        estimate = f"{statistics.median(known):.1f}" if known and trial.fingerprint in planned else "-"
+        is_estimated = trial.shape in seconds and trial.fingerprint in planned
+        estimate = f"{seconds[trial.shape]:.1f}" if is_estimated else "-"
         rows.append([trial.name, *(trial.varied[key] for key in keys), f"{trial.n_params}", state, estimate])
     print("\n".join(table(rows)))
-    known_seconds = [statistics.median(seconds_by_shape[t.shape]) for t in todo if t.shape in seconds_by_shape]
+    known_seconds = [seconds[trial.shape] for trial in todo if trial.shape in seconds]
     total = f", about {rounded(sum(known_seconds))} one after another" if len(known_seconds) == len(todo) != 0 else ""
     counts = f"{len(trials) - len(todo)} to be left out, {len(todo)} to run"
     print(f"{len(trials)} {_trials(len(trials))}, {counts}{total}; nothing started")

@@ -90,7 +90,7 @@ class View:
         left = len(self._names) - self._done - self._failed - self._busy - running
         parts = [f"{self._done} done, {running} running, {self._failed} failed, {left} left"]
         if self._durations and left + running:
-            seconds = statistics.mean(self._durations) * (left + running / 2) / self._slots
+            seconds = statistics.fmean(self._durations) * (left + running / 2) / self._slots
             parts.append(f"about {rounded(seconds)} left")
         if self._best is not None:
             parts.append(f"best {self._best[0]:.4f} ({self._best[1]})")

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 2.0
 Failures = type[Exception] | tuple[type[Exception], ...]
-STORE_FAILURES: Failures = (MlflowException, OSError, UserError)
+STORE_FAILURES: tuple[type[Exception], ...] = (MlflowException, OSError, UserError)
 COMPLAINT = "the tracking store fails ({reason}); once it works the same command goes on"
 # What the store says when the request itself is wrong and will not get better.
 FINAL = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED")

@@ -1,5 +1,6 @@
 """What made a run: the code, the machine, the process."""
 
+import json
 import os
 import platform
 import socket
@@ -14,6 +15,11 @@ from src.paths import REPOSITORY
 
 LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "mlflow", "numpy")
 HEARTBEAT = "process.heartbeat"
+# By which a launcher on another machine knows the run of a trial that it saw die.
+ATTEMPT = "process.attempt"
+ATTEMPT_VARIABLE = "RECURRENT_CELLS_ATTEMPT"
+# Where code was sent to without its history.
+CODE_VARIABLE = "RECURRENT_CELLS_CODE"
 # A process on another host counts as gone after this long without a heartbeat.
 SILENCE = 600.0
 
@@ -21,6 +27,8 @@ SILENCE = 600.0
 @lru_cache(maxsize=1)
 def git_tags() -> dict[str, str]:
     """`git.commit` and `git.dirty` (uncommitted changes), or `unknown` outside a checkout."""
+    if CODE_VARIABLE in os.environ:
+        return dict(json.loads(os.environ[CODE_VARIABLE]))
     try:
         commit = _git("rev-parse", "HEAD")
         dirty = _git("status", "--porcelain", "--untracked-files=no") != ""
@@ -60,6 +68,7 @@ def process_tags(pid: int | None = None) -> dict[str, str]:
         "process.pid": str(pid),
         "process.start": process_start(pid) or "",
         HEARTBEAT: heartbeat(),
+        ATTEMPT: os.environ.get(ATTEMPT_VARIABLE, ""),
     }
 
 
@@ -92,7 +101,7 @@ def is_parent_process(tags: Mapping[str, str]) -> bool:
 
 
 def _is(process: Mapping[str, str], tags: Mapping[str, str]) -> bool:
-    return all(tags.get(key) == value for key, value in process.items() if key != HEARTBEAT)
+    return all(tags.get(key) == value for key, value in process.items() if key not in (HEARTBEAT, ATTEMPT))
 
 
 def boot_id() -> str:

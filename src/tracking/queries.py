@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from src.errors import UserError
 from src.tracking.store import Store
+from src.tracking.tables import Row, database_of, read_runs
 
 SHORTEST_ID = 4
 # By which the best of several trials is told.
@@ -59,6 +60,8 @@ def search(store: Store, condition: str = "") -> Iterator[Run]:
 
 def trial_records(store: Store, condition: str = "") -> list[TrialRecord]:
     """The runs that are trials, oldest first."""
+    if not condition and (database := database_of(store)) is not None:
+        return [_record_of(row) for row in read_runs(database, store.experiment_id) if "fingerprint" in row.tags]
     return [_record(run) for run in search(store, condition) if "fingerprint" in run.data.tags]
 
 
@@ -73,6 +76,20 @@ def _record(run: Run) -> TrialRecord:
         params=dict(run.data.params),
         tags=dict(run.data.tags),
         metrics=dict(run.data.metrics),
+    )
+
+
+def _record_of(row: Row) -> TrialRecord:
+    return TrialRecord(
+        run_id=row.run.run_uuid,
+        name=row.run.name or "",
+        fingerprint=row.tags["fingerprint"],
+        status=row.run.status,
+        end_time=row.run.end_time or 0,
+        artifact_uri=row.run.artifact_uri,
+        params=row.params,
+        tags=row.tags,
+        metrics=row.metrics,
     )
 
 

@@ -12,7 +12,7 @@ from mlflow.entities import Run, RunTag
 from src.errors import TrialBusy
 from src.tracking.locks import trial_lock
 from src.tracking.patience import reason
-from src.tracking.provenance import cause_of_death
+from src.tracking.provenance import ATTEMPT, cause_of_death, is_this_process
 from src.tracking.queries import search
 from src.tracking.run import OUTCOME, clear, deliver
 from src.tracking.store import Store
@@ -101,6 +101,22 @@ def mark_killed(store: Store) -> list[Repair]:
     return [repair for run in search(store, "attributes.status = 'RUNNING'") for repair in _mark_killed(store, run)]
 
 
+def at_work(store: Store) -> set[str]:
+    """The fingerprints of trials that other processes, on whatever machine, are training."""
+    running = [run.data.tags for run in search(store, "attributes.status = 'RUNNING'")]
+    return {
+        tags["fingerprint"]
+        for tags in running
+        if "fingerprint" in tags and not is_this_process(tags) and cause_of_death(tags) is None
+    }
+
+
+def mark_attempt_killed(store: Store, attempt: str, cause: str) -> None:
+    """Give the run of an attempt, which its launcher saw die on whatever host, its true status."""
+    for run in search(store, f"attributes.status = 'RUNNING' and tags.`{ATTEMPT}` = '{attempt}'"):
+        _set_killed(store, run.info.run_id, cause)
+
+
 def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
     if cause_of_death(run.data.tags) is None:
         return
@@ -109,8 +125,7 @@ def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
             now = store.client.get_run(run.info.run_id)  # another process may have gone on with it since
             cause = cause_of_death(now.data.tags)
             if now.info.status == "RUNNING" and cause is not None:
-                store.client.log_batch(run.info.run_id, tags=[RunTag("error", cause)])
-                store.client.set_terminated(run.info.run_id, status="KILLED")
+                _set_killed(store, run.info.run_id, cause)
                 yield Repair(run.info.run_id, run.info.run_name or "", "RUNNING", "KILLED", cause)
     except TrialBusy:
         return
@@ -119,8 +134,12 @@ def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
 def mark_abandoned(store: Store, run_ids: Sequence[str]) -> None:
     """Give runs on which this process will not work any more their true status; they can be gone on with."""
     for run_id in run_ids:
-        store.client.log_batch(run_id, tags=[RunTag("error", "interrupted before its end was reached")])
-        store.client.set_terminated(run_id, status="KILLED")
+        _set_killed(store, run_id, "interrupted before its end was reached")
+
+
+def _set_killed(store: Store, run_id: str, cause: str) -> None:
+    store.client.log_batch(run_id, tags=[RunTag("error", cause)])
+    store.client.set_terminated(run_id, status="KILLED")
 
 
 def _held(store: Store, run: Run) -> AbstractContextManager[None]:

@@ -46,7 +46,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class RunSpec:
-    """What a run is called and says of its trial; everything is a string, as MLflow wants it."""
+    """What a run is called and says of its trial; everything is a string, as MLflow wants it.
+
+    A run of the trial that was FINISHED at `since` (milliseconds) or later makes another needless; null: none does.
+    """
 
     name: str
     fingerprint: str
@@ -54,6 +57,7 @@ class RunSpec:
     params: dict[str, str]
     datasets: list[DatasetInput] = field(default_factory=list)
     parent: str | None = None
+    since: int | None = None
 
 
 @dataclass
@@ -256,6 +260,8 @@ def _open(store: Store, spec: RunSpec) -> TrialRun:
             tags[MLFLOW_PARENT_RUN_ID] = spec.parent
         created = store.client.create_run(store.experiment_id, run_name=spec.name, tags=tags)
         run_id = str(created.info.run_id)
+        if not store.is_file:
+            _give_way(store, spec, run_id)
     folder = store.trial_folder(run_id)
     (folder / "artifacts").mkdir(parents=True, exist_ok=True)
     for path in [folder / OUTCOME, *(folder / "artifacts").iterdir()]:
@@ -279,20 +285,47 @@ def _known_run(store: Store, fingerprint: str) -> Run | None:
     Raises:
         TrialBusy: if a process on another host, or one that knows the store by another name, is training it.
     """
-    runs = store.client.search_runs(
-        [store.experiment_id],
-        f"tags.fingerprint = '{fingerprint}'",
-        order_by=["attributes.start_time DESC"],
-    )
+    runs = _runs_of(store, fingerprint)
     for run in runs:
         tags = run.data.tags
         if run.info.status == "RUNNING" and (is_this_process(tags) or is_parent_process(tags)):
             return run
-        if run.info.status == "RUNNING" and "process.pid" in tags and cause_of_death(tags) is None:
-            raise TrialBusy(
-                f"trial {fingerprint} is being trained on {tags['process.host']}, process {tags['process.pid']}"
-            )
+        _refuse_if_under_way(run)
     return next((run for run in runs if run.info.status == "KILLED" and _can_go_on(store, run)), None)
+
+
+def _give_way(store: Store, spec: RunSpec, run_id: str) -> None:
+    """Take back a run just made if another machine, whose locks are not ours, has made or finished one meanwhile.
+
+    Of two that look after both have made theirs each sees the other: both may give way, never both go on.
+
+    Raises:
+        TrialBusy: if it was taken back.
+    """
+    try:
+        for run in _runs_of(store, spec.fingerprint):
+            if run.info.run_id == run_id:
+                continue
+            _refuse_if_under_way(run)
+            if spec.since is not None and run.info.status == "FINISHED" and run.info.end_time >= spec.since:
+                raise TrialBusy(f"trial {spec.fingerprint} was finished by another process just now")
+    except TrialBusy:
+        store.client.delete_run(run_id)
+        raise
+
+
+def _runs_of(store: Store, fingerprint: str) -> list[Run]:
+    """All runs of a trial, the latest first."""
+    condition, order = f"tags.fingerprint = '{fingerprint}'", ["attributes.start_time DESC"]
+    return list(store.client.search_runs([store.experiment_id], condition, order_by=order))
+
+
+def _refuse_if_under_way(run: Run) -> None:
+    tags = run.data.tags
+    if run.info.status == "RUNNING" and "process.pid" in tags and cause_of_death(tags) is None:
+        raise TrialBusy(
+            f"trial {tags['fingerprint']} is being trained on {tags['process.host']}, process {tags['process.pid']}"
+        )
 
 
 def _can_go_on(store: Store, run: Run) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from src.errors import UserError
 from src.paths import TRACKING
@@ -78,6 +79,11 @@ class Store:
         """Its URI as it may be shown."""
         return _without_password(self.uri)
 
+    @property
+    def is_file(self) -> bool:
+        """Whether only processes on this machine can use it."""
+        return self.uri.startswith(SQLITE)
+
     def trial_folder(self, run_id: str) -> Path:
         return self.folder / "trials" / run_id
 
@@ -106,6 +112,7 @@ def open_store(experiment: str, patience: float = 60.0) -> Store:
         _prepare_sqlite(path)
         artifacts: str | None = (folder / "artifacts").as_uri()
     elif uri.startswith(("http://", "https://")):
+        uri = _move_credentials(uri)
         _check_server(uri)
         folder = _server_folder(uri)
         artifacts = None
@@ -176,6 +183,18 @@ def _prepare_sqlite(path: Path) -> None:
         raise UserError(f"{path}: not a usable MLflow store ({error}); {advice}") from None
 
 
+def _move_credentials(uri: str) -> str:
+    """A server's URI without name and password, which move to where MLflow looks and no error message does."""
+    parts = urlsplit(uri)
+    if not parts.username:
+        return uri
+    for name, value in (("USERNAME", parts.username), ("PASSWORD", parts.password)):
+        if not os.environ.get(f"MLFLOW_TRACKING_{name}"):
+            os.environ[f"MLFLOW_TRACKING_{name}"] = unquote(value or "")
+    os.environ["MLFLOW_TRACKING_URI"] = _without_password(uri)
+    return _without_password(uri)
+
+
 def _check_server(uri: str) -> None:
     try:
         with urllib.request.urlopen(f"{_without_password(uri).rstrip('/')}/health", timeout=SERVER_TIMEOUT):
@@ -228,6 +247,11 @@ def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
                 if found is None:
                     raise
     except Exception as error:  # a server that is no MLflow can make anything of a request
+        if "error code 401" in str(error):
+            raise UserError(
+                f"MLFLOW_TRACKING_URI={_without_password(uri)}: the server wants another name or password; "
+                "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+            ) from None
         raise _unusable(uri, f"the store refuses ({_reason(error)})") from None
     if found.lifecycle_stage == LifecycleStage.DELETED:
         raise UserError(f"tracking.experiment={name}: it is deleted; restore it or choose another name")

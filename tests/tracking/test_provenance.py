@@ -9,6 +9,8 @@ import pytest
 
 from src.tracking import provenance
 from src.tracking.provenance import (
+    ATTEMPT_VARIABLE,
+    CODE_VARIABLE,
     SILENCE,
     cause_of_death,
     git_tags,
@@ -98,3 +100,16 @@ def test_another_host_lives_as_long_as_its_heart_beats():
     assert re.fullmatch(r"no sign of life from host elsewhere for 60\d s", cause_of_death(silent) or "")
     del elsewhere["process.heartbeat"]
     assert cause_of_death(elsewhere) is not None
+
+
+def test_code_that_was_sent_without_its_history_is_told_its_commit(monkeypatch):
+    monkeypatch.setenv(CODE_VARIABLE, '{"git.commit": "abc", "git.dirty": "true"}')
+    assert git_tags() == {"git.commit": "abc", "git.dirty": "true"}
+
+
+def test_a_process_knows_itself_in_whatever_attempt(monkeypatch):
+    monkeypatch.setenv(ATTEMPT_VARIABLE, "first")
+    tags = process_tags()
+    assert tags["process.attempt"] == "first"
+    monkeypatch.setenv(ATTEMPT_VARIABLE, "second")
+    assert is_this_process(tags)

@@ -7,7 +7,7 @@ import pytest
 from src.tracking.locks import trial_lock
 from src.tracking.provenance import SILENCE
 from src.tracking.queries import search
-from src.tracking.recovery import deliver_kept, recover
+from src.tracking.recovery import at_work, deliver_kept, mark_attempt_killed, recover
 from src.tracking.store import Store
 
 
@@ -128,3 +128,20 @@ def test_folders_left_by_a_process_that_died_at_the_very_end_are_removed(store, 
     left = {folder.name for folder in (store.folder / "trials").iterdir()}
     assert left == set(stay)
     assert not left & set(removed)
+
+
+def test_what_other_processes_work_on_is_under_way(store, run_of):
+    run_of("elsewhere", process_host="elsewhere")
+    run_of("silent", process_host="elsewhere", process_heartbeat="0")
+    run_of("gone", process_start="1")
+    run_of("own")
+    run_of("ended", status="FINISHED", process_host="elsewhere")
+    assert at_work(store) == {"elsewhere"}
+
+
+def test_a_launcher_knows_the_run_of_an_attempt_that_it_saw_die(store, run_of):
+    dead = run_of("abc", process_host="elsewhere", process_attempt="first")
+    other = run_of("def", process_host="elsewhere", process_attempt="second")
+    mark_attempt_killed(store, "first", "its node died")
+    assert (status(store, dead), status(store, other)) == ("KILLED", "RUNNING")
+    assert store.client.get_run(dead).data.tags["error"] == "its node died"

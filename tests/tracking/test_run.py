@@ -350,3 +350,33 @@ def test_a_log_line_for_one_run_is_in_no_other(store, spec):
 
 def test_a_config_is_flat_for_mlflow():
     assert flat({"a": {"b": {"c": 1}, "d": None}, "e": [1, 2]}) == {"a.b.c": "1", "a.d": "None", "e": "[1, 2]"}
+
+
+@pytest.fixture
+def shared(store, monkeypatch):
+    """The store as machines see it that share no files, and the search for other runs made too early to find any."""
+    monkeypatch.setattr(Store, "is_file", False)
+    monkeypatch.setattr("src.tracking.run._known_run", lambda *_: None)
+    return store
+
+
+def test_of_two_machines_that_begin_at_once_one_gives_way(shared, spec, run_of):
+    rival = run_of("abc", process_host="elsewhere")
+    with pytest.raises(TrialBusy, match=r"^trial abc is being trained on elsewhere, process \d+$"):
+        trial_run(shared, spec).__enter__()
+    assert only_run(shared).info.run_id == rival
+
+
+def test_a_trial_of_a_sweep_that_another_machine_finished_meanwhile_is_not_begun(shared, spec, run_of):
+    finished = run_of("abc", status="FINISHED", process_host="elsewhere")
+    with pytest.raises(TrialBusy, match=r"^trial abc was finished by another process just now$"):
+        trial_run(shared, replace(spec, since=0)).__enter__()
+    assert only_run(shared).info.run_id == finished
+
+
+@pytest.mark.parametrize("since", [None, 2**53], ids=["no sweep", "finished too early"])
+def test_a_finished_trial_can_be_trained_again(shared, spec, run_of, since):
+    run_of("abc", status="FINISHED", process_host="elsewhere")
+    with trial_run(shared, replace(spec, since=since)):
+        pass
+    assert [run.info.status for run in search(shared)] == ["FINISHED", "FINISHED"]

@@ -18,6 +18,9 @@ from src.tracking.store import open_store, tracking_uri
 
 @pytest.fixture
 def use(monkeypatch):
+    for name in ("USERNAME", "PASSWORD"):  # a URI may set them
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", "")
+
     def used(uri: str) -> None:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
 
@@ -137,8 +140,10 @@ def test_a_port_that_is_no_number_is_named(use):
 class Stranger(http.server.BaseHTTPRequestHandler):
     """A web server that is not MLflow."""
 
+    code = 404
+
     def do_GET(self) -> None:
-        self.send_response(404)
+        self.send_response(self.code)
         self.end_headers()
         self.wfile.write(b"nothing here")
 
@@ -148,14 +153,31 @@ class Stranger(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_server_that_is_not_mlflow_is_refused(use):
+@pytest.fixture
+def stranger():
+    """The port of a web server that answers every request with `Stranger.code`."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        use(f"http://127.0.0.1:{server.server_port}")
-        message = refusal()
+        yield server.server_port
         server.shutdown()
-    assert f"MLFLOW_TRACKING_URI=http://127.0.0.1:{server.server_port}: the store refuses (" in message
+
+
+def test_a_server_that_is_not_mlflow_is_refused(use, stranger):
+    use(f"http://127.0.0.1:{stranger}")
+    message = refusal()
+    assert f"MLFLOW_TRACKING_URI=http://127.0.0.1:{stranger}: the store refuses (" in message
     assert "404" in message
+
+
+def test_name_and_password_in_the_uri_go_where_no_message_shows_them(use, stranger, monkeypatch):
+    monkeypatch.setattr(Stranger, "code", 401)
+    use(f"http://me:se%20cret@127.0.0.1:{stranger}")
+    assert refusal() == (
+        f"MLFLOW_TRACKING_URI=http://127.0.0.1:{stranger}: the server wants another name or password; "
+        "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+    )
+    assert tracking_uri() == f"http://127.0.0.1:{stranger}"
+    assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("me", "se cret")
 
 
 def test_connections_can_be_closed_before_a_fork(store_file: Path):

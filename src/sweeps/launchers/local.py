@@ -4,23 +4,22 @@ import gc
 import importlib
 import os
 import time
-import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
-from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.core.utils import JobReturn, setup_globals
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
-from src.errors import Interrupted, UserError
+from src.errors import UserError
 from src.interrupts import handled
+from src.sweeps.launchers.job import run
 from src.sweeps.launchers.planned import PlannedLauncher
 from src.sweeps.launchers.processes import Child, Children, Work
-from src.sweeps.outcome import Outcome, job_return, outcome_of
+from src.sweeps.outcome import Outcome, job_return
 from src.sweeps.view import View
 
 POLL_SECONDS = 0.02
-LONGEST_ERROR = 2000
 
 # What `train` imports late, in the parent once and for all.
 NEEDED_BY_TRIALS = (
@@ -68,7 +67,7 @@ class LocalLauncher(PlannedLauncher):
         outcomes: dict[int, Outcome] = {}
         waiting = list(range(len(jobs)))
         children = Children(self.slots or gpus or len(os.sched_getaffinity(0)))
-        with handled() as interruption, View(self._names(jobs), children.slots) as view:
+        with handled() as interruption, View(self.labels(jobs), children.slots) as view:
             try:
                 with interruption.deferred():
                     while (waiting and not interruption.asked) or children:
@@ -93,39 +92,12 @@ class LocalLauncher(PlannedLauncher):
                 children.kill()
         return [job_return(jobs[place], outcomes[place]) for place in range(len(jobs))]
 
-    def _names(self, jobs: list[Sequence[str]]) -> list[str]:
-        """Each job by what tells it from the others."""
-        if self.trials:
-            return [trial.label for trial in self.trials]
-        common = set(jobs[0]).intersection(*jobs[1:]) if len(jobs) > 1 else set()
-        return [" ".join(override for override in job if override not in common) for job in jobs]
-
     def _job(self, number: int, overrides: Sequence[str]) -> Work:
         return lambda tell: tell(asdict(self._run(number, overrides)))
 
     def _run(self, number: int, overrides: Sequence[str]) -> Outcome:
-        """In the child: one job as Hydra runs it; whatever happens becomes an Outcome."""
-        try:
-            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(config):
-                config.hydra.job.id = str(number)
-                config.hydra.job.num = number
-            job = run_job(
-                hydra_context=self.hydra_context,
-                task_function=self.task_function,
-                config=config,
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-            )
-            outcome = outcome_of(job)
-            if outcome.status == "failed":
-                traceback.print_exception(job._return_value)
-        except Interrupted as interruption:
-            outcome = Outcome("killed", error=str(interruption))
-        except BaseException as error:
-            traceback.print_exc()
-            outcome = Outcome("failed", error=f"{type(error).__name__}: {error}")
-        return replace(outcome, error=outcome.error[:LONGEST_ERROR])
+        """In the child."""
+        return run(self.hydra_context, self.task_function, self.compose(number, overrides))
 
 
 def said_outcome(child: Child) -> Outcome:

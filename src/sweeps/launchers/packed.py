@@ -71,7 +71,7 @@ class PackedLauncher(LocalLauncher):
         endings = {place: self._job(initial_job_idx + place, jobs[place]) for group in groups for place in group}
         launch = _Launch(list(zip(groups, works, strict=True)), endings, slots, gpus)
         where = f"in {len(parts)} {'pack' if len(parts) == 1 else 'packs'}{f', {len(alone)} alone' if alone else ''}"
-        with handled() as interruption, View(self._names(jobs), len(jobs), where) as view:
+        with handled() as interruption, View(self.labels(jobs), len(jobs), where) as view:
             try:
                 with interruption.deferred():
                     while launch.goes_on(interruption.asked):

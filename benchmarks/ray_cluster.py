@@ -1,0 +1,152 @@
+"""A sweep on a Ray cluster that loses a node, held against the local launcher; what Ray costs a trial.
+
+    python -m benchmarks.ray_cluster --write benchmarks/results/ray.md
+
+The cluster is real, of node processes on this machine: a head without room for trials and nodes of one CPU each.
+"""
+
+import argparse
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.kill_campaign import SURVIVED, Verdict, compare
+from benchmarks.record import machine, write_result
+from src.paths import REPOSITORY
+from src.tracking.queries import search, trial_records
+from src.tracking.store import Store, open_store
+
+SWEEP = (
+    *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2,3", "trainer=cpu", "model.hidden_size=50"),
+    *("trainer.max_epochs=20", "trainer.checkpoint_every=25", "sweep.report=false"),
+)
+SHORT = ("-m", "seed=range(0,30)", "trainer=cpu", "trainer.max_steps=20", "sweep.report=false", "registry=false")
+
+
+@contextmanager
+def ray_cluster(nodes: int) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A cluster with so many nodes of one CPU; its address, and what kills one of them with all its processes."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    from ray.cluster_utils import Cluster
+
+    small: dict[str, Any] = {"object_store_memory": 80 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
+    try:
+        working = [cluster.add_node(num_cpus=1, **small) for _ in range(nodes)]
+        yield cluster.address, lambda: cluster.remove_node(working.pop(), allow_graceful=False)
+    finally:
+        cluster.shutdown()
+
+
+def sweep(uri: str, *command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "src.train", *command],
+        cwd=REPOSITORY,
+        env={**os.environ, "MLFLOW_TRACKING_URI": uri},
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def store_at(uri: str) -> Store:
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    return open_store("recurrent-cells")
+
+
+def node_killed(folder: Path, command: tuple[str, ...] = SWEEP, finished_before: int = 3) -> tuple[Verdict, float]:
+    """Run a sweep in two slots and on two nodes, of which one is killed once so many trials are finished.
+
+    Returns:
+        what the comparison of both came to, and the seconds that the sweep on the cluster took.
+    """
+    calm, disturbed = f"sqlite:///{folder}/calm/mlflow.db", f"sqlite:///{folder}/ray/mlflow.db"
+    verdict = Verdict(starts=1)
+    if sweep(calm, *command, "hydra.launcher.slots=2").wait():
+        verdict.faults.append("the sweep of the local launcher failed")
+    store = store_at(disturbed)
+    with ray_cluster(nodes=2) as (address, kill_node):
+        start = time.monotonic()
+        disturbed_sweep = sweep(
+            disturbed, *command, "hydra/launcher=ray", f"hydra.launcher.address='{address}'", "sweep.retries=2"
+        )
+        while len(trial_records(store, "attributes.status = 'FINISHED'")) < finished_before:
+            time.sleep(0.1)
+            if disturbed_sweep.poll() is not None:
+                break
+        kill_node()
+        verdict.kills["a node"] += 1
+        code = disturbed_sweep.wait(timeout=900)
+        seconds = time.monotonic() - start
+    if code:
+        verdict.faults.append(f"the sweep on the cluster exited with {code}")
+    compare(store_at(calm), store_at(disturbed), verdict)
+    continued = [run for run in search(store) if run.data.tags.get("error")]
+    verdict.faults += [f"{run.info.run_name} kept the error {run.data.tags['error']}" for run in continued]
+    return verdict, seconds
+
+
+def between_starts(folder: Path, *launcher: str) -> float:
+    """Median seconds from the start of a trial's run to that of the next, one at a time."""
+    uri = f"sqlite:///{folder}/{len(list(folder.iterdir()))}/mlflow.db"
+    if sweep(uri, *SHORT, *launcher).wait():
+        raise RuntimeError(f"a sweep failed: {launcher}")
+    starts = sorted(run.info.start_time for run in search(store_at(uri), "tags.fingerprint != ''"))[1:]
+    return statistics.median(later - earlier for earlier, later in itertools.pairwise(starts)) / 1000
+
+
+def overhead(folder: Path, pairs: int) -> list[tuple[float, float]]:
+    """For each pair the seconds between starts with the local launcher and with Ray."""
+    everything = f"hydra.launcher.num_cpus={os.cpu_count()}"
+    return [
+        (
+            between_starts(folder, "hydra.launcher.slots=1"),
+            between_starts(folder, "hydra/launcher=ray", everything),
+        )
+        for _ in range(pairs)
+    ]
+
+
+def report(verdict: Verdict, seconds: float, spans: list[tuple[float, float]]) -> str:
+    extra = [ray - local for local, ray in spans]
+    lines = [
+        "# A sweep on a Ray cluster",
+        "",
+        f"`python -m src.train {' '.join(SWEEP)}` with `hydra/launcher=ray`, on a head and two nodes, of which one was "
+        "killed by SIGKILL with all its processes after three trials; against `hydra/launcher=local`.",
+        "",
+        f"- {verdict.trials} trials, {seconds:.0f} s",
+        f"- {verdict.points:,} metric points and all best weights compared with the local launcher's",
+        f"- faults: {'; '.join(verdict.faults) or SURVIVED}",
+        "",
+        f"`python -m src.train {' '.join(SHORT)}`, one trial at a time, {len(spans)} pairs: from the start of a trial "
+        f"to that of the next {statistics.median(local for local, _ in spans):.3f} s (local), "
+        f"{statistics.median(ray for _, ray in spans):.3f} s (Ray); Ray adds {statistics.median(extra):+.3f} s a trial "
+        f"({min(extra):+.3f} – {max(extra):+.3f}).",
+        "",
+        machine(),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--write", type=Path, help="the Markdown file to write")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        verdict, seconds = node_killed(Path(folder))
+        (Path(folder) / "short").mkdir()
+        spans = overhead(Path(folder) / "short", arguments.pairs)
+    write_result(report(verdict, seconds, spans), arguments.write)
+    sys.exit(1 if verdict.faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""Runs read from the database's tables are those that MLflow's own search finds."""
+
+from math import inf, isnan, nan
+
+from src.tracking import queries
+from src.tracking.queries import trial_records
+
+
+def test_all_trials_are_read_as_mlflow_finds_them(store, run_of, monkeypatch):
+    first, second, deleted = (run_of(name, status="FINISHED", folder=False) for name in ("a", "b", "c"))
+    store.client.create_run(store.experiment_id, run_name="no trial")
+    for key, value in (("val/acc", 0.25), ("val/acc", 0.5), ("train/loss", nan), ("test/loss", inf)):
+        store.client.log_metric(first, key, value, step=1)
+    store.client.log_param(second, "seed", "1")
+    store.client.delete_run(deleted)
+
+    read = trial_records(store)
+    monkeypatch.setattr(queries, "database_of", lambda store: None)
+    searched = trial_records(store)
+    assert [record.run_id for record in read] == [first, second]
+    assert isnan(read[0].metrics.pop("train/loss"))
+    assert isnan(searched[0].metrics.pop("train/loss"))
+    assert read == searched
