@@ -212,6 +212,9 @@ class SweepConfig:
     report: bool = True
     # the parent run's id, set by the sweeper
     parent: str | None = None
+    # in a search that prunes: its Optuna study and the trial's number there, set by the sweeper
+    study: str | None = None
+    number: int | None = _key(None, at_least(0), optional=True)
 
 
 @dataclass

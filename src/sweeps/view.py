@@ -4,7 +4,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -24,10 +24,16 @@ def say(text: str, end: str = "\n") -> None:
 
 
 class View:
-    """Counts trials done, running, failed and left; knows the best so far and about how long is left."""
+    """Counts trials done, running, failed and left; knows the best so far and about how long is left.
 
-    def __init__(self, names: Sequence[str], slots: int) -> None:
+    Args:
+        names: of the trials, by index; they may become known as trials start.
+        count: how many trials there are; null is as many as names.
+    """
+
+    def __init__(self, names: Sequence[str], slots: int, count: Callable[[], int] | None = None) -> None:
         self._names = names
+        self._count = count or (lambda: len(names))
         self._slots = slots
         self._started: dict[int, float] = {}
         self._durations: list[float] = []
@@ -39,7 +45,7 @@ class View:
         self._shown = 0.0
 
     def __enter__(self) -> "View":
-        count = len(self._names)
+        count = self._count()
         slots = min(self._slots, count)
         self._print(f"{count} {'trial' if count == 1 else 'trials'} on {slots} {'slot' if slots == 1 else 'slots'}")
         return self
@@ -63,11 +69,13 @@ class View:
             if self._best is None or accuracy > self._best[0]:
                 self._best = (accuracy, name)
             said = f"val {accuracy:.4f} test {outcome.result.get('test/acc', 0.0):.4f}  {seconds:.1f} s"
+            if "pruned" in outcome.result:
+                said += f", pruned at step {outcome.result['pruned']}"
         else:
             self._failed += outcome.status != "busy"
             self._busy += outcome.status == "busy"
             said = f"{outcome.status}: {outcome.error}"
-        self._print(f"[{self._done}/{len(self._names)}] {name}  {said}")
+        self._print(f"[{self._done}/{self._count()}] {name}  {said}")
 
     def stopping(self) -> None:
         if self._started:
@@ -80,7 +88,7 @@ class View:
 
     def status(self) -> str:
         running = len(self._started)
-        left = len(self._names) - self._done - self._failed - self._busy - running
+        left = self._count() - self._done - self._failed - self._busy - running
         parts = [f"{self._done} done, {running} running, {self._failed} failed, {left} left"]
         if self._durations and left + running:
             seconds = statistics.mean(self._durations) * (left + running / 2) / self._slots

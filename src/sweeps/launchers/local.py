@@ -22,6 +22,7 @@ from omegaconf import DictConfig, open_dict
 
 from src.errors import Interrupted, UserError
 from src.interrupts import SIGNALS, Interruption, handled
+from src.sweeps.launchers.feed import Feed, Job, Listed
 from src.sweeps.launchers.planned import PlannedLauncher
 from src.sweeps.outcome import Outcome, job_return, outcome_of
 from src.sweeps.view import View
@@ -42,12 +43,14 @@ NEEDED_BY_TRIALS = (
     "src.training.artifacts",
     "src.training.fit",
     "src.training.module",
+    "src.training.pruning",
     "src.training.trainer",
 )
 
 
 @dataclass
 class _Child:
+    job: Job
     index: int
     slot: int
     pid: int
@@ -80,26 +83,32 @@ class LocalLauncher(PlannedLauncher):
         Raises:
             Interrupted: once every running trial has saved its state and stopped.
         """
+        jobs = list(job_overrides)
+        labels = [trial.label for trial in self.trials] or _varied(jobs)
+        listed = Listed([Job(label, overrides) for label, overrides in zip(labels, jobs, strict=True)])
+        self.run(listed, initial_job_idx)
+        return [job_return(overrides, outcome) for overrides, outcome in zip(jobs, listed.outcomes, strict=True)]
+
+    def run(self, feed: Feed, first_number: int = 0) -> None:
+        """Run jobs as a feed gives them, until it is done; raises as `launch`."""
         setup_globals()
         gpus = warm_up(self.config)
         slots = self.slots or gpus or len(os.sched_getaffinity(0))
-        jobs = list(job_overrides)
-        outcomes: dict[int, Outcome] = {}
-        waiting = list(range(len(jobs)))
         children: list[_Child] = []
-        with handled() as interruption, View([trial.label for trial in self.trials] or _varied(jobs), slots) as view:
+        labels: list[str] = []  # of the jobs started
+        with handled() as interruption, View(labels, slots, lambda: len(labels) + feed.waiting) as view:
             try:
                 with interruption.deferred():
-                    while (waiting and not interruption.asked) or children:
-                        while waiting and len(children) < slots and not interruption.asked:
-                            index = waiting.pop(0)
+                    while children or not (feed.done or interruption.asked):
+                        while len(children) < slots and not interruption.asked and (job := feed.next()) is not None:
                             slot = min(set(range(slots)) - {child.slot for child in children})
-                            children.append(self._fork(index, initial_job_idx + index, jobs[index], slot, gpus))
-                            view.started(index)
+                            children.append(self._fork(job, len(labels), first_number + len(labels), slot, gpus))
+                            labels.append(job.label)
+                            view.started(len(labels) - 1)
                         _forward(interruption, children, view)
                         for child, outcome in _ended(children):
                             children.remove(child)
-                            outcomes[child.index] = outcome
+                            feed.ended(child.job, outcome)
                             view.ended(child.index, outcome)
                         view.tick()
                         time.sleep(POLL_SECONDS)
@@ -111,9 +120,8 @@ class LocalLauncher(PlannedLauncher):
                         os.kill(child.pid, signal.SIGKILL)
                         os.waitpid(child.pid, 0)
                     child.console.unlink(missing_ok=True)
-        return [job_return(jobs[index], outcomes[index]) for index in range(len(jobs))]
 
-    def _fork(self, index: int, number: int, overrides: Sequence[str], slot: int, gpus: int) -> _Child:
+    def _fork(self, job: Job, index: int, number: int, slot: int, gpus: int) -> _Child:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         handle, console = tempfile.mkstemp(prefix="trial-", suffix=".log")
@@ -124,12 +132,12 @@ class LocalLauncher(PlannedLauncher):
         try:
             pid = os.fork()
             if pid == 0:
-                self._be_trial(number, overrides, parent, handle, writer, _gpu(slot, gpus), unblocked)
+                self._be_trial(number, job.overrides, parent, handle, writer, _gpu(slot, gpus), unblocked)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         os.close(writer)
         os.close(handle)
-        return _Child(index, slot, pid, reader, Path(console))
+        return _Child(job, index, slot, pid, reader, Path(console))
 
     def _be_trial(
         self,

@@ -1,0 +1,32 @@
+"""What a search is, kept with its parent run for reports."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from src.sweeps.search.settings import SearchSettings
+from src.sweeps.search.space import Choices, Interval, Range, Space
+
+OUTLINE = "search.json"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The ranges of a search by key, and its settings."""
+
+    ranges: dict[str, Range]
+    settings: SearchSettings
+
+
+def as_json(space: Space, settings: SearchSettings) -> str:
+    return json.dumps({"ranges": space.described(), "settings": asdict(settings)}, indent=1)
+
+
+def from_json(text: str) -> Outline:
+    """What `as_json` wrote."""
+    content = json.loads(text)
+    ranges = {
+        key: Choices(tuple(it["values"])) if "values" in it else Interval(**it) for key, it in content["ranges"].items()
+    }
+    return Outline(
+        ranges, SearchSettings(**content["settings"] | {"objectives": tuple(content["settings"]["objectives"])})
+    )
