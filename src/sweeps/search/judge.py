@@ -1,6 +1,7 @@
 """Where a trial of a search hears whether to stop: its own curve against those of the others, in Optuna's storage."""
 
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from src.config import SweepConfig
@@ -23,32 +24,7 @@ class Judge:
         self._store, self._study, self._number = store, study, number
         self._failing = False
 
-    def __call__(self, evaluation: int, accuracy: float) -> bool:
-        """Whether a trial with this accuracy at this evaluation (1 is the first) is to stop.
-
-        Asked again about an evaluation, by a trial that was killed, it answers as before.
-        """
-        try:
-            trial = self._trial()
-            if evaluation in trial.study.trials[self._number].intermediate_values:
-                return self._stopped_at(trial) == evaluation
-            trial.report(accuracy, evaluation)
-            if not trial.should_prune():
-                return False
-            trial.set_user_attr(PRUNED_AT, evaluation)
-            return True
-        except Exception as error:  # whatever SQLite or the disk makes of it
-            self._complain(error)
-            return False
-
-    def has_stopped(self, evaluation: int) -> bool:
-        """Whether it was this evaluation after which the trial was told to stop."""
-        try:
-            return self._stopped_at(self._trial()) == evaluation
-        except Exception as error:
-            self._complain(error)
-            return False
-
+    @cached_property
     def _trial(self) -> "Trial":
         import optuna
 
@@ -60,9 +36,31 @@ class Judge:
         study.sampler = optuna.samplers.RandomSampler()  # it has nothing to do
         return optuna.trial.Trial(study, study.get_trials(deepcopy=False)[self._number]._trial_id)
 
-    def _stopped_at(self, trial: "Trial") -> int | None:
-        stopped: int | None = trial.user_attrs.get(PRUNED_AT)
-        return stopped
+    def __call__(self, evaluation: int, accuracy: float) -> bool:
+        """Whether a trial with this accuracy at this evaluation (1 is the first) is to stop.
+
+        Asked again about an evaluation, by a trial that was killed, it answers as before.
+        """
+        try:
+            known = self._trial.study.get_trials(deepcopy=False)[self._number]
+            if evaluation in known.intermediate_values:
+                return bool(known.user_attrs.get(PRUNED_AT) == evaluation)
+            self._trial.report(accuracy, evaluation)
+            if not self._trial.should_prune():
+                return False
+            self._trial.set_user_attr(PRUNED_AT, evaluation)
+            return True
+        except Exception as error:  # whatever SQLite or the disk makes of it
+            self._complain(error)
+            return False
+
+    def has_stopped(self, evaluation: int) -> bool:
+        """Whether it was this evaluation after which the trial was told to stop."""
+        try:
+            return bool(self._trial.user_attrs.get(PRUNED_AT) == evaluation)
+        except Exception as error:
+            self._complain(error)
+            return False
 
     def _complain(self, error: Exception) -> None:
         if not self._failing:

@@ -79,5 +79,7 @@ def _faults(settings: SearchSettings) -> Iterator[str]:
             f"hydra.sweeper.pruner={settings.pruner}: a trial is pruned by its val/acc alone; "
             "give hydra.sweeper.objectives=[val/acc] or hydra.sweeper.pruner=none"
         )
+    if settings.sampler == "cmaes" and len(settings.objectives) > 1:
+        yield "hydra.sweeper.sampler=cmaes: has one objective; give hydra.sweeper.objectives=[val/acc] or sampler=tpe"
     if settings.sampler == "cmaes" and find_spec("cmaes") is None:
         yield ("hydra.sweeper.sampler=cmaes: needs the package cmaes, which the extra cmaes installs; or sampler=tpe")

@@ -166,7 +166,7 @@ class Study:
         if self._settings.sampler == "tpe":
             return TPESampler(seed=seed, n_startup_trials=self._settings.startup_trials)
         if self._settings.sampler == "cmaes":
-            return CmaEsSampler(seed=seed, warn_independent_sampling=False, consider_pruned_trials=True)
+            return CmaEsSampler(seed=seed, warn_independent_sampling=False)
         return RandomSampler(seed=seed)
 
 
