@@ -105,7 +105,7 @@ def report(found: dict[str, list[Found]], repetitions: int) -> str:
         f"# Searches of {TRIALS} trials on the default data",
         "",
         f"`python -m benchmarks.search --repetitions {repetitions}`: `{' '.join(NETWORK)}`, every trial "
-        f"{EPOCHS * STEPS_PER_EPOCH} steps unless pruned, so that equal numbers of trials are equal compute; two slots.",
+        f"{EPOCHS * STEPS_PER_EPOCH} steps unless pruned, so that as many trials are as much compute; two slots.",
         "",
         f"- searched: `{' '.join(RANGES)}`",
         f"- the grid: `{' '.join(GRID)}`",

@@ -90,6 +90,7 @@ def _as_json(trials: Sequence[Trial]) -> str:
             "name": trial.name,
             "fingerprint": trial.fingerprint,
             "overrides": list(trial.overrides),
+            "varied": dict(trial.varied),
             "n_params": trial.n_params,
         }
         for trial in trials

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,7 +22,7 @@ from src.sweeps.plan import Trial, plan_trials
 from src.sweeps.search.outline import OUTLINE, as_json
 from src.sweeps.search.proposals import SECONDS_BETWEEN_LOOKS, Proposals
 from src.sweeps.search.settings import SearchSettings
-from src.sweeps.search.space import Range, Space
+from src.sweeps.search.space import Space
 from src.sweeps.search.study import Study
 from src.sweeps.search.summary import known_so_far, summary
 from src.sweeps.sweep import Records, carry_out, close, conclude, show_digits
@@ -62,7 +62,7 @@ def run_search(
         parent = open_parent(store, [], f"{search.sampler} search {name}"[:250], settings.rerun == "all", plan=key)
         study = Study(store, _study_name(key, parent), space, search, max(_evaluations(trial) for trial in planned))
         if before is not None and parent.since in (0, _since(before)):
-            study.restore([space.values(_texts(entry, space.ranges)) for entry in planned_before])
+            study.restore([space.values(entry["varied"]) for entry in planned_before])
         _outline(store, parent, space, search)
         show_digits(store, parent, planned[0])
         proposals = Proposals(study, space, search, settings, store, parent)
@@ -138,12 +138,6 @@ def _entries(store: Store, parent: Run) -> list[dict[str, Any]]:
     return entries
 
 
-def _texts(entry: Mapping[str, Any], keys: Mapping[str, Range]) -> dict[str, str]:
-    """Of a planned trial: what the search chose."""
-    given = dict(override.partition("=")[::2] for override in entry["overrides"])
-    return {key: given[key] for key in keys}
-
-
 def _outline(store: Store, parent: Parent, space: Space, search: SearchSettings) -> None:
     text = as_json(space, search)
     patiently(lambda: store.client.log_text(parent.run_id, text, OUTLINE), store.patience)
@@ -157,5 +151,5 @@ def _dry(store: Store, parent: Run | None, space: Space, search: SearchSettings)
     for entry in entries:
         record = records.get(entry["fingerprint"])
         state = "new" if record is None else "pruned" if record.pruned else record.status.lower()
-        rows.append([entry["name"], *_texts(entry, space.ranges).values(), str(entry["n_params"]), state])
+        rows.append([entry["name"], *entry["varied"].values(), str(entry["n_params"]), state])
     return known_so_far([["trial", *space.ranges, "n_params", "state"], *rows], search)

@@ -11,8 +11,9 @@ from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from src.seeds import derive
+from src.sweeps.search.distributions import suggest
 from src.sweeps.search.settings import OBJECTIVES, SearchSettings
-from src.sweeps.search.space import Choices, Range, Space, Value
+from src.sweeps.search.space import Space, Value
 from src.sweeps.search.storage import make_storage
 from src.tracking.locks import alone
 from src.tracking.provenance import cause_of_death, is_this_process, process_tags
@@ -117,7 +118,7 @@ class Study:
         point = trial.user_attrs.get(POINT, count)
         trial.set_user_attr(POINT, point)
         trial.set_user_attr(OWNER, process_tags())
-        values = {key: _suggest(trial, key, self._space.ranges[key]) for key in sorted(self._space.ranges)}
+        values = {key: suggest(trial, key, self._space.ranges[key]) for key in sorted(self._space.ranges)}
         return Proposal(trial.number, point, values)
 
     def address(self, number: int) -> list[str]:
@@ -185,14 +186,6 @@ def build_pruner(settings: Mapping[str, Any]) -> BasePruner:
 def values_of(trial: FrozenTrial) -> dict[str, Value]:
     """The value of each key, also of a trial that is only queued."""
     return dict(trial.user_attrs.get(GIVEN, trial.params))
-
-
-def _suggest(trial: Trial, key: str, range_: Range) -> Value:
-    if isinstance(range_, Choices):
-        return str(trial.suggest_categorical(key, range_.values))
-    if range_.integer:
-        return trial.suggest_int(key, int(range_.low), int(range_.high), step=int(range_.step or 1), log=range_.log)
-    return trial.suggest_float(key, range_.low, range_.high, step=range_.step, log=range_.log)
 
 
 def _is_queued(trial: FrozenTrial) -> bool:
