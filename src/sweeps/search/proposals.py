@@ -69,6 +69,7 @@ class Proposals:
             job = self._job(proposal)
             if job is not None:
                 self._store.disconnect()
+                self._study.disconnect()
                 return job
         self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
         return None

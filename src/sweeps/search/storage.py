@@ -1,14 +1,14 @@
 """Where Optuna keeps its studies: a SQLite file beside the MLflow store."""
 
-import os
 import sqlite3
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import optuna
 from optuna.storages import RDBStorage
-from sqlalchemy.pool import NullPool
+from sqlalchemy import event
+
+from src.tracking.locks import alone
 
 STORAGE = "optuna.db"
 # Seconds a process waits for another that writes.
@@ -21,22 +21,24 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 def make_storage(folder: Path) -> RDBStorage:
     """The storage in a folder, made whole under another name first where there is none."""
     path = folder / STORAGE
-    if not path.exists():
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".new-storage-") as scratch:
-            fresh = Path(scratch) / STORAGE
-            connect(Path(scratch), new=True)
-            connection = sqlite3.connect(fresh)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.close()
-            with suppress(FileExistsError):  # another process was first
-                os.link(fresh, path)
+    with alone(folder, STORAGE):
+        if not path.exists():
+            for leftover in folder.glob(f"{STORAGE}-*"):  # SQLite would add it to the new file
+                leftover.unlink()
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".new-storage-") as scratch:
+                connect(Path(scratch), new=True).engine.dispose()
+                connection = sqlite3.connect(Path(scratch) / STORAGE)
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.close()
+                (Path(scratch) / STORAGE).rename(path)
     return connect(folder)
 
 
 def connect(folder: Path, new: bool = False) -> RDBStorage:
-    """The storage in a folder; it holds no connection open between calls, so that processes may fork."""
-    return RDBStorage(
-        f"sqlite:///{folder / STORAGE}",
-        engine_kwargs={"poolclass": NullPool, "connect_args": {"timeout": LOCK_TIMEOUT}},
-        skip_table_creation=not new,
-    )
+    """The storage in a folder. Its connections must not be shared by a fork: dispose of its engine before one."""
+    url, engine_kwargs = f"sqlite:///{folder / STORAGE}", {"connect_args": {"timeout": LOCK_TIMEOUT}}
+    storage = RDBStorage(url, engine_kwargs=engine_kwargs, skip_table_creation=not new)
+    # A power failure may cost the last entries, which the MLflow store has too; each would wait for the disk else.
+    event.listen(storage.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=NORMAL"))
+    storage.engine.dispose()
+    return storage

@@ -53,14 +53,19 @@ class Study:
         self._grid = space.grid(settings.seed) if settings.sampler == "grid" else []
         self.size = min(settings.n_trials, len(self._grid)) if self._grid else settings.n_trials
         with self._alone():
+            self._storage = make_storage(self._folder)
             self._study = optuna.create_study(
                 study_name=name,
-                storage=make_storage(self._folder),
+                storage=self._storage,
                 directions=[OBJECTIVES[objective] for objective in settings.objectives],
                 load_if_exists=True,
             )
             if PRUNER not in self._study.user_attrs:
                 self._study.set_user_attr(PRUNER, asdict(settings) | {"evaluations": evaluations})
+
+    def disconnect(self) -> None:
+        """Close connections that a fork must not share."""
+        self._storage.engine.dispose()
 
     def points(self) -> dict[int, FrozenTrial]:
         """The latest trial of every point that has all its values, in their order."""
