@@ -116,7 +116,7 @@ class Space:
                 points.append(self.point(texts))
             except UserError as error:
                 faults.append(str(error))
-        raise_together(faults)
+        raise_together(dict.fromkeys(faults))
         return points
 
     def grid(self, seed: int) -> list[dict[str, Value]]:

@@ -1,6 +1,8 @@
 """Spaces, studies, and searches through the command line."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,7 @@ from src.config import Config
 from src.sweeps.grid import Point
 from src.sweeps.search.settings import SearchSettings
 from src.sweeps.search.space import Choices, Interval, Space
+from src.sweeps.search.storage import STORAGE, make_storage
 from src.sweeps.search.study import Study
 from tests.conftest import Answer
 
@@ -39,7 +42,21 @@ def search(sweep) -> Callable[..., Answer]:
     """`search(…)` is a search over learning rates, one trial after the other, whose trials take 20 steps."""
 
     def run(*arguments: str, **more) -> Answer:
-        ranges = ("optimizer.lr=tag(log,interval(1e-6,0.3))", "hydra.sweeper.n_trials=4")
+        ranges = ("optimizer.lr=tag(log,interval(1e-6,0.3))", "hydra.sweeper.n_trials=3")
         return sweep("hydra/sweeper=optuna", *ranges, *arguments, **{"launcher": "hydra.launcher.slots=1"} | more)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def empty_storage(tmp_path_factory) -> Path:
+    """A storage without studies: to make one takes long, to copy it not."""
+    folder = tmp_path_factory.mktemp("storage")
+    make_storage(folder).engine.dispose()
+    return folder / STORAGE
+
+
+@pytest.fixture(autouse=True)
+def storage(empty_storage, tmp_path) -> Path:
+    """The storage beside this test's store."""
+    return Path(shutil.copy(empty_storage, tmp_path / STORAGE))
