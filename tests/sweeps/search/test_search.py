@@ -13,10 +13,12 @@ from src.train import train
 from src.training.module import TrialModule
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
 
+LENGTH = ("model.hidden_size=8", "trainer.max_steps=80", "trainer.eval_every=40", "trainer.checkpoint_every=40")
 # The first trial learns and two that follow do not.
 ASHA = (
     *("hydra.sweeper.pruner=asha", "hydra.sweeper.reduction_factor=2", "hydra.sweeper.n_trials=4"),
-    *("optimizer.lr=0.05,1e-6,1e-7,1e-8", "hydra.sweeper.sampler=grid", "hydra.sweeper.seed=5"),
+    *("optimizer.lr=0.1,1e-6,1e-7,1e-8", "hydra.sweeper.sampler=grid", "hydra.sweeper.seed=5"),
+    *LENGTH,
 )
 
 
@@ -71,18 +73,18 @@ def test_pruned_trials_are_finished_for_their_search_and_no_other(search, sweep,
     pruned = [record for record in trials() if record.pruned]
     assert 0 < len(pruned) < 4
     assert f"{len(pruned)} pruned, which saved" in answer.out
-    assert answer.err.count("pruned at step 10") == len(pruned)
+    assert answer.err.count("pruned at step 40") == len(pruned)
     (parent,) = parents()
     assert (parent.info.status, counts(parent)) == ("FINISHED", (4, 4, 0))
     for record in pruned:
-        assert (record.status, record.tags["pruned"]) == ("FINISHED", "10")
+        assert (record.status, record.tags["pruned"]) == ("FINISHED", "40")
         assert record.tags["pruned.by"] == parent.info.run_id
         assert 0 <= record.metrics["test/acc"] <= 1
     assert search(*ASHA, train=steps.train).code == 0
     assert len(steps.begun()) == 4
 
     rate = pruned[0].params["optimizer.lr"]
-    assert sweep(f"optimizer.lr={rate}", train=steps.train).code == 0
+    assert sweep(*LENGTH, f"optimizer.lr={rate}", train=steps.train).code == 0
     assert len(steps.begun()) == 5
     whole = [record for record in trials() if record.params["optimizer.lr"] == rate and not record.pruned]
     assert [record.status for record in whole] == ["FINISHED"]
@@ -120,7 +122,7 @@ def test_a_killed_search_goes_on_where_it_was(search, in_background, steps, tria
 
 
 def test_a_signal_has_trials_save_and_the_same_command_goes_on(search, in_background, steps, trials, parents):
-    steps.seconds = 0.1
+    steps.seconds = 0.5
     first = in_background(lambda: search(train=steps.train, launcher="hydra.launcher.slots=2"))
     steps.wait_for(2)
     first.kill(signal.SIGTERM)
@@ -145,14 +147,14 @@ def test_a_trial_killed_after_it_was_pruned_is_not_trained_on(search, tmp_path, 
             return train(cfg)
 
     def end_if_first(module):
-        if module.step == 10 and not (tmp_path / "killed").exists():
+        if module.step == 40 and not (tmp_path / "killed").exists():
             (tmp_path / "killed").touch()
             end_by_sigkill()
 
-    assert search(*ASHA, "trainer.checkpoint_every=10", train=dies_before_its_test).code == 0
+    assert search(*ASHA, train=dies_before_its_test).code == 0
     assert (tmp_path / "killed").exists()
     pruned = [record for record in trials() if record.pruned]
-    assert {record.tags["pruned"] for record in pruned} == {"10"}
+    assert {record.tags["pruned"] for record in pruned} == {"40"}
     assert len(trials()) == 4
 
 
