@@ -25,6 +25,7 @@ from src.data.splits import load_splits
 from src.sweeps import sweep as sweeping
 from src.sweeps import sweeper
 from src.sweeps.launchers.local import LocalLauncher
+from src.sweeps.launchers.processes import Children
 from src.tracking import run as tracking
 from src.tracking.journal import Courier, Journal
 from src.tracking.queries import trial_records
@@ -76,7 +77,7 @@ def starting(trials: int) -> list[float]:
     """Seconds from the fork to the first training step, for each trial of a sweep in one slot."""
     with tempfile.TemporaryDirectory() as folder:
         marks = Path(folder) / "marks"
-        fork, training_step = LocalLauncher._fork, TrialModule.training_step
+        fork, training_step = Children.fork, TrialModule.training_step
 
         def timed_fork(*arguments: Any) -> Any:
             os.environ["FORKED_AT"] = str(time.monotonic())
@@ -88,7 +89,7 @@ def starting(trials: int) -> list[float]:
                     file.write(f"{time.monotonic() - float(os.environ['FORKED_AT'])}\n")
             training_step(module, chunk, index)
 
-        with patch.object(LocalLauncher, "_fork", timed_fork), patch.object(TrialModule, "training_step", first_step):
+        with patch.object(Children, "fork", timed_fork), patch.object(TrialModule, "training_step", first_step):
             sweep(*ONE, f"seed=range(0,{trials})", "trainer.max_steps=20", "hydra.launcher.slots=1")
         return [float(line) for line in marks.read_text().splitlines()]
 

@@ -1,11 +1,12 @@
 """The door by which Hydra finds src.sweeps: it accepts only classes defined in this package."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
 from src.sweeps import sweeper
-from src.sweeps.launchers import local
+from src.sweeps.launchers import local, packed
 from src.sweeps.search import sweeper as search
 from src.sweeps.search.settings import SearchSettings
 
@@ -20,6 +21,10 @@ class OptunaSweeper(search.OptunaSweeper):
 
 class LocalLauncher(local.LocalLauncher):
     """`hydra/launcher=local`."""
+
+
+class PackedLauncher(packed.PackedLauncher):
+    """`hydra/launcher=packed`."""
 
 
 @dataclass
@@ -48,8 +53,16 @@ class LocalLauncherConfig:
     slots: int | None = None
 
 
+@dataclass
+class PackedLauncherConfig:
+    _target_: str = "hydra_plugins.recurrent_cells.PackedLauncher"
+    slots: int | None = None
+    max_pack: Any = packed.AUTO
+
+
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig, provider="recurrent_cells")
-# What Hydra takes where nothing is said. An override in conf/config.yaml would leave files in conf/sweep no say.
-ConfigStore.instance().store(group="hydra/sweeper", name="basic", node=GridSweeperConfig, provider="recurrent_cells")
 ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=OptunaSweeperConfig, provider="recurrent_cells")
 ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="recurrent_cells")
+ConfigStore.instance().store(
+    group="hydra/launcher", name="packed", node=PackedLauncherConfig, provider="recurrent_cells"
+)

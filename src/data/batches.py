@@ -24,10 +24,13 @@ class Batches:
         self._permutation = torch.empty(0, dtype=torch.int64)
 
     def __call__(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """The batches of steps start … stop - 1 in a row: (K·B, T, F) and labels (K·B,)."""
-        indices = torch.cat([self._indices(step) for step in range(start, stop)])
-        indices = indices.to(self.split.labels.device)
+        """The batches of steps start … stop - 1 in a row: (S·B, T, F) and labels (S·B,)."""
+        indices = self.indices(start, stop).flatten().to(self.split.labels.device)
         return self.split.sequences.index_select(0, indices), self.split.labels.index_select(0, indices)
+
+    def indices(self, start: int, stop: int) -> Tensor:
+        """The places in the split of the same batches, (S, B), on the CPU."""
+        return torch.stack([self._indices(step) for step in range(start, stop)])
 
     def _indices(self, step: int) -> Tensor:
         if self.order == "file":

@@ -1,4 +1,7 @@
-"""What stands between the image's rows and the recurrent layers."""
+"""What stands between the image's rows and the recurrent layers.
+
+Shapes are counted from the end, so that stacked networks may lead with a dimension of their own.
+"""
 
 from torch import Tensor, nn
 
@@ -27,8 +30,8 @@ class ConvFrontEnd(nn.Module):
         self.num_features = num_features
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = self.convolutions(x.unsqueeze(1))  # (B, size, T, F)
-        return maps.flatten(1, 2)
+        maps = self.convolutions(x.unsqueeze(-3))  # (B, size, T, F)
+        return maps.flatten(-3, -2)
 
 
 class NoFrontEnd(nn.Module):

@@ -1,4 +1,7 @@
-"""How the outputs of all steps become what the head sees, and the head itself."""
+"""How the outputs of all steps become what the head sees, and the head itself.
+
+Shapes are counted from the end, so that stacked networks may lead with a dimension of their own.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -7,9 +10,9 @@ from torch import Tensor, nn
 def last_step(outputs: Tensor, bidirectional: bool) -> Tensor:
     """Many to one: (B, T, D·H) → (B, D·H); a backward layer's last step is the first."""
     if not bidirectional:
-        return outputs[:, -1]
-    hidden_size = outputs.shape[2] // 2
-    return torch.cat([outputs[:, -1, :hidden_size], outputs[:, 0, hidden_size:]], dim=1)
+        return outputs[..., -1, :]
+    hidden_size = outputs.shape[-1] // 2
+    return torch.cat([outputs[..., -1, :hidden_size], outputs[..., 0, hidden_size:]], dim=-1)
 
 
 def every_step(outputs: Tensor, bidirectional: bool) -> Tensor:
@@ -19,7 +22,7 @@ def every_step(outputs: Tensor, bidirectional: bool) -> Tensor:
 
 def mean_step(outputs: Tensor, bidirectional: bool) -> Tensor:
     """The mean over steps, (B, T, D·H) → (B, D·H)."""
-    return outputs.mean(dim=1)
+    return outputs.mean(dim=-2)
 
 
 READOUTS = {"last": last_step, "every": every_step, "mean": mean_step}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.types import TaskFunction
 
-from src.config import validated
+from src.config import Config, validated
 from src.errors import TrialBusy, TrialError
 
 if TYPE_CHECKING:
@@ -26,17 +26,15 @@ def once(train: TaskFunction) -> TaskFunction:
 
         from src.data.splits import load_splits
         from src.sweeps.fingerprint import fingerprint
-        from src.sweeps.parent import since_of
         from src.tracking.patience import patiently
         from src.tracking.store import open_store
 
-        parent, patience = config.sweep.parent, config.tracking.patience
+        patience = config.tracking.patience
         store = patiently(lambda: open_store(config.tracking.experiment, patience), patience)
         trial = fingerprint(config, load_splits(config.data).digest)
         with claim(store, trial):
-            since = patiently(lambda: since_of(store, parent), patience) if config.sweep.rerun == "all" else 0
-            finished = patiently(lambda: finished_since(store, trial, since), patience)
-            return _result(finished) if finished is not None else _train(train, cfg)
+            finished = already_finished(store, config, trial)
+            return result_of(finished) if finished is not None else _train(train, cfg)
 
     return task
 
@@ -63,6 +61,17 @@ def is_claimed(store: "Store", trial: str) -> bool:
         return True
 
 
+def already_finished(store: "Store", config: Config, trial: str) -> "TrialRecord | None":
+    """The finished run of a trial that counts for its sweep."""
+    from src.sweeps.parent import since_of
+    from src.tracking.patience import patiently
+
+    parent, patience = config.sweep.parent, config.tracking.patience
+    again = config.sweep.rerun == "all" and parent is not None
+    since = patiently(lambda: since_of(store, str(parent)), patience) if again else 0
+    return patiently(lambda: finished_since(store, trial, since), patience)
+
+
 def finished_since(store: "Store", trial: str, since: int, search: str | None = None) -> "TrialRecord | None":
     """The latest FINISHED run of a trial, if it ended at or after `since` (milliseconds).
 
@@ -82,7 +91,7 @@ def _train(train: TaskFunction, cfg: "DictConfig") -> Any:
         raise TrialError(f"the trial called sys.exit({left.code})") from left
 
 
-def _result(record: "TrialRecord") -> dict[str, Any]:
+def result_of(record: "TrialRecord") -> dict[str, Any]:
     """What `train` returned where it was trained."""
     accuracies = {"val/acc": record.metrics.get("val/best_acc", 0.0), "test/acc": record.metrics.get("test/acc", 0.0)}
     return {"run_id": record.run_id, "name": record.name} | accuracies

@@ -35,6 +35,11 @@ class Trial:
     steps: int = 0
     work: int = 0
 
+    def below(self, parent: str) -> "Trial":
+        """The same as a part of the sweep with this parent run."""
+        config = replace(self.config, sweep=replace(self.config.sweep, parent=parent))
+        return replace(self, overrides=(*self.overrides, f"sweep.parent={parent}"), config=config)
+
     @property
     def label(self) -> str:
         """What tells it from the others of its sweep."""

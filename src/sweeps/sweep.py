@@ -137,11 +137,10 @@ def _launch_until_done(
             time.sleep(SECONDS_TO_WAIT_FOR_OTHERS)
             continue
         store.disconnect()
+        jobs = [trial.below(parent.run_id) for trial in free]
         if isinstance(launcher, PlannedLauncher):
-            launcher.trials = free
-        returns = launcher.launch(
-            [[*trial.overrides, f"sweep.parent={parent.run_id}"] for trial in free], initial_job_idx=number
-        )
+            launcher.trials = jobs
+        returns = launcher.launch([list(job.overrides) for job in jobs], initial_job_idx=number)
         number += len(free)
         again = []
         for trial, job in zip(free, returns, strict=True):

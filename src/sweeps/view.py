@@ -28,13 +28,18 @@ class View:
 
     Args:
         names: of the trials, by index; they may become known as trials start.
-        count: how many trials there are; null is as many as names.
+        slots: how many run at once.
+        where: in what they run, in words; None is on slots.
+        count: how many trials there are; None is as many as names.
     """
 
-    def __init__(self, names: Sequence[str], slots: int, count: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, names: Sequence[str], slots: int, where: str | None = None, count: Callable[[], int] | None = None
+    ) -> None:
         self._names = names
         self._count = count or (lambda: len(names))
         self._slots = slots
+        self._where = where
         self._started: dict[int, float] = {}
         self._durations: list[float] = []
         self._done = 0
@@ -47,7 +52,8 @@ class View:
     def __enter__(self) -> "View":
         count = self._count()
         slots = min(self._slots, count)
-        self._print(f"{count} {'trial' if count == 1 else 'trials'} on {slots} {'slot' if slots == 1 else 'slots'}")
+        where = self._where or f"on {slots} {'slot' if slots == 1 else 'slots'}"
+        self._print(f"{count} {'trial' if count == 1 else 'trials'} {where}")
         return self
 
     def __exit__(

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BATCH = 1000  # the most metrics MLflow takes at once
 SECONDS_BETWEEN_DELIVERIES = 2.0
 SECONDS_BETWEEN_BEATS = 60.0
+LONGEST_SHARE = 10  # a courier of many journals rests so many times as long as it took to deliver them
 
 log = logging.getLogger(__name__)
 
@@ -98,25 +99,37 @@ def _whole_lines(path: Path) -> list[str]:
 
 
 class Courier(threading.Thread):
-    """Delivers a journal from time to time while training goes on; a store that fails is tried again.
+    """Delivers journals from time to time while training goes on; a store that fails is tried again.
 
-    Now and then it tells other hosts that the runs in `alive` are still worked on.
+    Now and then it tells other hosts that their runs, and the sweeps in `parents`, are still worked on.
     """
 
-    def __init__(self, journal: Journal, client: "MlflowClient", run_id: str, alive: Sequence[str]) -> None:
+    def __init__(self, client: "MlflowClient", parents: Iterable[str] = ()) -> None:
         super().__init__(daemon=True, name="courier")
-        self._journal, self._client, self._run_id, self._alive = journal, client, run_id, alive
+        self._client, self._parents = client, list(parents)
+        self._journals: dict[str, Journal] = {}
+        self._delivering = threading.Lock()
         self._stop_asked = threading.Event()
 
+    def add(self, run_id: str, journal: Journal) -> None:
+        with self._delivering:
+            self._journals[run_id] = journal
+
+    def remove(self, run_id: str) -> None:
+        """Once it returns the journal is left alone."""
+        with self._delivering:
+            del self._journals[run_id]
+
     def run(self) -> None:
-        failing, next_beat = False, time.monotonic() + SECONDS_BETWEEN_BEATS
-        while not self._stop_asked.wait(SECONDS_BETWEEN_DELIVERIES):
+        failing, next_beat, pause = False, time.monotonic() + SECONDS_BETWEEN_BEATS, SECONDS_BETWEEN_DELIVERIES
+        while not self._stop_asked.wait(pause):
+            start = time.monotonic()
             try:
-                self._journal.deliver(self._client, self._run_id)
-                if time.monotonic() > next_beat:
-                    for run_id in self._alive:
+                self._deliver(list(self._journals))
+                if start > next_beat:
+                    for run_id in [*self._journals, *self._parents]:
                         self._client.set_tag(run_id, HEARTBEAT, heartbeat())
-                    next_beat = time.monotonic() + SECONDS_BETWEEN_BEATS
+                    next_beat = start + SECONDS_BETWEEN_BEATS
                 if failing:
                     log.info("metrics are delivered again, none is lost")
                 failing = False
@@ -124,6 +137,13 @@ class Courier(threading.Thread):
                 if not failing:
                     log.warning("metrics cannot be delivered (%s): they are kept, training goes on", reason(error))
                 failing = True
+            pause = max(SECONDS_BETWEEN_DELIVERIES, LONGEST_SHARE * (time.monotonic() - start))
+
+    def _deliver(self, run_ids: Sequence[str]) -> None:
+        for run_id in run_ids:
+            with self._delivering:
+                if run_id in self._journals:
+                    self._journals[run_id].deliver(self._client, run_id)
 
     def stop(self) -> None:
         self._stop_asked.set()

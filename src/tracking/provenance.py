@@ -51,13 +51,14 @@ def _blas() -> str:
     return f"{found[0]['internal_api']} {found[0]['version']} {found[0]['architecture']}" if found else "unknown"
 
 
-def process_tags() -> dict[str, str]:
-    """Who is running a trial, well enough to tell later whether it still does."""
+def process_tags(pid: int | None = None) -> dict[str, str]:
+    """Who is running a trial, this process or another here, well enough to tell later whether it still does."""
+    pid = os.getpid() if pid is None else pid
     return {
         "process.host": socket.gethostname(),
         "process.boot": boot_id(),
-        "process.pid": str(os.getpid()),
-        "process.start": process_start(os.getpid()) or "",
+        "process.pid": str(pid),
+        "process.start": process_start(pid) or "",
         HEARTBEAT: heartbeat(),
     }
 
@@ -82,8 +83,16 @@ def cause_of_death(tags: Mapping[str, str]) -> str | None:
 
 
 def is_this_process(tags: Mapping[str, str]) -> bool:
-    own = process_tags()
-    return all(tags.get(key) == value for key, value in own.items() if key != HEARTBEAT)
+    return _is(process_tags(), tags)
+
+
+def is_parent_process(tags: Mapping[str, str]) -> bool:
+    """Whether they name the process that started this one."""
+    return _is(process_tags(os.getppid()), tags)
+
+
+def _is(process: Mapping[str, str], tags: Mapping[str, str]) -> bool:
+    return all(tags.get(key) == value for key, value in process.items() if key != HEARTBEAT)
 
 
 def boot_id() -> str:

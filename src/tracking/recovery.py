@@ -116,6 +116,13 @@ def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
         return
 
 
+def mark_abandoned(store: Store, run_ids: Sequence[str]) -> None:
+    """Give runs on which this process will not work any more their true status; they can be gone on with."""
+    for run_id in run_ids:
+        store.client.log_batch(run_id, tags=[RunTag("error", "interrupted before its end was reached")])
+        store.client.set_terminated(run_id, status="KILLED")
+
+
 def _held(store: Store, run: Run) -> AbstractContextManager[None]:
     """The lock of a trial; a parent has none."""
     fingerprint = run.data.tags.get("fingerprint")

@@ -8,7 +8,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,14 @@ from src.files import write_atomically
 from src.tracking.journal import Courier, Journal
 from src.tracking.locks import trial_lock
 from src.tracking.patience import STORE_FAILURES, patiently, reason
-from src.tracking.provenance import cause_of_death, git_tags, is_this_process, library_tags, process_tags
+from src.tracking.provenance import (
+    cause_of_death,
+    git_tags,
+    is_parent_process,
+    is_this_process,
+    library_tags,
+    process_tags,
+)
 from src.tracking.spool import Spool, SpoolHandler
 from src.tracking.store import Store
 
@@ -60,6 +67,7 @@ class TrialRun:
     journal: Journal
     parent: str | None = None
     tags: dict[str, str] = field(default_factory=dict)  # to be set when it ends
+    handed_to: int | None = None  # the process whose children are to end it
     _no_checkpoints: bool = False
 
     @property
@@ -95,11 +103,14 @@ class TrialRun:
 
 
 @contextmanager
-def trial_run(store: Store, spec: RunSpec) -> Iterator[TrialRun]:
+def trial_run(store: Store, spec: RunSpec, courier: Courier | None = None) -> Iterator[TrialRun]:
     """Run the body as one MLflow run whose status tells what became of it.
 
     A run of the same fingerprint that was killed is continued, else a new one is made. FINISHED at the end,
-    FAILED with the tag `error` after an exception, KILLED after a signal.
+    FAILED with the tag `error` after an exception, KILLED after a signal; RUNNING still if it was handed over.
+
+    Args:
+        courier: one that is under way and carries for several runs; else the run has its own.
 
     Raises:
         TrialBusy: if another process is training the same trial.
@@ -111,34 +122,48 @@ def trial_run(store: Store, spec: RunSpec) -> Iterator[TrialRun]:
             "once it does the same command goes on"
         )
         opened = patiently(lambda: _open(store, spec), store.patience, STORE_FAILURES, complaint)
-        with _ended_truly(opened) as run:
+        carried = under_way(store, spec.parent) if courier is None else nullcontext(courier)
+        with carried as carrier, _ended_truly(opened, carrier) as run:
             yield run
 
 
 @contextmanager
-def _ended_truly(run: TrialRun) -> Iterator[TrialRun]:
-    handler = SpoolHandler(run.log_file)
+def under_way(store: Store, parent: str | None) -> Iterator[Courier]:
+    """A courier at work while the body runs, which beats for a sweep's parent run too."""
+    courier = Courier(store.client, [] if parent is None else [parent])
+    courier.start()
+    try:
+        yield courier
+    finally:
+        courier.stop()
+
+
+@contextmanager
+def _ended_truly(run: TrialRun, courier: Courier) -> Iterator[TrialRun]:
+    handler = SpoolHandler(run.log_file, run.run_id)
     logging.getLogger().addHandler(handler)
     logging.getLogger("src").setLevel(logging.INFO)
-    alive = [run.run_id] if run.parent is None else [run.run_id, run.parent]
-    courier = Courier(run.journal, run.store.client, run.run_id, alive)
-    courier.start()
+    courier.add(run.run_id, run.journal)
+    own_log = {"run_id": run.run_id}
     failure: BaseException | None = None
     try:
         yield run
         outcome = _outcome("FINISHED")
     except (Interrupted, KeyboardInterrupt) as interruption:
         outcome, failure = _outcome("KILLED", str(interruption) or "interrupted"), interruption
-        log.warning("interrupted: %s", outcome["tags"]["error"])
+        log.warning("interrupted: %s", outcome["tags"]["error"], extra=own_log)
     except DeliveryError as error:  # not the trial's fault: it can go on from its last checkpoint
         outcome, failure = _outcome("KILLED", str(error)), error
-        log.error("%s", error, extra={"only_file": True})
+        log.error("%s", error, extra=own_log | {"only_file": True})
     except BaseException as error:
         message = str(error) if isinstance(error, TrialError) else f"{type(error).__name__}: {error}"
         outcome, failure = _outcome("FAILED", message), error
-        log.error("%s\n%s", message, traceback.format_exc(), extra={"only_file": True})
-    courier.stop()
+        log.error("%s\n%s", message, traceback.format_exc(), extra=own_log | {"only_file": True})
+    courier.remove(run.run_id)
     logging.getLogger().removeHandler(handler)
+    if failure is None and run.handed_to is not None:
+        _hand_over(run, handler)
+        return
     try:
         try:
             _keep(run, handler.spool, outcome, 0.0 if isinstance(failure, DeliveryError) else run.store.patience)
@@ -153,6 +178,18 @@ def _ended_truly(run: TrialRun) -> Iterator[TrialRun]:
             log.warning("%s", error)
     if failure is not None:
         raise failure
+
+
+def _hand_over(run: TrialRun, handler: SpoolHandler) -> None:
+    """Leave the run open, worked on by the process it is handed to."""
+    try:
+        with suppress(OSError):  # whoever ends the run tells of a full disk
+            handler.spool.sync()
+    finally:
+        handler.close()
+        run.journal.close()
+    tags = [RunTag(key, value) for key, value in (run.tags | process_tags(run.handed_to)).items()]
+    patiently(lambda: run.store.client.log_batch(run.run_id, tags=tags), run.store.patience)
 
 
 def _outcome(status: str, error: str = "") -> dict[str, Any]:
@@ -237,7 +274,7 @@ def _open(store: Store, spec: RunSpec) -> TrialRun:
 
 
 def _known_run(store: Store, fingerprint: str) -> Run | None:
-    """The run to go on with: one this process opened before, else the latest killed one whose files are here.
+    """The run to go on with: one this process opened or was handed, else the latest killed one whose files are here.
 
     Raises:
         TrialBusy: if a process on another host, or one that knows the store by another name, is training it.
@@ -249,7 +286,7 @@ def _known_run(store: Store, fingerprint: str) -> Run | None:
     )
     for run in runs:
         tags = run.data.tags
-        if run.info.status == "RUNNING" and is_this_process(tags):
+        if run.info.status == "RUNNING" and (is_this_process(tags) or is_parent_process(tags)):
             return run
         if run.info.status == "RUNNING" and "process.pid" in tags and cause_of_death(tags) is None:
             raise TrialBusy(

@@ -37,15 +37,20 @@ class Spool:
 
 
 class SpoolHandler(logging.Handler):
-    """Log records into a spool: a full disk neither stops the trial nor costs a line."""
+    """Log records into the spool of one run: a full disk neither stops the trial nor costs a line.
 
-    def __init__(self, path: Path) -> None:
+    A record with the attribute `run_id` is for that run alone.
+    """
+
+    def __init__(self, path: Path, run_id: str) -> None:
         super().__init__()
+        self._run_id = run_id
         self.spool = Spool(path)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.spool.append(f"{self.format(record)}\n".encode())
+        if getattr(record, "run_id", self._run_id) == self._run_id:
+            self.spool.append(f"{self.format(record)}\n".encode())
 
     def close(self) -> None:
         self.spool.close()

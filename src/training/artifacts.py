@@ -24,9 +24,11 @@ def write_config(folder: Path, config: Config) -> None:
 
 def write_results(folder: Path, module: TrialModule, splits: Splits) -> None:
     """The weights that were tested, with all it takes to use them, and where they were wrong."""
+    best = module.progress.best
+    assert best is not None
     content = {
         "weights": module.classifier.state_dict(),
-        "step": module.step if module.config.trainer.test_with == "last" else module.best_step,
+        "step": module.step if module.config.trainer.test_with == "last" else best.step,
         "config": asdict(module.config),
         "num_features": splits.num_features,
         "num_classes": splits.num_classes,

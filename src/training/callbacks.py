@@ -44,7 +44,7 @@ class Checkpointing(pl.Callback):
     def _save_if_due(self, module: TrialModule) -> None:
         late_enough = time.monotonic() - self._latest >= self._seconds_between
         due = module.step % module.schedule.checkpoint_every == 0 and late_enough
-        if self._interruption.asked or module.done or due:
+        if self._interruption.asked or module.progress.done or due:
             self._run.checkpoint(lambda path: state.save(module.trial_state(), path))
             self._latest = time.monotonic()
         self._interruption.raise_if_asked()
@@ -55,14 +55,7 @@ class Lines(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrialModule)
-        now = module.latest
-        parts = [f"step {module.step}/{module.schedule.total_steps}", f"epoch {now['epoch']:.4g}"]
-        if "train/loss" in now:  # not yet where an evaluation comes before the first point of the curve
-            parts.append(f"train loss {now['train/loss']:.4f} acc {now['train/acc']:.4f}")
-        parts.append(f"val loss {now['val/loss']:.4f} acc {now['val/acc']:.4f}")
-        if "samples_per_second" in now:
-            parts.append(f"{now['samples_per_second']:.0f} images/s")
-        log.info("  ".join(parts))
+        log.info(module.progress.summary())
 
 
 class Bar(pl.Callback):
@@ -91,7 +84,8 @@ class Bar(pl.Callback):
 
     def _show(self, module: TrialModule) -> None:
         names = ("train/loss", "train/acc", "val/loss", "val/acc")
-        self._bar.set_postfix({name: f"{module.latest[name]:.4f}" for name in names if name in module.latest})
+        latest = module.progress.latest
+        self._bar.set_postfix({name: f"{latest[name]:.4f}" for name in names if name in latest})
         self._shown = time.monotonic()
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -27,6 +27,12 @@ def use_tf32(allowed: bool) -> None:
     torch.backends.cudnn.allow_tf32 = allowed
 
 
+def use_determinism(wanted: bool) -> None:
+    """Whether the same draws give the same bits; without filling new memory, or all of it is written twice."""
+    torch.use_deterministic_algorithms(wanted)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True)
 class Device:
     """`accelerator` (cpu or gpu) and `precision` in Lightning's words, `name` of the hardware."""

@@ -25,19 +25,21 @@ def fit_and_test(
     with interruption.deferred():
         if module.config.trainer.eval_at_start and module.step == 0:
             trainer.validate(module, datamodule=data, verbose=False)
-        if not module.done:
+        if not module.progress.done:
             trainer.fit(module, datamodule=data)
     interruption.raise_if_asked()
     if module.config.trainer.test_with == "best":
         module.use_best_weights()
     trainer.test(module, datamodule=data, verbose=False)
-    module.log_best()
-    seconds = module.seconds()
+    progress = module.progress
+    progress.log_best()
+    assert progress.best is not None
+    seconds = progress.seconds()
     run.tags["seconds"] = f"{seconds:.2f}"
     return {
         "n_params": num_parameters(module.classifier),
         "seconds": seconds,
-        "val/acc": module.best_accuracy,
-        "test/loss": module.latest["test/loss"],
-        "test/acc": module.latest["test/acc"],
+        "val/acc": progress.best.accuracy,
+        "test/loss": progress.latest["test/loss"],
+        "test/acc": progress.latest["test/acc"],
     }

@@ -1,7 +1,5 @@
 """One trial as a LightningModule: many optimiser steps per training_step, evaluation, the best weights."""
 
-import math
-import time
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,10 +9,10 @@ from torch.optim import Optimizer
 
 from src.config import Config
 from src.data.datamodule import SequenceDataModule
-from src.errors import TrialError
 from src.seeds import derive
 from src.training.optimizer import build_optimizer, clip_gradients, set_learning_rate
-from src.training.schedule import Schedule, learning_rate
+from src.training.progress import Progress
+from src.training.schedule import Schedule
 from src.training.statistics import Hardest, Tally, sequence_loss
 from src.training.window import Stopwatch, TrainWindow
 
@@ -38,11 +36,8 @@ class TrialModule(pl.LightningModule):
         self.config = config
         self.classifier = classifier
         self.schedule = schedule
-        self.step = 0
-        self.best: dict[str, Any] | None = None
-        self.evaluations_since_best = 0
-        self.latest: dict[str, float] = {}
-        self._started = time.monotonic()
+        self.progress = Progress(config, schedule, self._log)
+        self.best_weights: dict[str, Tensor] = {}
         self.tally = Tally()
         self.hardest = Hardest(HARDEST)
         self._window = TrainWindow()
@@ -60,6 +55,10 @@ class TrialModule(pl.LightningModule):
         return build_optimizer(self.config.optimizer, self.classifier.parameters())
 
     @property
+    def step(self) -> int:
+        return self.progress.step
+
+    @property
     def data(self) -> SequenceDataModule:
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(datamodule, SequenceDataModule)
@@ -73,12 +72,6 @@ class TrialModule(pl.LightningModule):
     def scaler(self) -> torch.amp.GradScaler | None:
         return getattr(self.trainer.precision_plugin, "scaler", None)
 
-    @property
-    def done(self) -> bool:
-        patience = self.config.trainer.early_stopping
-        gave_up = patience is not None and self.evaluations_since_best >= patience
-        return gave_up or self.step >= self.schedule.total_steps
-
     # --- training -----------------------------------------------------------------------------------------
 
     def training_step(self, chunk: tuple[int, int], batch_idx: int) -> None:
@@ -86,11 +79,12 @@ class TrialModule(pl.LightningModule):
         steps, batch_size = stop - start, self.data.batches.batch_size
         with self._stopwatch:
             sequences, labels = self.data.batches(start, stop)
+            optimizer, scaler = self.optimizer, self.scaler
             losses, answers, norms = [], [], []
             for step, x, y in zip(
                 range(start, stop), sequences.split(batch_size), labels.split(batch_size), strict=True
             ):
-                loss, logits, norm = self._update(step, x, y)
+                loss, logits, norm = self._update(step, x, y, optimizer, scaler)
                 losses.append(loss)
                 answers.append(logits if logits.dim() == 2 else logits[:, -1])
                 norms.append(norm)
@@ -98,17 +92,20 @@ class TrialModule(pl.LightningModule):
             grad_norms = torch.stack([norm for norm in norms if norm is not None]) if norms[0] is not None else None
             self._window.add(torch.stack(losses), right, grad_norms, batch_size)
         self._stopwatch.steps += steps
-        self.step = stop
-        if stop % self.schedule.log_every == 0 or stop == self.schedule.total_steps:
-            self._log_training()
+        self.progress.step = stop
+        if self.schedule.is_logged(stop):
+            (means,) = self._window.read(self.config.trainer.log_train == "batch")
+            self.progress.log_training(*means, self._window.steps)
+            self._window.reset()
 
-    def _update(self, step: int, sequences: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _update(
+        self, step: int, sequences: Tensor, labels: Tensor, optimizer: Optimizer, scaler: torch.amp.GradScaler | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """One optimiser step; its loss, logits and, if they are clipped, the norm of the gradients."""
-        optimizer, scaler = self.optimizer, self.scaler
         if self._drops_out:
             self._reseed(step)
         if not self._constant_lr:
-            set_learning_rate(optimizer, self._learning_rate(step))
+            set_learning_rate(optimizer, self.progress.learning_rate(step))
         logits = self.classifier(sequences)
         loss = sequence_loss(logits, labels)
         (loss if scaler is None else scaler.scale(loss)).backward()
@@ -124,28 +121,12 @@ class TrialModule(pl.LightningModule):
         optimizer.zero_grad()
         return loss.detach(), logits.detach(), norm
 
-    def _learning_rate(self, step: int) -> float:
-        return learning_rate(self.config.optimizer, step, self.schedule.total_steps)
-
     def _reseed(self, step: int) -> None:
         seed = derive(self.config.seed, "dropout", step)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
         else:
             torch.default_generator.manual_seed(seed)
-
-    def _log_training(self) -> None:
-        loss, accuracy, grad_norm = self._window.read(self.config.trainer.log_train == "batch")
-        if not math.isfinite(loss):
-            raise TrialError(
-                f"the training loss is {loss} between steps {self.step - self._window.steps + 1} and {self.step} "
-                f"(optimizer.lr={self.config.optimizer.lr:g}): a lower optimizer.lr or optimizer.clip_norm=1 may help"
-            )
-        point = {"train/loss": loss, "train/acc": accuracy, "lr": self._learning_rate(self.step - 1)}
-        if self.config.optimizer.clip_norm is not None:
-            point["train/grad_norm"] = grad_norm
-        self._log(point)
-        self._window.reset()
 
     # --- evaluation ---------------------------------------------------------------------------------------
 
@@ -157,50 +138,14 @@ class TrialModule(pl.LightningModule):
         self.tally.add(self.classifier(sequences), labels)
 
     def on_validation_epoch_end(self) -> None:
-        loss, accuracy = self.tally.loss, self.tally.accuracy
-        if not math.isfinite(loss):
-            raise TrialError(f"the validation loss is {loss} at step {self.step}: a lower optimizer.lr may help")
-        point = {"val/loss": loss, "val/acc": accuracy, "epoch": self.schedule.epoch(self.step)}
-        if self.config.model.readout == "every":
-            by_step = self.tally.accuracy_by_step
-            point["val/acc_mean_over_steps"] = sum(by_step) / len(by_step)
         seconds, steps = self._stopwatch.lap()
-        if steps:
-            point["epoch_seconds"] = seconds / steps * self.schedule.steps_per_epoch
-            point["samples_per_second"] = steps * self.data.batches.batch_size / seconds
-        self._log(point)
-        self._keep_best(accuracy)
-        if self.trainer.state.fn == "fit" and self.done:
+        if self.progress.log_evaluation(self.tally.loss, self.tally.accuracy_by_step, seconds, steps):
+            self.best_weights = {name: it.detach().clone() for name, it in self.classifier.state_dict().items()}
+        if self.trainer.state.fn == "fit" and self.progress.done:
             self.trainer.should_stop = True
 
-    def _keep_best(self, accuracy: float) -> None:
-        self.evaluations_since_best += 1
-        if self.best is None or accuracy > self.best["accuracy"]:
-            weights = {name: value.detach().clone() for name, value in self.classifier.state_dict().items()}
-            self.best = {"step": self.step, "accuracy": accuracy, "weights": weights}
-            self.evaluations_since_best = 0
-
-    @property
-    def best_step(self) -> int:
-        assert self.best is not None
-        return int(self.best["step"])
-
-    @property
-    def best_accuracy(self) -> float:
-        assert self.best is not None
-        return float(self.best["accuracy"])
-
-    def seconds(self) -> float:
-        """Since training began, the time before an interruption counted, that between not."""
-        return time.monotonic() - self._started
-
-    def log_best(self) -> None:
-        assert self.logger is not None
-        self.logger.log_metrics({"val/best_acc": self.best_accuracy}, step=self.best_step)
-
     def use_best_weights(self) -> None:
-        assert self.best is not None
-        self.classifier.load_state_dict(self.best["weights"])
+        self.classifier.load_state_dict(self.best_weights)
 
     def on_test_epoch_start(self) -> None:
         self.tally = Tally()
@@ -213,41 +158,37 @@ class TrialModule(pl.LightningModule):
         self.hardest.add(logits, labels)
 
     def on_test_epoch_end(self) -> None:
-        self._log({"test/loss": self.tally.loss, "test/acc": self.tally.accuracy})
+        self.progress.log({"test/loss": self.tally.loss, "test/acc": self.tally.accuracy})
         if self.config.model.readout == "every":
             by_step = self.tally.accuracy_by_step
-            self._log({"test/acc_mean_over_steps": sum(by_step) / len(by_step)})
-            assert self.logger is not None
+            self.progress.log({"test/acc_mean_over_steps": sum(by_step) / len(by_step)})
             for count, accuracy in enumerate(by_step, start=1):  # here x is the steps the network has read
-                self.logger.log_metrics({"test/acc_after_step": accuracy}, step=count)
+                self._log({"test/acc_after_step": accuracy}, count)
 
-    def _log(self, point: dict[str, float]) -> None:
-        self.latest.update(point)
+    def _log(self, point: dict[str, float], step: int) -> None:
         assert self.logger is not None
-        self.logger.log_metrics(point, step=self.step)
+        self.logger.log_metrics(point, step=step)
 
     # --- resuming -----------------------------------------------------------------------------------------
 
     def trial_state(self) -> dict[str, Any]:
         """All that training depends on, as tensors and plain values."""
-        return {
-            "step": self.step,
+        best = self.progress.best
+        return self.progress.state_dict() | {
             "weights": self.classifier.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": None if self.scaler is None else self.scaler.state_dict(),
-            "window": self._window.state_dict(),
-            "best": self.best,
-            "seconds": self.seconds(),
-            "evaluations_since_best": self.evaluations_since_best,
+            "window": self._window.states()[0],
+            "best": best and {"step": best.step, "accuracy": best.accuracy, "weights": self.best_weights},
         }
 
     def resume_from(self, state: dict[str, Any]) -> None:
         """Continue from a `trial_state`; the optimiser's part waits until the Trainer has built it."""
-        self.step = state["step"]
+        self.progress.load_state_dict(state)
+        self.classifier.to(next(iter(state["weights"].values())).dtype)  # the Trainer would convert it too late
         self.classifier.load_state_dict(state["weights"])
-        self.best = state["best"]
-        self._started = time.monotonic() - state["seconds"]
-        self.evaluations_since_best = state["evaluations_since_best"]
+        if state["best"] is not None:
+            self.best_weights = state["best"]["weights"]
         self._resume_from = state
 
     def on_fit_start(self) -> None:
@@ -257,4 +198,4 @@ class TrialModule(pl.LightningModule):
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
-        self._window.load_state_dict(state["window"], self.device)
+        self._window.load_states([state["window"]], self.device)

@@ -36,8 +36,8 @@ class Pruning(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrialModule)
         if trainer.state.fn == "fit":
-            stop = self._judge(_evaluation(module), module.latest["val/acc"])
-            self._stop_if(stop and not module.done, trainer, module)
+            stop = self._judge(_evaluation(module), module.progress.latest["val/acc"])
+            self._stop_if(stop and not module.progress.done, trainer, module)
 
     def _stop_if(self, stop: bool, trainer: pl.Trainer, module: TrialModule) -> None:
         if stop:

@@ -51,6 +51,10 @@ class Schedule:
             _next_multiple(step, self.checkpoint_every),
         )
 
+    def is_logged(self, step: int) -> bool:
+        """Whether a point of the training curves is due after `step` steps; the end of training has one."""
+        return step % self.log_every == 0 or step == self.total_steps
+
     def epoch(self, step: int) -> float:
         return step / self.steps_per_epoch
 

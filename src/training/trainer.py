@@ -6,14 +6,13 @@ import warnings
 from collections.abc import Sequence
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.loggers.logger import Logger
 
 from src.config import TrainerConfig
 from src.interrupts import Interruption
 from src.tracking.run import TrialRun
 from src.training.callbacks import Bar, Checkpointing, Lines
-from src.training.device import Device
+from src.training.device import Device, use_determinism
 from src.training.profiling import FOLDER as PROFILE
 from src.training.profiling import Profile
 
@@ -31,7 +30,7 @@ def build_trainer(
 ) -> pl.Trainer:
     """A Trainer that runs until the module says it is done, or one of the callbacks in `more` has it stop."""
     quiet_lightning()
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # else all is written twice
+    use_determinism(config.deterministic)
     seconds_between = 0.0 if config.checkpoint_every else SECONDS_BETWEEN_CHECKPOINTS
     callbacks: list[pl.Callback] = [Checkpointing(run, interruption, seconds_between), *more]
     if config.profile:

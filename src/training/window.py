@@ -1,6 +1,7 @@
 """What the training curves need between two of their points."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 
 class TrainWindow:
-    """Sums of loss, right answers and gradient norms since the last point of the training curves.
+    """Sums of loss, right answers and gradient norms since the last point of the training curves, of K trials.
 
     They stay on the device until a point is due, and are part of a checkpoint.
     """
@@ -24,34 +25,35 @@ class TrainWindow:
         self._last: Tensor | None = None
 
     def add(self, losses: Tensor, correct: Tensor, grad_norms: Tensor | None, batch_size: int) -> None:
-        """Losses, right answers and gradient norms of K steps, each (K,)."""
+        """Losses, right answers and gradient norms of S steps, each (S,) of one trial or (S, K)."""
         rows = [losses, correct, torch.zeros_like(losses) if grad_norms is None else grad_norms]
-        columns = torch.stack([row.double() for row in rows])  # (3, K)
+        columns = torch.stack([row.double() for row in rows]).view(3, len(losses), -1)  # (3, S, K)
         self._sums = columns.sum(dim=1) if self._sums is None else self._sums + columns.sum(dim=1)
         self._last = columns[:, -1]
         self.steps += len(losses)
         self.batch_size = batch_size
 
-    def read(self, only_last_batch: bool) -> tuple[float, float, float]:
-        """Loss, accuracy and gradient norm: means since the last reset, or those of the last batch."""
+    def read(self, only_last_batch: bool) -> list[tuple[float, float, float]]:
+        """Loss, accuracy and gradient norm of each trial: means since the last reset, or those of the last batch."""
         values, steps = (self._last, 1) if only_last_batch else (self._sums, self.steps)
         assert values is not None
-        loss, correct, grad_norm = values.tolist()
-        return loss / steps, correct / (steps * self.batch_size), grad_norm / steps
+        images = steps * self.batch_size
+        return [(loss / steps, right / images, norm / steps) for loss, right, norm in values.T.tolist()]
 
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "steps": self.steps,
-            "batch_size": self.batch_size,
-            "sums": None if self._sums is None else self._sums.tolist(),
-            "last": None if self._last is None else self._last.tolist(),
-        }
+    def states(self, count: int = 1) -> list[dict[str, Any]]:
+        """The state of each of `count` trials, as if it had a window of its own."""
+        known = {"steps": self.steps, "batch_size": self.batch_size}
+        if self._sums is None or self._last is None:
+            return [known | {"sums": None, "last": None}] * count
+        columns = zip(self._sums.T.tolist(), self._last.T.tolist(), strict=True)
+        return [known | {"sums": sums, "last": last} for sums, last in columns]
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        self.steps, self.batch_size = state["steps"], state["batch_size"]
+    def load_states(self, states: Sequence[dict[str, Any]], device: torch.device) -> None:
+        """Go on from the states of trials that were at the same step."""
+        self.steps, self.batch_size = states[0]["steps"], states[0]["batch_size"]
         for name in ("sums", "last"):
-            value = state[name]
-            tensor = None if value is None else torch.tensor(value, dtype=torch.float64, device=device)
+            values = [state[name] for state in states]
+            tensor = None if values[0] is None else torch.tensor(values, dtype=torch.float64, device=device).T
             setattr(self, f"_{name}", tensor)
 
 

@@ -136,7 +136,8 @@ def test_the_courier_tells_once_that_it_fails_and_once_that_it_goes_on(tmp_path,
     monkeypatch.setattr(module, "SECONDS_BETWEEN_BEATS", 0.0)
     caplog.set_level("INFO")
     journal = Journal(tmp_path)
-    courier = Courier(journal, client, "run", ["run", "parent"])
+    courier = Courier(client, ["parent"])
+    courier.add("run", journal)
     client.away = True
     journal.write({"loss": 1.0}, 1)
     courier.start()

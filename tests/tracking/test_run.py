@@ -1,6 +1,7 @@
 """A run's status is what became of its trial, and the same run is continued."""
 
 import errno
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -11,12 +12,12 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from src.errors import DeliveryError, Interrupted, TrialBusy, TrialError
-from src.tracking import patience
-from src.tracking import run as module
+from src.tracking import journal, patience
 from src.tracking.queries import search
 from src.tracking.recovery import recover
 from src.tracking.run import flat, trial_run
 from src.tracking.store import Store
+from tests.support import within
 
 
 @pytest.fixture(autouse=True)
@@ -312,19 +313,39 @@ def test_results_that_find_no_room_kill_the_run_but_do_not_fail_it(store, spec):
 
 
 def test_a_trial_in_a_sweep_is_below_its_parent_and_beats_for_it(store, spec, monkeypatch):
-    asked = []
-
-    class Silent(module.Courier):
-        def __init__(self, *arguments: object) -> None:
-            asked.append(arguments[3])
-            super().__init__(*arguments)
-
-    monkeypatch.setattr(module, "Courier", Silent)
+    monkeypatch.setattr(journal, "SECONDS_BETWEEN_DELIVERIES", 0.01)
+    monkeypatch.setattr(journal, "SECONDS_BETWEEN_BEATS", -1.0)
     parent = store.client.create_run(store.experiment_id).info.run_id
     with trial_run(store, replace(spec, parent=parent)) as run:
-        pass
+        within(10, lambda: "process.heartbeat" in store.client.get_run(parent).data.tags)
     assert store.client.get_run(run.run_id).data.tags["mlflow.parentRunId"] == parent
-    assert asked == [[run.run_id, parent]]
+
+
+def test_a_run_handed_over_stays_open_for_the_children_of_that_process(store, spec, monkeypatch):
+    courier = journal.Courier(store.client)
+    with trial_run(store, spec, courier) as run:
+        run.journal.write({"loss": 1.0}, 1)
+        run.handed_to = os.getppid()
+    assert store.client.get_run(run.run_id).info.status == "RUNNING"
+    assert store.client.get_run(run.run_id).data.tags["process.pid"] == str(os.getppid())
+    with trial_run(store, spec) as again:
+        again.journal.write({"loss": 0.5}, 2)
+    assert again.run_id == run.run_id
+    assert store.client.get_run(run.run_id).info.status == "FINISHED"
+    assert [point.value for point in store.client.get_metric_history(run.run_id, "loss")] == [1.0, 0.5]
+
+
+def test_a_log_line_for_one_run_is_in_no_other(store, spec):
+    courier = journal.Courier(store.client)
+    other = replace(spec, fingerprint="other")
+    with trial_run(store, spec, courier) as run, trial_run(store, other, courier) as neighbour:
+        logging.getLogger("src").warning("for one", extra={"run_id": run.run_id})
+        logging.getLogger("src").warning("for all")
+        own, others = run.log_file.read_text(), neighbour.log_file.read_text()
+    assert "for one" in own
+    assert "for one" not in others
+    assert "for all" in own
+    assert "for all" in others
 
 
 def test_a_config_is_flat_for_mlflow():

@@ -32,7 +32,7 @@ def test_an_existing_file_is_continued(tmp_path):
 
 
 def test_log_lines_outlive_a_full_disk(tmp_path, disk, capsys):
-    handler = SpoolHandler(tmp_path / "train.log")
+    handler = SpoolHandler(tmp_path / "train.log", "run")
     disk.room = 0
     handler.emit(logging.makeLogRecord({"msg": "step %d", "args": (1,), "levelname": "INFO"}))
     assert (tmp_path / "train.log").read_text() == ""

@@ -1,18 +1,22 @@
 """Jobs that become known one by one, as others end: how a search meets a launcher."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from src.sweeps.outcome import Outcome
+
+if TYPE_CHECKING:
+    from src.sweeps.plan import Trial
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a launcher starts: the overrides of a trial, and what it is called."""
+    """What a launcher starts: the overrides of a trial, what it is called, and the trial where there is a plan."""
 
     label: str
     overrides: Sequence[str]
+    trial: "Trial | None" = field(default=None, compare=False)
 
 
 class Feed(Protocol):
@@ -31,6 +35,13 @@ class Feed(Protocol):
     @property
     def waiting(self) -> int:
         """How many jobs are still to come, as far as that is known."""
+
+
+@runtime_checkable
+class FedLauncher(Protocol):
+    """A launcher that starts the next job as soon as another ends."""
+
+    def feed(self, feed: Feed, first_number: int = 0) -> None: ...
 
 
 class Listed:

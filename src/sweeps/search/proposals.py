@@ -126,7 +126,7 @@ class Proposals:
         if record is not None:
             self._tell(proposal, record)
             return None
-        job = Job(trial.label, (*trial.overrides, *self._of_this_search(proposal)))
+        job = Job(trial.label, (*trial.overrides, *self._of_this_search(proposal)), trial)
         self._running[job] = trial, proposal
         return job
 

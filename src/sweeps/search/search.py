@@ -14,8 +14,8 @@ from src.config import SweepConfig, TrackingConfig
 from src.data.splits import load_splits
 from src.interrupts import handled
 from src.sweeps.grid import Point
-from src.sweeps.launchers.feed import Feed, Job
-from src.sweeps.launchers.local import LocalLauncher
+from src.sweeps.launchers.feed import FedLauncher, Feed, Job
+from src.sweeps.launchers.planned import PlannedLauncher
 from src.sweeps.outcome import outcome_of
 from src.sweeps.parent import PLAN, SINCE_TAG, Parent, find_parent, open_parent
 from src.sweeps.plan import Trial, plan_trials
@@ -72,7 +72,7 @@ def run_search(
             trials, refused = list(proposals.trials.values()), len(proposals.refused)
             return close(store, parent, trials, proposals.outcomes, completed, refused)
 
-        records = carry_out(lambda: feed(launcher, proposals, store), close_search, interruption)
+        records = carry_out(lambda: run_jobs(launcher, proposals, store), close_search, interruption)
     trials = list(proposals.trials.values())
     print(summary(trials, records, search))
     refused = [f"point {point}: {error}" for point, error in proposals.refused.items()]
@@ -91,11 +91,11 @@ def identity(space: Space, search: SearchSettings, first: Trial, experiment: str
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def feed(launcher: Launcher, jobs: Feed, store: Store) -> None:
+def run_jobs(launcher: Launcher, jobs: Feed, store: Store) -> None:
     """Have a launcher run what a feed gives: as slots become free, or in batches where it takes lists only."""
-    if isinstance(launcher, LocalLauncher):
+    if isinstance(launcher, FedLauncher):
         store.disconnect()
-        launcher.run(jobs)
+        launcher.feed(jobs)
         return
     number = 0
     while not jobs.done:
@@ -103,6 +103,8 @@ def feed(launcher: Launcher, jobs: Feed, store: Store) -> None:
         if not batch:
             time.sleep(SECONDS_BETWEEN_LOOKS)
             continue
+        if isinstance(launcher, PlannedLauncher):
+            launcher.trials = [job.trial for job in batch if job.trial is not None]
         returns = launcher.launch([list(job.overrides) for job in batch], initial_job_idx=number)
         number += len(batch)
         for job, returned in zip(batch, returns, strict=True):

@@ -14,7 +14,7 @@ from hydra.types import HydraContext, RunMode
 
 from src.errors import Interrupted, TrialBusy, TrialError, UserError
 from src.paths import REPOSITORY
-from src.sweeps.launchers.local import LocalLauncher, _gpu
+from src.sweeps.launchers.local import LocalLauncher, gpu_of_slot
 from src.sweeps.outcome import outcome_of
 from tests.conftest import Answer
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
@@ -197,7 +197,7 @@ def test_the_number_of_slots_is_checked(launch, slots):
 
 def test_a_slot_has_one_of_the_gpus_that_are_visible(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert [_gpu(slot, 2) for slot in range(3)] == ["0", "1", "0"]
-    assert _gpu(0, 1) is None
+    assert [gpu_of_slot(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0", "1", "0"]
+    assert gpu_of_slot(0, 1) == {}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,3")
-    assert [_gpu(slot, 2) for slot in range(3)] == ["5", "3", "5"]
+    assert [gpu_of_slot(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["5", "3", "5"]

@@ -1,0 +1,40 @@
+"""Which trials of a sweep can train as one program."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from src.config import Config, OptimizerConfig
+from src.data.splits import load_splits
+from src.sweeps.fingerprint import fingerprint
+from src.sweeps.launchers.packed import SMALLEST
+from src.sweeps.plan import Trial
+
+
+def group_by_shape(trials: Sequence[Trial]) -> tuple[list[list[int]], list[int]]:
+    """The places of trials that differ in nothing but what a pack keeps for each, and of those that are left alone.
+
+    Within a pack may differ: the seed, every number of the optimiser, dropout, initial weights, the order of the
+    data, when to stop early and what is tested.
+    """
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place, trial in enumerate(trials):
+        groups[_shape(trial.config) or trial.fingerprint].append(place)
+    packs = [group for group in groups.values() if len(group) >= SMALLEST]
+    return packs, [group[0] for group in groups.values() if len(group) < SMALLEST]
+
+
+def _shape(config: Config) -> str | None:
+    """What all trials of a pack have in common; None for a trial that trains alone."""
+    trainer = config.trainer
+    if trainer.precision == "16-mixed" or trainer.profile or trainer.detect_anomaly:  # a scaler, a trace of one's own
+        return None
+    common = replace(
+        config,
+        seed=0,
+        model=replace(config.model, dropout=0.0, output_dropout=0.0, init="torch", forget_bias=None),
+        data=replace(config.data, order="shuffled"),
+        optimizer=OptimizerConfig(name=config.optimizer.name),
+        trainer=replace(trainer, early_stopping=None, test_with="best"),
+    )
+    return f"{trainer.accelerator} {fingerprint(common, load_splits(config.data).digest)}"
