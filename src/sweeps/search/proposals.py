@@ -3,7 +3,11 @@
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from optuna.exceptions import StorageInternalError
 
 from src.config import SweepConfig
 from src.errors import UserError
@@ -21,6 +25,9 @@ from src.tracking.recovery import recover
 from src.tracking.store import Store
 
 SECONDS_BETWEEN_LOOKS = 1.0
+COMPLAINT = "the study of the search fails ({reason}); once it works the same command goes on"
+
+T = TypeVar("T")
 
 
 class Proposals:
@@ -90,8 +97,7 @@ class Proposals:
             if self._deaths[proposal.number] <= self._settings.retries:
                 self._again.append(proposal)
             return  # else it stays open in the study, for the next start
-        for one in (proposal, *self._equal.pop(trial.fingerprint, [])):
-            self._tell(one, record)
+        self._tell(record, proposal, *self._equal.pop(trial.fingerprint, []))
 
     @property
     def done(self) -> bool:
@@ -106,7 +112,8 @@ class Proposals:
         self._busy = [(trial, it) for trial, it in self._busy if it not in self._again]
         if self._again:
             return self._again.pop(0)
-        found = self._study.ask(self._own, also_new=self._settings.rerun != "failed")
+        also_new = self._settings.rerun != "failed"
+        found = self._patiently(lambda: self._study.ask(self._own, also_new))
         self._nothing_left = found is None and self._study.others_at_work(self._own) == 0
         if found is not None:
             self._own.add(found.number)
@@ -116,7 +123,7 @@ class Proposals:
         """What is to be started for a proposal; None if its end is known, or another is started for it."""
         trial = self._plan(proposal.point, proposal.values)
         if trial is None:
-            self._study.tell_failed(proposal.number)
+            self._tell(None, proposal)
             return None
         self.read()
         if any(trial.fingerprint == other.fingerprint for other, _ in self._running.values()):
@@ -124,7 +131,7 @@ class Proposals:
             return None
         record = self._record(trial)
         if record is not None:
-            self._tell(proposal, record)
+            self._tell(record, proposal)
             return None
         job = Job(trial.label, (*trial.overrides, *self._of_this_search(proposal)), trial)
         self._running[job] = trial, proposal
@@ -150,19 +157,28 @@ class Proposals:
         store, parent = self._store, self._parent
         return patiently(lambda: finished_since(store, trial.fingerprint, parent.since, parent.run_id), store.patience)
 
-    def _tell(self, proposal: Proposal, record: TrialRecord | None) -> None:
+    def _tell(self, record: TrialRecord | None, *proposals: Proposal) -> None:
+        """What proposals came to; None is nothing."""
+        for proposal in proposals:
+            self._patiently(partial(self._tell_one, record, proposal.number))
+
+    def _tell_one(self, record: TrialRecord | None, number: int) -> None:
         if record is None:
-            self._study.tell_failed(proposal.number)
+            self._study.tell_failed(number)
             return
-        if self._search.prunes and not self._study.has_curve(proposal.number):
-            self._study.report(proposal.number, self._curve(record))
+        if self._search.prunes and not self._study.has_curve(number):
+            self._study.report(number, self._curve(record))
         values = [_value(record, objective) for objective in self._search.objectives]
         if record.pruned:
-            self._study.tell_pruned(proposal.number)
+            self._study.tell_pruned(number)
         elif all(math.isfinite(value) for value in values):
-            self._study.tell(proposal.number, values)
+            self._study.tell(number, values)
         else:
-            self._study.tell_failed(proposal.number)
+            self._study.tell_failed(number)
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        """Its storage may fail for a while as the store may."""
+        return patiently(action, self._store.patience, (StorageInternalError, OSError), COMPLAINT)
 
     def _curve(self, record: TrialRecord) -> dict[int, float]:
         """Validation accuracy by evaluation."""

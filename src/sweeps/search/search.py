@@ -119,8 +119,8 @@ def _batch(jobs: Feed, size: int) -> list[Job]:
 
 
 def _study_name(key: str, parent: Parent) -> str:
-    """Training all again is another study."""
-    return f"{key}-{parent.since}" if parent.since else key
+    """Training all again is another study. It begins with letters: an override of digits alone would be a number."""
+    return f"search-{key}-{parent.since}" if parent.since else f"search-{key}"
 
 
 def _evaluations(trial: Trial) -> int:
