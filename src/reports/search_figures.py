@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from src.reports.configurations import SELECTION
 from src.reports.figures import SIZE, plain_axes
-from src.sweeps.search.space import Interval, Range, Value
+from src.sweeps.search.ranges import Interval, Range, Value
 
 MAIN, ACCENT, QUIET = "#0072B2", "#D55E00", "#777777"
 COLORS = "viridis"

@@ -9,7 +9,7 @@ from src.reports.document import Block, Heading, Pictures, Text
 from src.reports.figures import Picture
 from src.reports.search_figures import Tried, draw_history, draw_importances, draw_parallel
 from src.sweeps.search.outline import OUTLINE, Outline, from_json
-from src.sweeps.search.space import Range
+from src.sweeps.search.ranges import Range
 from src.tracking.queries import PRUNED, read_artifact
 from src.tracking.store import Store
 

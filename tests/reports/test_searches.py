@@ -9,8 +9,9 @@ from src.reports.search_figures import Tried, draw_parallel
 from src.reports.searches import read_outline, search_section
 from src.reports.write import write_report
 from src.sweeps.search.outline import Outline, as_json, from_json
+from src.sweeps.search.ranges import Choices, Interval
 from src.sweeps.search.settings import SearchSettings
-from src.sweeps.search.space import Choices, Interval, Space
+from src.sweeps.search.space import Space
 from tests.reports.conftest import Made
 
 RATES = [0.0001, 0.0003, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.02, 0.03, 0.06, 0.1]

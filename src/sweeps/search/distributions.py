@@ -3,7 +3,7 @@
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
 
-from src.sweeps.search.space import Choices, Range, Value
+from src.sweeps.search.ranges import Choices, Range, Value
 
 
 def distribution(range_: Range) -> BaseDistribution:

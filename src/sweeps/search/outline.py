@@ -3,8 +3,9 @@
 import json
 from dataclasses import asdict, dataclass
 
+from src.sweeps.search.ranges import Range, from_plain
 from src.sweeps.search.settings import SearchSettings
-from src.sweeps.search.space import Choices, Interval, Range, Space
+from src.sweeps.search.space import Space
 
 OUTLINE = "search.json"
 
@@ -24,9 +25,6 @@ def as_json(space: Space, settings: SearchSettings) -> str:
 def from_json(text: str) -> Outline:
     """What `as_json` wrote."""
     content = json.loads(text)
-    ranges = {
-        key: Choices(tuple(it["values"])) if "values" in it else Interval(**it) for key, it in content["ranges"].items()
-    }
-    return Outline(
-        ranges, SearchSettings(**content["settings"] | {"objectives": tuple(content["settings"]["objectives"])})
-    )
+    ranges = {key: from_plain(plain) for key, plain in content["ranges"].items()}
+    settings = content["settings"]
+    return Outline(ranges, SearchSettings(**settings | {"objectives": tuple(settings["objectives"])}))

@@ -16,8 +16,9 @@ from src.sweeps.once import finished_since, is_claimed
 from src.sweeps.outcome import Outcome
 from src.sweeps.parent import Parent, write_plan
 from src.sweeps.plan import Trial, plan_trial
+from src.sweeps.search.ranges import Value
 from src.sweeps.search.settings import SearchSettings
-from src.sweeps.search.space import Space, Value
+from src.sweeps.search.space import Space
 from src.sweeps.search.study import Proposal, Study, values_of
 from src.tracking.patience import patiently
 from src.tracking.queries import SELECTION, TrialRecord

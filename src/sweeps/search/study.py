@@ -12,8 +12,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from src.seeds import derive
 from src.sweeps.search.distributions import suggest
+from src.sweeps.search.ranges import Value
 from src.sweeps.search.settings import OBJECTIVES, SearchSettings
-from src.sweeps.search.space import Space, Value
+from src.sweeps.search.space import Space
 from src.sweeps.search.storage import make_storage
 from src.tracking.locks import alone
 from src.tracking.provenance import cause_of_death, is_this_process, process_tags

@@ -8,8 +8,9 @@ import pytest
 
 from src.config import Config
 from src.sweeps.grid import Point
+from src.sweeps.search.ranges import Choices, Interval
 from src.sweeps.search.settings import SearchSettings
-from src.sweeps.search.space import Choices, Interval, Space
+from src.sweeps.search.space import Space
 from src.sweeps.search.storage import STORAGE, make_storage
 from src.sweeps.search.study import Study
 from tests.conftest import Answer

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from src.sweeps.search.judge import Judge
 from src.sweeps.search.storage import STORAGE
 from src.train import train
 from src.training.module import TrialModule
@@ -236,14 +235,6 @@ def test_a_point_that_makes_no_config_is_one_failed_trial(search, parents):
     words = r"1 trial not finished:\n  point \d: trainer.max_images=20: allowed is at least data.batch_size=30\n"
     assert re.search(words, answer.err)
     assert [(run.info.status, counts(run)) for run in parents()] == [("FAILED", (3, 3, 1))]
-
-
-def test_a_judge_that_cannot_be_asked_costs_nothing(store, caplog):
-    judge = Judge(store, "there is no such study", 0)
-    assert not judge(1, 0.5)
-    assert not judge(2, 0.5)
-    assert not judge.has_stopped(1)
-    assert len([record for record in caplog.records if "cannot be asked whether to stop" in record.message]) == 1
 
 
 def test_bad_input_starts_nothing(search, runs, storage):

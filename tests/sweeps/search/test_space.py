@@ -1,7 +1,8 @@
 import pytest
 
 from src.errors import UserError
-from src.sweeps.search.space import Choices, Interval, read_space
+from src.sweeps.search.ranges import Choices, Interval
+from src.sweeps.search.space import read_space
 
 
 def space(hydra_context, *arguments, params=None):
