@@ -15,7 +15,7 @@ from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
 LENGTH = ("model.hidden_size=8", "trainer.max_steps=80", "trainer.eval_every=40", "trainer.checkpoint_every=40")
 # The first trial learns and two that follow do not.
 ASHA = (
-    *("hydra.sweeper.pruner=asha", "hydra.sweeper.reduction_factor=2", "hydra.sweeper.n_trials=4"),
+    *("hydra.sweeper.pruner=asha", "hydra.sweeper.reduction_factor=2", "hydra.sweeper.n_trials=3"),
     *("optimizer.lr=0.1,1e-6,1e-7,1e-8", "hydra.sweeper.sampler=grid", "hydra.sweeper.seed=5"),
     *LENGTH,
 )
@@ -70,21 +70,21 @@ def test_pruned_trials_are_finished_for_their_search_and_no_other(search, sweep,
     answer = search(*ASHA, train=steps.train)
     assert answer.code == 0
     pruned = [record for record in trials() if record.pruned]
-    assert 0 < len(pruned) < 4
+    assert len(pruned) == 2
     assert f"{len(pruned)} pruned, which saved" in answer.out
     assert answer.err.count("pruned at step 40") == len(pruned)
     (parent,) = parents()
-    assert (parent.info.status, counts(parent)) == ("FINISHED", (4, 4, 0))
+    assert (parent.info.status, counts(parent)) == ("FINISHED", (3, 3, 0))
     for record in pruned:
         assert (record.status, record.tags["pruned"]) == ("FINISHED", "40")
         assert record.tags["pruned.by"] == parent.info.run_id
         assert 0 <= record.metrics["test/acc"] <= 1
     assert search(*ASHA, train=steps.train).code == 0
-    assert len(steps.begun()) == 4
+    assert len(steps.begun()) == 3
 
     rate = pruned[0].params["optimizer.lr"]
     assert sweep(*LENGTH, f"optimizer.lr={rate}", train=steps.train).code == 0
-    assert len(steps.begun()) == 5
+    assert len(steps.begun()) == 4
     whole = [record for record in trials() if record.params["optimizer.lr"] == rate and not record.pruned]
     assert [record.status for record in whole] == ["FINISHED"]
 
@@ -113,11 +113,11 @@ def test_a_killed_search_goes_on_where_it_was(search, in_background, steps, tria
     finished = [record.run_id for record in trials() if record.status == "FINISHED"]
     steps.seconds = 0.0
     assert search(*ASHA, train=steps.train).code == 0
-    assert len(steps.begun()) == 5
+    assert len(steps.begun()) == 4
     assert len(finished) == 1
     assert set(finished) < {record.run_id for record in trials()}
-    assert [record.status for record in trials()] == ["FINISHED"] * 4
-    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (4, 4, 0))]
+    assert [record.status for record in trials()] == ["FINISHED"] * 3
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))]
 
 
 def test_a_signal_has_trials_save_and_the_same_command_goes_on(search, in_background, steps, trials, parents):
@@ -154,7 +154,7 @@ def test_a_trial_killed_after_it_was_pruned_is_not_trained_on(search, tmp_path, 
     assert (tmp_path / "killed").exists()
     pruned = [record for record in trials() if record.pruned]
     assert {record.tags["pruned"] for record in pruned} == {"40"}
-    assert len(trials()) == 4
+    assert len(trials()) == 3
 
 
 def test_trials_that_fail_cost_themselves_and_are_tried_again(search, steps, trials, parents):
@@ -164,14 +164,14 @@ def test_trials_that_fail_cost_themselves_and_are_tried_again(search, steps, tri
             raise ValueError("broken on purpose")
         return steps.train(cfg)
 
-    answer = search(train=breaks)
+    answer = search("hydra.sweeper.n_trials=2", train=breaks)
     assert answer.code == 1
     assert re.search(r"1 trial not finished:\n  optimizer.lr=\S+: ValueError: broken on purpose\n    log: ", answer.err)
-    assert [(run.info.status, counts(run)) for run in parents()] == [("FAILED", (3, 2, 1))]
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FAILED", (2, 1, 1))]
     (steps.file.parent / "mended").touch()
-    assert search(train=breaks).code == 0
-    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))]
-    assert len(trials()) == 3
+    assert search("hydra.sweeper.n_trials=2", train=breaks).code == 0
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (2, 2, 0))]
+    assert len(trials()) == 2
 
 
 def test_a_trial_killed_too_often_is_left_for_the_next_start(search, tmp_path, trials):
@@ -204,10 +204,11 @@ def test_on_another_machine_what_is_finished_is_not_trained(search, steps, store
     for path in store.folder.glob(f"{STORAGE}*"):
         path.unlink()
     assert search(*ASHA, train=steps.train).code == 0
-    assert len(steps.begun()) == 4
+    assert len(steps.begun()) == 3
     assert search(*ASHA, "sweep.dry_run=true").out == before
 
 
+@pytest.mark.slow
 def test_training_all_again_is_another_study(search, steps, trials):
     search("hydra.sweeper.n_trials=2")
     assert search("hydra.sweeper.n_trials=2", "sweep.rerun=all", train=steps.train).code == 0
@@ -217,7 +218,7 @@ def test_training_all_again_is_another_study(search, steps, trials):
 
 def test_with_hydras_own_launcher_too(search, steps, trials):
     assert search(*ASHA, launcher="hydra/launcher=basic").code == 0
-    assert len(trials()) == 4
+    assert len(trials()) == 3
     assert any(record.pruned for record in trials())
 
 

@@ -160,7 +160,8 @@ def test_several_objectives_are_told_together(open_study):
     assert study.settled == 6
 
 
-def test_a_storage_is_made_whole_or_not_at_all(store, monkeypatch):
+def test_a_storage_is_made_whole_or_not_at_all(store, storage, monkeypatch):
+    storage.unlink()
     with monkeypatch.context() as patch:
         kill_after(patch, studies.optuna.storages.RDBStorage, "__init__")
         dies_while(None, lambda: make_storage(store.folder))
