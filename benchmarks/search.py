@@ -44,6 +44,7 @@ ARMS = {
     "random": (*OPTUNA, "hydra.sweeper.sampler=random"),
     "TPE": OPTUNA,
     "TPE, asha": (*OPTUNA, "hydra.sweeper.pruner=asha"),
+    "TPE, asha after 3": (*OPTUNA, "hydra.sweeper.pruner=asha", "hydra.sweeper.min_evaluations=3"),
     "TPE, median": (*OPTUNA, "hydra.sweeper.pruner=median"),
 }
 FIRST = (10, 20, TRIALS)
@@ -72,13 +73,15 @@ def command(arm: str, repetition: int) -> list[str]:
 
 def find(arm: str, repetition: int, folder: Path) -> Found:
     """Run a search in a store of its own, or go on with it, and read what it came to."""
-    place = folder / f"{arm.replace(', ', '-')}-{repetition}"
+    place = folder / f"{arm.replace(', ', '-').replace(' ', '-')}-{repetition}"
     place.mkdir(parents=True, exist_ok=True)
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place.resolve()}/mlflow.db"
-    with (place / "log").open("a") as log:
-        subprocess.run(command(arm, repetition), cwd=REPOSITORY, check=True, stdout=log, stderr=log)
     store = open_store("recurrent-cells")
-    (parent,) = search(store, f"tags.`{PLAN_TAG}` != ''")
+    done = f"tags.`{PLAN_TAG}` != '' and attributes.status = 'FINISHED'"
+    if not list(search(store, done)):
+        with (place / "log").open("a") as log:
+            subprocess.run(command(arm, repetition), cwd=REPOSITORY, check=True, stdout=log, stderr=log)
+    (parent,) = search(store, done)
     plan = read_artifact(store, parent.info.run_id, parent.info.artifact_uri, PLAN)
     assert plan is not None
     records = latest_by_fingerprint(trial_records(store))
@@ -140,10 +143,11 @@ def _mean(values: Sequence[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--folder", type=Path, required=True, help="of the stores; what is there is gone on with")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
-    found: dict[str, list[Found]] = {arm: [] for arm in ARMS}
+    found: dict[str, list[Found]] = {arm: [] for arm in arguments.arms}
     for repetition in range(arguments.repetitions):
         for arm, searches in found.items():
             searches.append(find(arm, repetition, arguments.folder))
