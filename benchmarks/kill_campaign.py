@@ -1,6 +1,7 @@
 """Kill a sweep over and over, give the same command again until it is done, and hold it against an undisturbed one.
 
 python -m benchmarks.kill_campaign --kills 50 --write benchmarks/results/kill_campaign.md
+python -m benchmarks.kill_campaign --kills 50 --of search --write benchmarks/results/search_campaign.md
 """
 
 import argparse
@@ -8,6 +9,7 @@ import contextlib
 import io
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -34,6 +36,14 @@ SWEEP = (
     *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "trainer=cpu", "model.hidden_size=50", "trainer.max_epochs=60"),
     *("trainer.checkpoint_every=25", "model.output_dropout=0.1", "sweep.retries=3", "sweep.report=false"),
 )
+# One trial after the other: what a search proposes follows from what came before, to the bit.
+SEARCH = (
+    *("-m", "hydra/sweeper=optuna", "model=simple_rnn,lstm,gru", "model.hidden_size=int(interval(16,50))"),
+    *("optimizer.lr=tag(log,interval(1e-4,3e-2))", "hydra.sweeper.n_trials=16", "hydra.sweeper.startup_trials=5"),
+    *("hydra.sweeper.pruner=asha", "trainer=cpu", "trainer.max_epochs=30", "trainer.checkpoint_every=25"),
+    *("hydra.launcher.slots=1", "sweep.retries=3", "sweep.report=false"),
+)
+COMMANDS = {"sweep": SWEEP, "search": SEARCH}
 
 
 @dataclass
@@ -162,15 +172,15 @@ def _weights(store: Store, record: TrialRecord) -> dict[str, torch.Tensor]:
     return weights
 
 
-def report(verdict: Verdict, command: tuple[str, ...], seconds: float, seed: int) -> str:
+def report(what: str, verdict: Verdict, command: tuple[str, ...], seconds: float, seed: int) -> str:
     kills = ", ".join(f"{count} × {attack}" for attack, count in sorted(verdict.kills.items()))
     lines = [
-        "# A sweep killed over and over",
+        f"# A {what} killed over and over",
         "",
-        f"`python -m src.train {' '.join(command)}`, the same command given {verdict.starts} times.",
+        f"`python -m src.train {shlex.join(command)}`, the same command given {verdict.starts} times.",
         "",
         f"- {verdict.trials} trials, {sum(verdict.kills.values())} kills at random moments (seed {seed}): {kills}",
-        f"- {verdict.points:,} metric points and all best weights compared with an undisturbed sweep",
+        f"- {verdict.points:,} metric points and all best weights compared with an undisturbed {what}",
         f"- faults: {'; '.join(verdict.faults) or SURVIVED}",
         f"- {seconds:.0f} s; {machine()}",
     ]
@@ -182,13 +192,14 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--also", nargs="*", default=[], help="more arguments of the sweep, hydra/launcher=packed say")
+    parser.add_argument("--of", choices=list(COMMANDS), default="sweep", help="what is killed")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
     start = time.monotonic()
-    command = (*SWEEP, *arguments.also)
+    command = (*COMMANDS[arguments.of], *arguments.also)
     with tempfile.TemporaryDirectory() as folder:
         verdict = campaign(Path(folder), command, arguments.kills, arguments.seed, longest_wait=5.0)
-    write_result(report(verdict, command, time.monotonic() - start, arguments.seed), arguments.write)
+    write_result(report(arguments.of, verdict, command, time.monotonic() - start, arguments.seed), arguments.write)
     sys.exit(1 if verdict.faults else 0)
 
 

@@ -1,6 +1,7 @@
 """Trials as packs beside trials one by one: what one more costs, the memory, where the time goes, the accuracy.
 
 python -m benchmarks.packs --write benchmarks/results/packs_cpu.md --counts 1 8 32
+python -m benchmarks.packs --write benchmarks/results/packs_accuracy.md --counts --accuracy 10 --epochs 15
 python -m benchmarks.packs --write benchmarks/results/packs_h100.md --commands       (on a machine with a GPU)
 """
 
@@ -275,9 +276,12 @@ def main() -> None:
         for count in arguments.counts
     ]
     lines = ["# Packs: many trials as one program", "", f"`python -m benchmarks.packs {' '.join(sys.argv[1:])}`", ""]
-    lines += [f"A step of all K trials of a pack, batch {BATCH_SIZE}, 28 rows of 28; in brackets trials a second as a"]
-    lines += ["multiple of the pack of one.", "", *table(points), ""]
-    if gpu:
+    if points:
+        lines += [
+            f"A step of all K trials of a pack, batch {BATCH_SIZE}, 28 rows of 28; in brackets trials a second as a"
+        ]
+        lines += ["multiple of the pack of one.", "", *table(points), ""]
+    if gpu and points:
         lines += ["Where the time of a step goes, hidden 128, bf16-mixed:", "", "| cell | K | share |", "|---|---|---|"]
         for cell in CELLS:
             for count in (1, 64):
@@ -291,7 +295,7 @@ def main() -> None:
         for precision in arguments.precisions:
             lines += commands(arguments.epochs, precision, 64 if gpu else 8)
     write_result("\n".join([*lines, machine()]) + "\n", arguments.write)
-    if arguments.write is not None:
+    if arguments.write is not None and points:
         draw(points, arguments.write.with_suffix(".png"))
         raw = {"machine": machine(), "points": [asdict(point) for point in points]}
         arguments.write.with_suffix(".json").write_text(json.dumps(raw, indent=1) + "\n")

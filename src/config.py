@@ -214,6 +214,9 @@ class SweepConfig:
     parent: str | None = None
     # milliseconds: what finished earlier is trained again; set by the sweeper
     since: int = 0
+    # in a search that prunes: its Optuna study and the trial's number there, set by the sweeper
+    study: str | None = None
+    number: int | None = _key(None, at_least(0), optional=True)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from src.data.splits import load_splits
 from src.errors import UserError
 from src.sweeps.fingerprint import CIRCUMSTANCES, is_within
 from src.tracking.provenance import LIBRARIES, git_tags, library_tags
-from src.tracking.queries import TrialRecord, find_trial, read_artifact
+from src.tracking.queries import SELECTION, TrialRecord, find_trial, read_artifact
 from src.tracking.store import Store, open_store
 from src.training.device import resolve_device
 
@@ -72,12 +72,17 @@ def compare(original: Original, run_id: str) -> str:
     """Whether every metric of a run, its timings left out, equals the original's to the bit; in words."""
     then = _points(original.store, original.record)
     now = _points(original.store, find_trial(original.store, run_id, "run"))
-    if original.record.status != "FINISHED":  # compared as far as it went
+    pruned = original.record.pruned
+    if pruned:  # it was tested earlier
+        then = {key: value for key, value in then.items() if not key[0].startswith(("test/", SELECTION))}
+    whole = original.record.status == "FINISHED" and not pruned
+    if not whole:  # compared as far as it went
         now = {key: value for key, value in now.items() if key in then}
     name = f"{original.record.name} ({original.record.run_id})"
     different = [key for key in then.keys() | now.keys() if not _equal(then.get(key), now.get(key))]
     if not different:
-        far = "" if original.record.status == "FINISHED" else f", as far as it went ({original.record.status})"
+        ended = "PRUNED" if pruned else original.record.status
+        far = "" if whole else f", as far as it went ({ended})"
         return f"the same to the bit as {name}: {len(then):,} points of {len({key for key, _ in then})} metrics{far}"
     metric, step = min(different, key=lambda key: (key[1], key[0]))
     first = f"{metric} at step {step} was {_word(then.get((metric, step)))}, is {_word(now.get((metric, step)))}"
@@ -112,8 +117,8 @@ def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config
     for key in FREE:
         if OmegaConf.select(present, key) != OmegaConf.select(default, key):
             OmegaConf.update(recorded, key, OmegaConf.select(present, key))
-    OmegaConf.update(recorded, "reproduce", None)
-    OmegaConf.update(recorded, "sweep.parent", None)
+    for key in ("reproduce", "sweep.parent", "sweep.study", "sweep.number"):
+        OmegaConf.update(recorded, key, None)
     assert isinstance(recorded, DictConfig)
     return replace(validated(recorded), reproduce=record.run_id)
 

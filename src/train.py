@@ -40,6 +40,7 @@ def train_trial(config: Config) -> dict[str, Any]:
     from src.inference.saved import save_network
     from src.interrupts import handled
     from src.models.classifier import build_classifier
+    from src.sweeps.search.judge import judge_of
     from src.sweeps.trial import run_spec
     from src.tracking.logger import RunLogger
     from src.tracking.patience import patiently
@@ -50,6 +51,7 @@ def train_trial(config: Config) -> dict[str, Any]:
     from src.training.device import resolve_device, use_tf32, use_threads
     from src.training.fit import fit_and_test
     from src.training.module import TrialModule
+    from src.training.pruning import Pruning, pruned_at
     from src.training.schedule import Schedule
     from src.training.trainer import build_trainer
 
@@ -66,15 +68,17 @@ def train_trial(config: Config) -> dict[str, Any]:
     schedule = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size)
     module = TrialModule(config, classifier, schedule)
     data = SequenceDataModule(config, splits)
+    judge = judge_of(config.sweep, store)
     with handled() as interruption, trial_run(store, run_spec(config, splits, classifier, device)) as run:
         run.keep(lambda: write_config(run.artifacts, config))
-        trainer = build_trainer(config.trainer, device, run, RunLogger(run), interruption)
+        pruning = [] if judge is None else [Pruning(judge, run)]
+        trainer = build_trainer(config.trainer, device, run, RunLogger(run), interruption, pruning)
         result = fit_and_test(trainer, module, data, run, interruption)
         run.keep(lambda: write_results(run.artifacts, module, splits))
         if config.registry:
             run.keep(lambda: save_network(run, config, module.classifier, splits))
         run.tags["checkpoint.sha256"] = checkpoint_digest(run.artifacts)
-    return {"run_id": run.run_id, "name": run.name} | result
+    return {"run_id": run.run_id, "name": run.name} | result | pruned_at(run)
 
 
 if __name__ == "__main__":

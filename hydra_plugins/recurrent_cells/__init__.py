@@ -1,6 +1,6 @@
 """The door by which Hydra finds src.sweeps: it accepts only classes defined in this package."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -8,10 +8,16 @@ from hydra.core.config_store import ConfigStore
 from src.sweeps import sweeper
 from src.sweeps.launchers import local, packed
 from src.sweeps.launchers.ray import launcher as ray
+from src.sweeps.search import sweeper as search
+from src.sweeps.search.settings import SearchSettings
 
 
 class GridSweeper(sweeper.GridSweeper):
     """`hydra/sweeper=grid`."""
+
+
+class OptunaSweeper(search.OptunaSweeper):
+    """`hydra/sweeper=optuna`."""
 
 
 class LocalLauncher(local.LocalLauncher):
@@ -29,6 +35,20 @@ class RayLauncher(ray.RayLauncher):
 @dataclass
 class GridSweeperConfig:
     _target_: str = "hydra_plugins.recurrent_cells.GridSweeper"
+    params: dict[str, str] | None = None
+
+
+@dataclass
+class OptunaSweeperConfig:
+    _target_: str = "hydra_plugins.recurrent_cells.OptunaSweeper"
+    n_trials: int = SearchSettings.n_trials
+    sampler: str = SearchSettings.sampler
+    pruner: str = SearchSettings.pruner
+    objectives: list[str] = field(default_factory=lambda: list(SearchSettings.objectives))
+    seed: int = SearchSettings.seed
+    startup_trials: int = SearchSettings.startup_trials
+    min_evaluations: int = SearchSettings.min_evaluations
+    reduction_factor: int = SearchSettings.reduction_factor
     params: dict[str, str] | None = None
 
 
@@ -54,6 +74,7 @@ class RayLauncherConfig:
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig, provider="recurrent_cells")
+ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=OptunaSweeperConfig, provider="recurrent_cells")
 ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="recurrent_cells")
 ConfigStore.instance().store(
     group="hydra/launcher", name="packed", node=PackedLauncherConfig, provider="recurrent_cells"

@@ -26,6 +26,7 @@ from src.reports.figures import (
 from src.reports.hardest import read_hardest
 from src.reports.histories import Histories, read_histories
 from src.reports.metric import Metric
+from src.reports.searches import read_outline, search_section
 from src.reports.statistics import Comparison, compare, verdict
 from src.tracking.queries import best_by_validation
 from src.tracking.store import Store
@@ -66,9 +67,11 @@ def compose(store: Store, data: SweepData, metric: Metric) -> Document:
     confusions = {label: it for label, it in found.items() if it is not None}
     paired = compare({one.label: one.values(metric) for one in compared[:MOST_COMPARED]}, metric)
     look = styles(everything)
+    outline = read_outline(store, data)
     blocks: list[Block] = [
         *_verdicts(compared, everything, paired, metric),
         *_fairness(fairness(data, compared, histories, metric)),
+        *(search_section(outline, data) if outline else []),
         *left,
         Heading("Results"),
         tables.results(everything, compared, metric),
@@ -77,7 +80,7 @@ def compose(store: Store, data: SweepData, metric: Metric) -> Document:
         *([tables.comparisons(paired, metric, max(0, len(compared) - MOST_COMPARED))] if paired else []),
         Heading("Cost"),
         Pictures(_costs(everything, look, metric)),
-        *_effects(data, everything, look, metric),
+        *([] if outline else _effects(data, everything, look, metric)),
         *_curves(drawn, histories, look),
         *_errors(confusions, *_hardest(store, data)),
         Heading("Trials"),

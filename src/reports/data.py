@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from src.errors import UserError
 from src.sweeps.parent import PLAN, PLAN_TAG, SINCE_TAG
 from src.tracking.provenance import HEARTBEAT
-from src.tracking.queries import TrialRecord, latest_by_fingerprint, read_artifact, search, trial_records
+from src.tracking.queries import TrialRecord, latest_by_fingerprint, read_artifact, search, trial_records, unpruned
 from src.tracking.store import Store
 
 LATEST = "latest"
@@ -20,13 +20,19 @@ SHORTEST_ID = 4
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A trial of the plan and its run; `state` is finished, failed, killed, running or missing (no run)."""
+    """A trial of the plan and its run.
+
+    Args:
+        state: finished, pruned (by the search whose trial it is), failed, killed, running or missing (no run).
+        varied: of the overrides those that vary over the sweep, as they were given.
+    """
 
     name: str
     fingerprint: str
     overrides: Mapping[str, str]
     record: TrialRecord | None
     state: str
+    varied: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def error(self) -> str:
@@ -88,7 +94,7 @@ class SweepData:
 
     @cached_property
     def unfinished(self) -> tuple[PlannedTrial, ...]:
-        return tuple(trial for trial in self.trials if trial.state != "finished")
+        return tuple(trial for trial in self.trials if trial.state not in ("finished", "pruned"))
 
 
 @dataclass
@@ -162,7 +168,8 @@ def _merge(merged: _Merged, store: Store, parent: Run, records: Sequence[TrialRe
             )
         return
     since = int(parent.data.tags.get(SINCE_TAG, 0))
-    latest = latest_by_fingerprint([record for record in records if record.end_time >= since or record.end_time == 0])
+    counting = [record for record in records if record.end_time >= since or record.end_time == 0]
+    latest = latest_by_fingerprint(unpruned(counting, but_by=parent.info.run_id))
     entries: list[dict[str, Any]] = json.loads(plan)
     values: dict[str, set[str]] = {}
     for entry in entries:
@@ -170,8 +177,8 @@ def _merge(merged: _Merged, store: Store, parent: Run, records: Sequence[TrialRe
         for key, value in overrides.items():
             values.setdefault(key, set()).add(value)
         found = latest.get(entry["fingerprint"])
-        state = found.status.lower() if found else "missing"
-        trial = PlannedTrial(entry["name"], entry["fingerprint"], overrides, found, state)
+        state = "missing" if found is None else "pruned" if found.pruned else found.status.lower()
+        trial = PlannedTrial(entry["name"], entry["fingerprint"], overrides, found, state, entry.get("varied", {}))
         if merged.trials.get(trial.fingerprint, trial).state != "finished":
             merged.trials[trial.fingerprint] = trial
         merged.trials.setdefault(trial.fingerprint, trial)

@@ -62,7 +62,7 @@ def styles(drawn: Sequence[Configuration]) -> dict[str, Style]:
 
 def draw_curves(bands: Mapping[str, Band], look: Mapping[str, Style], metric: Metric, x_label: str) -> Figure:
     """Mean over seeds as a line, from the lowest seed to the highest as a band; a loss on a logarithmic scale."""
-    figure, axes = _axes()
+    figure, axes = plain_axes()
     for label, band in bands.items():
         style = look[label]
         few = len(band.x) <= 15
@@ -89,7 +89,7 @@ def draw_seeds(drawn: Sequence[Configuration], look: Mapping[str, Style], metric
     """A row for each configuration: every seed as a point, the mean and its 95 % interval."""
     rows = sorted((one for one in drawn if one.values(metric)), key=lambda one: one.mean(metric))
     rows = rows[-MOST_ROWS:] if metric.higher_is_better else rows[:MOST_ROWS][::-1]
-    figure, axes = _axes(height=1.3 + 0.55 * len(rows) if len(rows) < 8 else 1.3 + 0.3 * len(rows))
+    figure, axes = plain_axes(height=1.3 + 0.55 * len(rows) if len(rows) < 8 else 1.3 + 0.3 * len(rows))
     shown: list[float] = []
     for height, one in enumerate(rows):
         style = look[one.label]
@@ -114,7 +114,7 @@ def draw_seeds(drawn: Sequence[Configuration], look: Mapping[str, Style], metric
 
 def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric, cost: str) -> Figure:
     """The metric against `parameters` or `seconds`: means large, seeds small, and the Pareto front."""
-    figure, axes = _axes()
+    figure, axes = plain_axes()
     points = []
     by_cell = len(drawn) > MOST_LEGEND_LINES and len({one.cell for one in drawn}) > 1
     named: set[str] = set()
@@ -160,7 +160,7 @@ def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) 
 
 def draw_effect(drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric, key: str) -> Figure:
     """The metric by the values of a swept key, a line for each cell, the other keys at their best by validation."""
-    figure, axes = _axes()
+    figure, axes = plain_axes()
     values = _in_order({one.settings[key] for one in drawn})
     numbers = _numbers(values)
     xs = dict(zip(values, numbers if numbers is not None else range(len(values)), strict=True))
@@ -229,7 +229,8 @@ def draw_hardest(images: Sequence[HardImage]) -> Figure:
     return figure
 
 
-def _axes(height: float = SIZE[1]) -> tuple[Figure, Axes]:
+def plain_axes(height: float = SIZE[1]) -> tuple[Figure, Axes]:
+    """A figure of one panel with a light grid."""
     figure = Figure(figsize=(SIZE[0], height), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(alpha=0.3)

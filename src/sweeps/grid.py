@@ -40,7 +40,7 @@ def compose_grid(
     """
     axes = _axes(config_loader, params, arguments)
     varied_keys = [key for key, choices in axes.items() if len(choices) > 1]
-    compose = _Composer(config_loader, master)
+    compose = Composer(config_loader, master)
     points: list[Point] = []
     faults: list[str] = []
     for overrides in itertools.product(*axes.values()):
@@ -94,7 +94,7 @@ def _axes(config_loader: ConfigLoader, params: Mapping[str, str], arguments: Seq
     return axes
 
 
-class _Composer:
+class Composer:
     """Composes configs with Hydra once per combination of groups, and sets plain values on copies of that.
 
     Hydra composes about twenty configs a second; a thousand seeds of one network need it once.

@@ -68,12 +68,16 @@ def already_finished(store: "Store", config: Config, trial: str) -> "TrialRecord
     return patiently(lambda: finished_since(store, trial, config.sweep.since), config.tracking.patience)
 
 
-def finished_since(store: "Store", trial: str, since: int) -> "TrialRecord | None":
-    """The latest FINISHED run of a trial, if it ended at or after `since` (milliseconds)."""
-    from src.tracking.queries import trial_records
+def finished_since(store: "Store", trial: str, since: int, search: str | None = None) -> "TrialRecord | None":
+    """The latest FINISHED run of a trial, if it ended at or after `since` (milliseconds).
+
+    A pruned one counts only if it was pruned by the search with the parent run `search`.
+    """
+    from src.tracking.queries import trial_records, unpruned
 
     condition = f"tags.fingerprint = '{trial}' and attributes.status = 'FINISHED'"
-    return next((record for record in reversed(trial_records(store, condition)) if record.end_time >= since), None)
+    finished = unpruned(trial_records(store, condition), but_by=search)
+    return next((record for record in reversed(finished) if record.end_time >= since), None)
 
 
 def _train(train: TaskFunction, cfg: "DictConfig") -> Any:

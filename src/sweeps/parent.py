@@ -1,18 +1,17 @@
 """The parent run of a sweep: found again by the same plan, counting what became of its trials."""
 
-import fcntl
 import getpass
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlflow.entities import RunTag
+from mlflow.entities import Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_USER
 
 from src.sweeps.plan import Trial
+from src.tracking.locks import alone
 from src.tracking.provenance import git_tags, process_tags
 from src.tracking.store import Store
 
@@ -29,22 +28,17 @@ class Parent:
     since: int
 
 
-def open_parent(store: Store, trials: Sequence[Trial], name: str, again: bool) -> Parent:
+def open_parent(store: Store, trials: Sequence[Trial], name: str, again: bool, plan: str | None = None) -> Parent:
     """The sweep's parent, RUNNING: the one of the same plan, or a new one.
 
     Args:
         again: whether trials finished before are to be trained again. Where that is already under way it goes on:
             `since` stays what it was.
+        plan: what a plan that grows is known by (`write_plan` keeps it); else its trials are.
     """
-    plan = hashlib.sha256("".join(sorted(trial.fingerprint for trial in trials)).encode()).hexdigest()[:16]
-    with _alone(store, plan):
-        runs = store.client.search_runs(
-            [store.experiment_id],
-            f"tags.`{PLAN_TAG}` = '{plan}'",
-            max_results=1,
-            order_by=["attributes.start_time DESC"],
-        )
-        known = runs[0] if runs else None
+    plan = plan or hashlib.sha256("".join(sorted(trial.fingerprint for trial in trials)).encode()).hexdigest()[:16]
+    with alone(store.folder, f"{plan}.plan"):  # two sweeps of one plan, started together, share what the first makes
+        known = find_parent(store, plan)
         run_id = str(known.info.run_id) if known is not None else _create(store, name, plan)
         since = 0
         if again:
@@ -52,24 +46,32 @@ def open_parent(store: Store, trials: Sequence[Trial], name: str, again: bool) -
             since = (since_of(store, run_id) if under_way else 0) or int(time.time() * 1000)
         # The process first: a run that says RUNNING must name one that lives.
         tags = process_tags() | git_tags() | {"sweep": run_id, SINCE_TAG: str(since)}
-        set_tags(store, run_id, tags | {"sweep.trials": str(len(trials))})
+        set_tags(store, run_id, tags)
         store.client.update_run(run_id, status="RUNNING")
-        store.client.log_text(run_id, _as_json(trials), PLAN)
+        if trials:
+            write_plan(store, run_id, trials)
     return Parent(run_id, since)
+
+
+def find_parent(store: Store, plan: str) -> Run | None:
+    """The latest parent of a plan."""
+    runs = store.client.search_runs(
+        [store.experiment_id],
+        f"tags.`{PLAN_TAG}` = '{plan}'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    return runs[0] if runs else None
+
+
+def write_plan(store: Store, run_id: str, trials: Sequence[Trial]) -> None:
+    """Keep the trials of a sweep with its parent."""
+    set_tags(store, run_id, {"sweep.trials": str(len(trials))})
+    store.client.log_text(run_id, _as_json(trials), PLAN)
 
 
 def since_of(store: Store, run_id: str) -> int:
     return int(store.client.get_run(run_id).data.tags.get(SINCE_TAG, 0))
-
-
-@contextmanager
-def _alone(store: Store, plan: str) -> Iterator[None]:
-    """Two sweeps of one plan, started together, share the parent that the first of them makes."""
-    path = store.folder / "locks" / f"{plan}.plan"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _create(store: Store, name: str, plan: str) -> str:
@@ -88,6 +90,7 @@ def _as_json(trials: Sequence[Trial]) -> str:
             "name": trial.name,
             "fingerprint": trial.fingerprint,
             "overrides": list(trial.overrides),
+            "varied": dict(trial.varied),
             "n_params": trial.n_params,
         }
         for trial in trials

@@ -18,7 +18,12 @@ from src.training.schedule import Schedule
 
 @dataclass(frozen=True)
 class Trial:
-    """One planned trial: the overrides that make it and what they come to; `work` grows with the time it takes."""
+    """One planned trial: the overrides that make it and what they come to.
+
+    Args:
+        steps: its budget of optimiser steps.
+        work: grows with the time it takes.
+    """
 
     overrides: tuple[str, ...]
     varied: Mapping[str, str]
@@ -27,6 +32,7 @@ class Trial:
     fingerprint: str
     shape: str
     n_params: int
+    steps: int = 0
     work: int = 0
 
     def below(self, parent: str, since: int) -> "Trial":
@@ -51,7 +57,7 @@ def plan_trials(points: Sequence[Point]) -> list[Trial]:
     faults: list[str] = []
     for point in points:
         try:
-            trial = _trial(point)
+            trial = plan_trial(point)
             trials.setdefault(trial.fingerprint, trial)
         except UserError as error:
             faults.append(str(error))
@@ -74,7 +80,8 @@ def shortened(trials: Sequence[Trial]) -> str:
     return f"shorter than published: {short}; full=true trains the whole budget"
 
 
-def _trial(point: Point) -> Trial:
+def plan_trial(point: Point) -> Trial:
+    """The trial of a point; raises UserError if it cannot start."""
     config = point.config
     if config.reproduce is not None:
         raise UserError(f"reproduce={config.reproduce}: one trial at a time, without -m")
@@ -90,6 +97,7 @@ def _trial(point: Point) -> Trial:
         fingerprint=fingerprint(config, splits.digest),
         shape=shape(config, splits.digest),
         n_params=n_params,
+        steps=steps,
         work=n_params * steps * config.data.batch_size * splits.num_steps,
     )
 

@@ -4,7 +4,7 @@ import random
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from hydra.plugins.launcher import Launcher
 from src.config import SweepConfig, TrackingConfig
 from src.data.splits import load_splits
 from src.errors import DeliveryError, SweepFailed
-from src.interrupts import handled
+from src.interrupts import Interruption, handled
 from src.sweeps.grid import Point
 from src.sweeps.launchers.planned import PlannedLauncher
 from src.sweeps.once import is_claimed
@@ -23,7 +23,7 @@ from src.sweeps.plan import Trial, plan_trials, shortened
 from src.sweeps.summary import summary, table
 from src.sweeps.view import rounded, say
 from src.tracking.patience import patiently
-from src.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records
+from src.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
 from src.tracking.recovery import at_work, recover
 from src.tracking.store import Store, open_store
 from src.training.artifacts import first_digits
@@ -31,10 +31,13 @@ from src.training.artifacts import first_digits
 # Between two limits, so that two machines that gave way to each other do not again.
 SECONDS_TO_WAIT_FOR_OTHERS = (0.5, 1.5)
 
+# What the store knows of trials, by fingerprint.
+Records = dict[str, TrialRecord]
+
 
 def run_sweep(
     points: Sequence[Point], launcher: Launcher, settings: SweepConfig, tracking: TrackingConfig, name: str
-) -> dict[str, TrialRecord]:
+) -> Records:
     """Do what is missing of a sweep; the records of its trials by fingerprint.
 
     Raises:
@@ -48,7 +51,7 @@ def run_sweep(
     store = open_store(tracking.experiment, tracking.patience)
     recover(store)
     everything = trial_records(store)
-    records = latest_by_fingerprint(everything)
+    records = latest_by_fingerprint(unpruned(everything))
     if settings.dry_run:
         since = _now() if settings.rerun == "all" else 0
         _print_plan(trials, _to_run(trials, records, settings.rerun, since), records, everything)
@@ -57,35 +60,70 @@ def run_sweep(
         launcher.prepare()
     with handled() as interruption:
         parent = open_parent(store, trials, name, again=settings.rerun == "all")
-        digits = first_digits(load_splits(trials[0].config.data))
-        patiently(lambda: store.client.log_figure(parent.run_id, digits, "first_digits.png"), store.patience)
+        show_digits(store, parent, trials[0])
         todo = _to_run(trials, records, settings.rerun, parent.since)
         if len(todo) < len(trials):
             say(f"{len(trials) - len(todo)} of {len(trials)} trials are left out")
         outcomes: dict[str, Outcome] = {}
-        try:
-            _launch_until_done(launcher, store, todo, settings.retries, parent, outcomes)
-        except BaseException:
-            with interruption.deferred(), suppress(DeliveryError):  # what ended the sweep is what counts
-                _close(store, parent, trials, outcomes, completed=False)
-            raise
-        with interruption.deferred():
-            records = _close(store, parent, trials, outcomes, completed=True)
-        interruption.raise_if_asked()
+        records = carry_out(
+            lambda: _launch_until_done(launcher, store, todo, settings.retries, parent, outcomes),
+            lambda completed: close(store, parent, trials, outcomes, completed),
+            interruption,
+        )
     print(summary(trials, records))
+    conclude(store, parent, trials, outcomes, records, settings.report)
+    return records
+
+
+def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
+    """Keep the first images of a sweep with its parent."""
+    digits = first_digits(load_splits(trial.config.data))
+    patiently(lambda: store.client.log_figure(parent.run_id, digits, "first_digits.png"), store.patience)
+
+
+def carry_out(work: Callable[[], None], close: Callable[[bool], Records], interruption: Interruption) -> Records:
+    """Do the work of a sweep and close it, however the work ends; what `close(completed)` gives."""
+    try:
+        work()
+    except BaseException:
+        with interruption.deferred(), suppress(DeliveryError):  # what ended the sweep is what counts
+            close(False)
+        raise
+    with interruption.deferred():
+        records = close(True)
+    interruption.raise_if_asked()
+    return records
+
+
+def conclude(
+    store: Store,
+    parent: Parent,
+    trials: Sequence[Trial],
+    outcomes: Mapping[str, Outcome],
+    records: Records,
+    report: bool,
+    refused: Sequence[str] = (),
+) -> None:
+    """The report, and what did not finish or the champion.
+
+    Args:
+        refused: lines on trials that have no config.
+
+    Raises:
+        SweepFailed: if a trial is not finished.
+    """
     print("\nSee the curves: make ui")
-    if settings.report:
+    if report:
         from src.reports.write import report_sweep  # here: drawing is needed at the end alone
 
         report_sweep(store, parent.run_id)
-    unfinished = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), parent.since)]
-    if unfinished:
-        raise SweepFailed(_failures(unfinished, outcomes, records, store))
+    unfinished = [trial for trial in trials if not is_finished(records.get(trial.fingerprint), parent.since)]
+    if unfinished or refused:
+        raise SweepFailed(_failures(unfinished, outcomes, records, store, refused))
     if all(trial.config.registry for trial in trials):
         from src.inference.champion import crown_best  # here: needed at the end alone
 
         crown_best(store, [records[trial.fingerprint] for trial in trials])
-    return records
 
 
 def _launch_until_done(
@@ -123,37 +161,42 @@ def _launch_until_done(
         todo = [trial for trial in todo if trial.fingerprint not in launched] + again
 
 
-def _close(
-    store: Store, parent: Parent, trials: Sequence[Trial], outcomes: Mapping[str, Outcome], completed: bool
-) -> dict[str, TrialRecord]:
+def close(
+    store: Store,
+    parent: Parent,
+    trials: Sequence[Trial],
+    outcomes: Mapping[str, Outcome],
+    completed: bool,
+    refused: int = 0,
+) -> Records:
     """Give the parent its counts and its status; what the store knows of the trials."""
     patiently(lambda: recover(store), store.patience)
-    records = patiently(lambda: _known(store), store.patience)
-    unfinished = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), parent.since)]
+    records = patiently(lambda: _known(store, parent.run_id), store.patience)
+    unfinished = [trial for trial in trials if not is_finished(records.get(trial.fingerprint), parent.since)]
     failed = [trial for trial in unfinished if trial.fingerprint in outcomes or _has_failed(records, trial)]
-    status = "KILLED" if not completed else "FAILED" if unfinished else "FINISHED"
-    counts = {"finished": len(trials) - len(unfinished), "failed": len(failed)}
+    status = "KILLED" if not completed else "FAILED" if unfinished or refused else "FINISHED"
+    counts = {"finished": len(trials) - len(unfinished), "failed": len(failed) + refused}
     patiently(lambda: close_parent(store, parent.run_id, counts, status), store.patience)
     if not completed:
         say(f"{counts['finished']} of {len(trials)} {_trials(len(trials))} finished")
     return records
 
 
-def _known(store: Store) -> dict[str, TrialRecord]:
-    return latest_by_fingerprint(trial_records(store))
+def _known(store: Store, parent: str | None = None) -> Records:
+    return latest_by_fingerprint(unpruned(trial_records(store), but_by=parent))
 
 
 def _now() -> int:
     return int(time.time() * 1000)
 
 
-def _is_finished(record: TrialRecord | None, since: int = 0) -> bool:
+def is_finished(record: TrialRecord | None, since: int = 0) -> bool:
     return record is not None and record.status == "FINISHED" and record.end_time >= since
 
 
 def _to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str, since: int) -> list[Trial]:
     """`missing`, `all`: those without a FINISHED run (since the rerun began); `failed`: whose last run is FAILED."""
-    left = [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), since)]
+    left = [trial for trial in trials if not is_finished(records.get(trial.fingerprint), since)]
     return [trial for trial in left if _has_failed(records, trial)] if rerun == "failed" else left
 
 
@@ -171,8 +214,10 @@ def _failures(
     outcomes: Mapping[str, Outcome],
     records: Mapping[str, TrialRecord],
     store: Store,
+    refused: Sequence[str],
 ) -> str:
-    lines = [f"{len(unfinished)} {_trials(len(unfinished))} not finished:"]
+    count = len(unfinished) + len(refused)
+    lines = [f"{count} {_trials(count)} not finished:", *(f"  {line}" for line in refused)]
     for trial in unfinished:
         outcome, record = outcomes.get(trial.fingerprint), records.get(trial.fingerprint)
         reason = (outcome.error if outcome else "") or (record.error if record else "") or "not started"
@@ -202,7 +247,7 @@ def _print_plan(
     everything: Sequence[TrialRecord],
 ) -> None:
     seconds_by_shape: dict[str, list[float]] = defaultdict(list)
-    for finished in everything:
+    for finished in unpruned(everything):
         if finished.status == "FINISHED" and finished.seconds is not None and "shape" in finished.tags:
             seconds_by_shape[finished.tags["shape"]].append(finished.seconds)
     seconds = {shape: statistics.median(known) for shape, known in seconds_by_shape.items()}

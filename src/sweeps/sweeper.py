@@ -1,4 +1,4 @@
-"""Hydra's sweeper plugin: light until every config has passed."""
+"""Hydra's sweeper plugins: light until every config has passed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,10 +18,11 @@ from src.sweeps.once import once
 UNNAMED = ("hydra", "sweep", *CIRCUMSTANCES)
 
 
-class GridSweeper(Sweeper):
-    """Every combination of the choices on the command line and in `hydra.sweeper.params`.
+class TrialSweeper(Sweeper):
+    """What the sweepers of this project have in common: the same command again does what is missing and nothing else.
 
-    The same command again does what is missing and nothing else.
+    Args:
+        params: the sweep's own choices, replaced key by key by those on the command line.
     """
 
     def __init__(self, params: Mapping[str, str] | None = None) -> None:
@@ -36,6 +37,24 @@ class GridSweeper(Sweeper):
             hydra_context=hydra_context, task_function=once(task_function), config=config
         )
 
+    def settings(self) -> tuple[SweepConfig, TrackingConfig]:
+        """What holds for the whole sweep."""
+        sweep, tracking = OmegaConf.to_object(self.config.sweep), OmegaConf.to_object(self.config.tracking)
+        assert isinstance(sweep, SweepConfig)
+        assert isinstance(tracking, TrackingConfig)
+        return sweep, tracking
+
+    def name(self, arguments: list[str]) -> str:
+        """What the sweep is made of, an argument in the place of what it replaces, without where and how it runs."""
+        parts = {key: f"{key}={value}" for key, value in self.params.items()}
+        parts |= {argument.partition("=")[0].lstrip("+"): argument for argument in arguments}
+        said = [part for key, part in parts.items() if not is_within(key, UNNAMED)]
+        return " ".join(said)[:250] or "sweep"
+
+
+class GridSweeper(TrialSweeper):
+    """Every combination of the choices on the command line and in `hydra.sweeper.params`."""
+
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep; raises as `run_sweep` does."""
         points = compose_grid(self.hydra_context.config_loader, self.config, self.params, arguments)
@@ -43,14 +62,4 @@ class GridSweeper(Sweeper):
         # Heavy imports wait until every config has passed.
         from src.sweeps.sweep import run_sweep
 
-        settings, tracking = OmegaConf.to_object(self.config.sweep), OmegaConf.to_object(self.config.tracking)
-        assert isinstance(settings, SweepConfig)
-        assert isinstance(tracking, TrackingConfig)
-        return run_sweep(points, self.launcher, settings, tracking, self._name(arguments))
-
-    def _name(self, arguments: list[str]) -> str:
-        """What the sweep is made of, an argument in the place of what it replaces, without where and how it runs."""
-        parts = {key: f"{key}={value}" for key, value in self.params.items()}
-        parts |= {argument.partition("=")[0].lstrip("+"): argument for argument in arguments}
-        said = [part for key, part in parts.items() if not is_within(key, UNNAMED)]
-        return " ".join(said)[:250] or "sweep"
+        return run_sweep(points, self.launcher, *self.settings(), self.name(arguments))

@@ -4,7 +4,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -27,12 +27,17 @@ class View:
     """Counts trials done, running, failed and left; knows the best so far and about how long is left.
 
     Args:
+        names: of the trials, by index; they may become known as trials start.
         slots: how many run at once.
         where: in what they run, in words; None is on slots.
+        count: how many trials there are; None is as many as names.
     """
 
-    def __init__(self, names: Sequence[str], slots: int, where: str | None = None) -> None:
+    def __init__(
+        self, names: Sequence[str], slots: int, where: str | None = None, count: Callable[[], int] | None = None
+    ) -> None:
         self._names = names
+        self._count = count or (lambda: len(names))
         self._slots = slots
         self._where = where
         self._started: dict[int, float] = {}
@@ -45,7 +50,7 @@ class View:
         self._shown = 0.0
 
     def __enter__(self) -> "View":
-        count = len(self._names)
+        count = self._count()
         slots = min(self._slots, count)
         where = self._where or f"on {slots} {'slot' if slots == 1 else 'slots'}"
         self._print(f"{count} {'trial' if count == 1 else 'trials'} {where}")
@@ -70,11 +75,13 @@ class View:
             if self._best is None or accuracy > self._best[0]:
                 self._best = (accuracy, name)
             said = f"val {accuracy:.4f} test {outcome.result.get('test/acc', 0.0):.4f}  {seconds:.1f} s"
+            if "pruned" in outcome.result:
+                said += f", pruned at step {outcome.result['pruned']}"
         else:
             self._failed += outcome.status != "busy"
             self._busy += outcome.status == "busy"
             said = f"{outcome.status}: {outcome.error}"
-        self._print(f"[{self._done}/{len(self._names)}] {name}  {said}")
+        self._print(f"[{self._done}/{self._count()}] {name}  {said}")
 
     def stopping(self) -> None:
         if self._started:
@@ -87,7 +94,7 @@ class View:
 
     def status(self) -> str:
         running = len(self._started)
-        left = len(self._names) - self._done - self._failed - self._busy - running
+        left = self._count() - self._done - self._failed - self._busy - running
         parts = [f"{self._done} done, {running} running, {self._failed} failed, {left} left"]
         if self._durations and left + running:
             seconds = statistics.fmean(self._durations) * (left + running / 2) / self._slots

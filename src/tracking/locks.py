@@ -1,4 +1,4 @@
-"""A lock per trial on this machine, released by the kernel when its holder dies."""
+"""Locks on this machine, released by the kernel when their holder dies."""
 
 import fcntl
 from collections.abc import Iterator
@@ -6,6 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from src.errors import TrialBusy
+
+
+@contextmanager
+def alone(folder: Path, name: str) -> Iterator[None]:
+    """Run the body in one process at a time; others wait."""
+    path = folder / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from src.tracking.tables import Row, database_of, read_runs
 SHORTEST_ID = 4
 # By which the best of several trials is told.
 SELECTION = "val/best_acc"
+# The step at which a search stopped a trial before its budget was spent, and the parent run of that search.
+PRUNED, PRUNED_BY = "pruned", "pruned.by"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class TrialRecord:
     @property
     def error(self) -> str:
         return self.tags.get("error", "")
+
+    @property
+    def pruned(self) -> bool:
+        return PRUNED in self.tags
 
 
 def search(store: Store, condition: str = "") -> Iterator[Run]:
@@ -93,6 +99,15 @@ def _record_of(row: Row) -> TrialRecord:
     )
 
 
+def unpruned(records: Iterable[TrialRecord], but_by: str | None = None) -> list[TrialRecord]:
+    """Without trials that a search pruned: they do not stand for their whole length.
+
+    Args:
+        but_by: the parent run of a search whose own pruned trials stay, for to it they are done.
+    """
+    return [record for record in records if not record.pruned or record.tags.get(PRUNED_BY) == but_by]
+
+
 def latest_by_fingerprint(records: list[TrialRecord]) -> dict[str, TrialRecord]:
     """For each trial its latest FINISHED run, or its latest run if none is finished."""
     latest: dict[str, TrialRecord] = {}
@@ -104,8 +119,11 @@ def latest_by_fingerprint(records: list[TrialRecord]) -> dict[str, TrialRecord]:
 
 
 def best_by_validation(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The finished trial with the highest validation accuracy, the first of equals; None if there is none."""
-    finished = [it for it in records if it.status == "FINISHED" and isfinite(it.metrics.get(SELECTION, nan))]
+    """The finished trial with the highest validation accuracy, the first of equals; None if there is none.
+
+    A pruned one is none of them.
+    """
+    finished = [it for it in unpruned(records) if it.status == "FINISHED" and isfinite(it.metrics.get(SELECTION, nan))]
     return max(finished, key=lambda it: it.metrics[SELECTION], default=None)
 
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
@@ -20,13 +21,18 @@ SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 def build_trainer(
-    config: TrainerConfig, device: Device, run: TrialRun, logger: Logger, interruption: Interruption
+    config: TrainerConfig,
+    device: Device,
+    run: TrialRun,
+    logger: Logger,
+    interruption: Interruption,
+    more: Sequence[pl.Callback] = (),
 ) -> pl.Trainer:
-    """A Trainer that runs until the module says it is done."""
+    """A Trainer that runs until the module says it is done, or one of the callbacks in `more` has it stop."""
     quiet_lightning()
     use_determinism(config.deterministic)
     seconds_between = 0.0 if config.checkpoint_every else SECONDS_BETWEEN_CHECKPOINTS
-    callbacks: list[pl.Callback] = [Checkpointing(run, interruption, seconds_between)]
+    callbacks: list[pl.Callback] = [Checkpointing(run, interruption, seconds_between), *more]
     if config.profile:
         callbacks.append(Profile(run.artifacts / PROFILE))
     on_terminal = sys.stderr.isatty() if config.progress is None else config.progress

@@ -11,6 +11,8 @@ import pytest
 from mlflow.entities import Metric, Param, RunTag
 
 from src.sweeps.parent import PLAN, PLAN_TAG
+from src.sweeps.search.outline import OUTLINE
+from src.tracking.queries import PRUNED, PRUNED_BY
 from src.tracking.store import Store, open_store
 
 CURVE = ((10, 1.0, 0.5), (20, 2.0, 0.8), (30, 3.0, 0.9))  # step, epoch, val/acc
@@ -23,7 +25,7 @@ HARDEST = [
 
 @dataclass
 class Made:
-    """A trial to be written; `state` missing leaves it in the plan alone."""
+    """A trial to be written; `state` missing leaves it in the plan alone, `pruned` has its own sweep stop it."""
 
     cell: str
     seed: int
@@ -32,6 +34,7 @@ class Made:
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     confusion: str = "9,1\n0,10\n"
+    pruned: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -49,12 +52,16 @@ def make_sweep(store, tmp_path) -> Callable[..., str]:
     return partial(write_sweep, store, tmp_path)
 
 
-def write_sweep(store: Store, folder: Path, *trials: Made, name: str = "a sweep", plan: bool = True) -> str:
-    """Write a sweep into a store; its parent's run id."""
+def write_sweep(
+    store: Store, folder: Path, *trials: Made, name: str = "a sweep", plan: bool = True, outline: str | None = None
+) -> str:
+    """Write a sweep into a store, a search if it has an outline; its parent's run id."""
     client = store.client
     parent = client.create_run(store.experiment_id, run_name=name, tags={PLAN_TAG: name}).info
     if plan:
         client.log_text(parent.run_id, json.dumps([_entry(trial) for trial in trials]), PLAN)
+    if outline is not None:
+        client.log_text(parent.run_id, outline, OUTLINE)
     for trial in trials:
         if trial.state != "missing":
             _write(client, store.experiment_id, parent.run_id, trial, folder)
@@ -68,7 +75,9 @@ def _entry(trial: Made) -> dict[str, Any]:
         f"seed={trial.seed}",
         *(f"{key}={value}" for key, value in trial.params.items()),
     ]
-    return {"name": _name(trial), "fingerprint": trial.fingerprint, "overrides": overrides, "n_params": 1}
+    varied = {"model": trial.cell, **trial.params}
+    entry = {"name": _name(trial), "fingerprint": trial.fingerprint, "overrides": overrides, "n_params": 1}
+    return entry | {"varied": varied}
 
 
 def _name(trial: Made) -> str:
@@ -84,6 +93,7 @@ def _write(client: Any, experiment_id: str, parent: str, trial: Made, folder: Pa
         "git.dirty": "false",
         "data.digest": "d1",
         "device": "cpu",
+        **({PRUNED: "10", PRUNED_BY: parent} if trial.pruned else {}),
         **trial.tags,
     }
     params = {

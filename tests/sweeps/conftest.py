@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from src.config import register
+from src.paths import REPOSITORY
 from src.tracking.queries import TrialRecord, trial_records
 from src.tracking.store import Store, open_store
 from src.train import train
@@ -33,6 +38,17 @@ TWO_SLOTS = "hydra.launcher.slots=2"
 def consoles(tmp_path, monkeypatch) -> None:
     """What trials write lands with the test's files."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.fixture
+def hydra_context():
+    """Hydra's config loader and the master config of a sweep without overrides."""
+    register()
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        loader = hydra.config_loader
+        yield loader, loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
 
 
 @pytest.fixture

@@ -1,26 +1,11 @@
 import time
 
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from src.config import Config, register
+from src.config import Config
 from src.errors import UserError
-from src.paths import REPOSITORY
 from src.sweeps.grid import compose_grid
-
-
-@pytest.fixture
-def hydra_context():
-    """Hydra's config loader and the master config of a sweep without overrides."""
-    register()
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        loader = hydra.config_loader
-        yield loader, loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
 
 
 def points(hydra_context, *arguments: str, params=None):

@@ -1,10 +1,18 @@
 """What the store knows of trials."""
 
-from src.tracking.queries import TrialRecord, latest_by_fingerprint, search, trial_records
+from src.tracking.queries import (
+    TrialRecord,
+    best_by_validation,
+    latest_by_fingerprint,
+    search,
+    trial_records,
+    unpruned,
+)
 
 
-def record(run_id: str, fingerprint: str, status: str) -> TrialRecord:
-    return TrialRecord(run_id, "name", fingerprint, status, 0, "file:///nowhere", {}, {}, {})
+def record(run_id: str, fingerprint: str, status: str, accuracy: float = 0.5, pruned_by: str = "") -> TrialRecord:
+    tags = {"pruned": "10", "pruned.by": pruned_by} if pruned_by else {}
+    return TrialRecord(run_id, "name", fingerprint, status, 0, "file:///nowhere", {}, tags, {"val/best_acc": accuracy})
 
 
 def test_a_finished_run_stands_for_its_trial_else_the_latest():
@@ -19,6 +27,20 @@ def test_a_finished_run_stands_for_its_trial_else_the_latest():
     ]
     latest = latest_by_fingerprint(records)
     assert {fingerprint: found.run_id for fingerprint, found in latest.items()} == {"a": "1", "b": "4", "c": "7"}
+
+
+def test_a_pruned_trial_counts_in_its_own_search_alone():
+    records = [
+        record("1", "a", "FINISHED", 0.6),
+        record("2", "b", "FINISHED", 0.9, pruned_by="search"),
+        record("3", "c", "FINISHED", 0.8, pruned_by="another"),
+        record("4", "d", "FINISHED", 0.7),
+    ]
+    assert [found.run_id for found in unpruned(records)] == ["1", "4"]
+    assert [found.run_id for found in unpruned(records, but_by="search")] == ["1", "2", "4"]
+    best = best_by_validation(records)
+    assert best is not None
+    assert best.run_id == "4"
 
 
 def test_runs_that_are_no_trials_are_left_out(store, run_of):

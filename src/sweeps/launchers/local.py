@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from src.errors import UserError
 from src.interrupts import handled
+from src.sweeps.launchers.feed import Feed, Job, Listed
 from src.sweeps.launchers.job import run
 from src.sweeps.launchers.planned import PlannedLauncher
 from src.sweeps.launchers.processes import Child, Children, Work
@@ -32,6 +33,7 @@ NEEDED_BY_TRIALS = (
     "src.training.artifacts",
     "src.training.fit",
     "src.training.module",
+    "src.training.pruning",
     "src.training.trainer",
 )
 
@@ -61,20 +63,35 @@ class LocalLauncher(PlannedLauncher):
         Raises:
             Interrupted: once every running trial has saved its state and stopped.
         """
+        jobs = list(job_overrides)
+        listed = Listed([Job(name, overrides) for name, overrides in zip(self.labels(jobs), jobs, strict=True)])
+        self.feed(listed, initial_job_idx)
+        return [job_return(overrides, outcome) for overrides, outcome in zip(jobs, listed.outcomes, strict=True)]
+
+    def feed(self, feed: Feed, first_number: int = 0) -> None:
+        """Run the jobs of a feed until it is done; raises as `launch`."""
         setup_globals()
         gpus = warm_up(self.config)
-        jobs = list(job_overrides)
-        outcomes: dict[int, Outcome] = {}
-        waiting = list(range(len(jobs)))
+        started: list[Job] = []
+        names: list[str] = []
         children = Children(self.slots or gpus or len(os.sched_getaffinity(0)))
-        with handled() as interruption, View(self.labels(jobs), children.slots) as view:
+        with (
+            handled() as interruption,
+            View(names, children.slots, count=lambda: len(names) + feed.waiting) as view,
+        ):
             try:
                 with interruption.deferred():
-                    while (waiting and not interruption.asked) or children:
-                        while waiting and children.free_slot is not None and not interruption.asked:
-                            place = waiting.pop(0)
-                            work = self._job(initial_job_idx + place, jobs[place])
+                    while children or not (feed.done or interruption.asked):
+                        while (
+                            not interruption.asked
+                            and children.free_slot is not None
+                            and (job := feed.next()) is not None
+                        ):
+                            place = len(started)
+                            work = self._job(first_number + place, job.overrides)
                             children.fork([place], work, gpu_of_slot(children.free_slot, gpus))
+                            started.append(job)
+                            names.append(job.label)
                             view.started(place)
                         if signum := interruption.take():
                             view.stopping()
@@ -82,15 +99,15 @@ class LocalLauncher(PlannedLauncher):
                         for child in children.news():
                             if child.status is not None:
                                 (place,) = child.jobs
-                                outcomes[place] = said_outcome(child)
-                                view.ended(place, outcomes[place])
+                                outcome = said_outcome(child)
+                                feed.ended(started[place], outcome)
+                                view.ended(place, outcome)
                         view.tick()
                         time.sleep(POLL_SECONDS)
                 interruption.raise_if_asked()
             finally:
                 gc.unfreeze()
                 children.kill()
-        return [job_return(jobs[place], outcomes[place]) for place in range(len(jobs))]
 
     def _job(self, number: int, overrides: Sequence[str]) -> Work:
         return lambda tell: tell(asdict(self._run(number, overrides)))

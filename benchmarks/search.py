@@ -1,0 +1,159 @@
+"""Searches on the default data: TPE, with and without pruning, beside random search and a grid of equal compute.
+
+python -m benchmarks.search --folder searches --write benchmarks/results/search.md
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+from benchmarks.record import machine, write_result
+from src.paths import REPOSITORY
+from src.reports.metric import Metric
+from src.reports.statistics import Comparison, compare, estimate, verdict
+from src.sweeps.parent import PLAN, PLAN_TAG
+from src.tracking.queries import PRUNED, SELECTION, latest_by_fingerprint, read_artifact, search, trial_records
+from src.tracking.store import open_store
+
+EPOCHS, STEPS_PER_EPOCH = 9, 62
+NETWORK = ("model=lstm", "model.hidden_size=32", f"trainer.max_epochs={EPOCHS}", "trainer=cpu")
+QUIET = ("sweep.report=false", "registry=false")
+RANGES = (
+    "optimizer.lr=tag(log,interval(1e-4,1e-1))",
+    "model.output_dropout=interval(0,0.6)",
+    "optimizer.weight_decay=tag(log,interval(1e-6,1e-2))",
+    "optimizer.warmup_steps=int(interval(0,100))",
+)
+GRID = (
+    "optimizer.lr=1e-4,5.6e-4,3.2e-3,1.8e-2,1e-1",
+    "model.output_dropout=0,0.3",
+    "optimizer.weight_decay=1e-6,1e-4",
+    "optimizer.warmup_steps=0,50",
+)
+TRIALS = 40
+OPTUNA = ("hydra/sweeper=optuna", f"hydra.sweeper.n_trials={TRIALS}", *RANGES)
+ARMS = {
+    "grid": GRID,
+    "random": (*OPTUNA, "hydra.sweeper.sampler=random"),
+    "TPE": OPTUNA,
+    "TPE, asha": (*OPTUNA, "hydra.sweeper.pruner=asha"),
+    "TPE, asha after 3": (*OPTUNA, "hydra.sweeper.pruner=asha", "hydra.sweeper.min_evaluations=3"),
+    "TPE, median": (*OPTUNA, "hydra.sweeper.pruner=median"),
+}
+FIRST = (10, 20, TRIALS)
+BEST = Metric(SELECTION)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one search came to.
+
+    Args:
+        best: validation accuracy of the best network so far after each trial, in the order they were planned.
+        test: test accuracy of the best by validation.
+        steps: optimiser steps of all trials together.
+    """
+
+    best: tuple[float, ...]
+    test: float
+    steps: int
+
+
+def command(arm: str, repetition: int) -> list[str]:
+    seeds = [f"seed={repetition}", *([f"hydra.sweeper.seed={repetition}"] if arm != "grid" else [])]
+    return [sys.executable, "-m", "src.train", "-m", *NETWORK, *ARMS[arm], *seeds, *QUIET]
+
+
+def find(arm: str, repetition: int, folder: Path) -> Found:
+    """Run a search in a store of its own, or go on with it, and read what it came to."""
+    place = folder / f"{arm.replace(', ', '-').replace(' ', '-')}-{repetition}"
+    place.mkdir(parents=True, exist_ok=True)
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place.resolve()}/mlflow.db"
+    store = open_store("recurrent-cells")
+    done = f"tags.`{PLAN_TAG}` != '' and attributes.status = 'FINISHED'"
+    if not list(search(store, done)):
+        with (place / "log").open("a") as log:
+            subprocess.run(command(arm, repetition), cwd=REPOSITORY, check=True, stdout=log, stderr=log)
+    (parent,) = search(store, done)
+    plan = read_artifact(store, parent.info.run_id, parent.info.artifact_uri, PLAN)
+    assert plan is not None
+    records = latest_by_fingerprint(trial_records(store))
+    trials = [records[entry["fingerprint"]] for entry in json.loads(plan)]
+    winner = max(trials, key=lambda trial: trial.metrics[SELECTION])
+    return Found(
+        tuple(accumulate((trial.metrics[SELECTION] for trial in trials), max)),
+        winner.metrics["test/acc"],
+        sum(int(trial.tags.get(PRUNED, EPOCHS * STEPS_PER_EPOCH)) for trial in trials),
+    )
+
+
+def report(found: dict[str, list[Found]], repetitions: int) -> str:
+    full = TRIALS * EPOCHS * STEPS_PER_EPOCH
+    rows = []
+    for arm, searches in found.items():
+        best = [_mean([100 * it.best[min(count, len(it.best)) - 1] for it in searches]) for count in FIRST]
+        test = _mean([100 * it.test for it in searches])
+        steps = statistics.mean(it.steps for it in searches)
+        rows.append(f"| {arm} | {' | '.join(best)} | {test} | {steps:,.0f} | {1 - steps / full:.0%} |")
+    values = {arm: {seed: it.best[-1] for seed, it in enumerate(searches)} for arm, searches in found.items()}
+    compared = compare(values, BEST)
+    lines = [
+        f"# Searches of {TRIALS} trials on the default data",
+        "",
+        f"`python -m benchmarks.search --repetitions {repetitions}`: `{' '.join(NETWORK)}`, every trial "
+        f"{EPOCHS * STEPS_PER_EPOCH} steps unless pruned, so that as many trials are as much compute; two slots.",
+        "",
+        f"- searched: `{' '.join(RANGES)}`",
+        f"- the grid: `{' '.join(GRID)}`",
+        f"- {repetitions} repetitions; in each all arms have the same `seed` and `hydra.sweeper.seed`",
+        "",
+        "Validation accuracy (%) of the best network after so many trials, test accuracy of the last of these, "
+        "means with 95 % intervals over repetitions:",
+        "",
+        f"| search | {' | '.join(f'{count} trials' for count in FIRST)} | test | steps trained | saved |",
+        f"|---|{'---:|' * (len(FIRST) + 3)}",
+        *rows,
+        "",
+        "After all trials, paired by repetition, p after Holm over all pairs:",
+        "",
+        *(f"- {verdict(it, BEST)}" for it in _asked(compared)),
+        "",
+        machine(),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _asked(compared: Sequence[Comparison]) -> list[Comparison]:
+    """TPE against the others."""
+    return [it for it in compared if "TPE" in (it.better, it.worse)]
+
+
+def _mean(values: Sequence[float]) -> str:
+    found = estimate(values)
+    return f"{found.mean:.2f} ± {found.half:.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--folder", type=Path, required=True, help="of the stores; what is there is gone on with")
+    parser.add_argument("--write", type=Path, help="the Markdown file to write")
+    arguments = parser.parse_args()
+    found: dict[str, list[Found]] = {arm: [] for arm in arguments.arms}
+    for repetition in range(arguments.repetitions):
+        for arm, searches in found.items():
+            searches.append(find(arm, repetition, arguments.folder))
+            print(f"{arm} {repetition}: {searches[-1].best[-1]:.4f}, {searches[-1].steps:,} steps", flush=True)
+    write_result(report(found, arguments.repetitions), arguments.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What a report says of a search."""
+
+import re
+
+import pytest
+
+from src.reports.data import read_sweeps
+from src.reports.search_figures import Tried, draw_parallel
+from src.reports.searches import read_outline, search_section
+from src.reports.write import write_report
+from src.sweeps.search.outline import Outline, as_json, from_json
+from src.sweeps.search.ranges import Choices, Interval
+from src.sweeps.search.settings import SearchSettings
+from src.sweeps.search.space import Space
+from tests.reports.conftest import Made
+
+RATES = [0.0001, 0.0003, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.02, 0.03, 0.06, 0.1]
+RANGES = {"model": Choices(("lstm", "gru")), "optimizer.lr": Interval(1e-4, 1e-1, log=True)}
+SETTINGS = SearchSettings(pruner="asha", seed=3)
+OUTLINE = as_json(Space(lambda overrides: None, (), RANGES), SETTINGS)
+
+
+def tried(pruned=()):
+    """Trials whose accuracy depends on the learning rate alone, best at 0.01."""
+    return [
+        Made(
+            ("lstm", "gru")[place % 2],
+            0,
+            0.98 - abs(place - 7) / 20,
+            params={"optimizer.lr": str(rate)},
+            pruned=place in pruned,
+        )
+        for place, rate in enumerate(RATES)
+    ]
+
+
+def names(page):
+    return {path.stem for path in (page.parent / "figures").glob("*.png")}
+
+
+def pictures_of(store, run_id):
+    store, data = read_sweeps(store, run_id)
+    outline = read_outline(store, data)
+    assert outline is not None
+    return search_section(outline, data)[-1].pictures
+
+
+def test_the_outline_is_read_as_it_was_written():
+    assert from_json(OUTLINE) == Outline(RANGES, SETTINGS)
+
+
+def test_a_search_has_its_pictures_and_its_sentence(store, make_sweep):
+    written = write_report(store, make_sweep(*tried(pruned=(0, 1, 2, 11)), outline=OUTLINE))
+    assert {"search_history", "search_importances", "search_parallel"} < names(written.page)
+    assert not any(name.startswith("effect_") for name in names(written.page))
+    text = (written.page.parent / "report.md").read_text()
+    assert "12 trials proposed by tpe, its seed 3. 4 were pruned by asha, after 10 steps on average." in text
+    assert "The best by validation is trial 8: model=gru, optimizer.lr=0.01, 99.00 %." in text
+    assert "did not finish" not in text
+    results = (written.page.parent / "tables" / "results.csv").read_text().splitlines()
+    assert len(results) == 1 + 8
+
+
+def test_what_decides_is_found_important(store, make_sweep):
+    _, importances, _ = pictures_of(store, make_sweep(*tried(), outline=OUTLINE))
+    (axes,) = importances.figure.axes
+    shares = dict(zip([label.get_text() for label in axes.get_yticklabels()], axes.patches, strict=True))
+    assert shares["optimizer.lr"].get_width() > 0.9 > shares["model"].get_width()
+
+
+def test_few_trials_have_no_importances(store, make_sweep):
+    pictures = pictures_of(store, make_sweep(*tried()[:5], outline=OUTLINE))
+    assert [picture.name for picture in pictures] == ["search_history", "search_parallel"]
+
+
+def test_another_sweep_is_no_search(store, make_sweep):
+    store, data = read_sweeps(store, make_sweep(*tried()[:3]))
+    assert read_outline(store, data) is None
+
+
+def test_what_a_search_pruned_is_missing_elsewhere(store, make_sweep):
+    first = make_sweep(*tried(pruned=(0,))[:2], outline=OUTLINE)
+    again = make_sweep(Made("lstm", 0, params={"optimizer.lr": str(RATES[0])}, state="missing"), name="a grid")
+    assert [trial.state for trial in read_sweeps(store, first)[1].trials] == ["pruned", "finished"]
+    assert [trial.state for trial in read_sweeps(store, again)[1].trials] == ["missing"]
+
+
+@pytest.mark.parametrize("range_", [Interval(1, 1.5), Interval(2, 4, integer=True, step=2), Choices(("only",))])
+def test_parallel_lines_of_any_range(range_):
+    (value, *_) = range_.ends
+    one = Tried(1, {"a.key": range_.value(value)}, 0.5, pruned=False)
+    figure = draw_parallel({"a.key": range_}, [one], one)
+    (line,) = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert list(line.get_ydata()) == [0.0]
+    assert re.match("a", figure.axes[0].get_xticklabels()[0].get_text())

@@ -1,0 +1,253 @@
+"""Searches through the command line: what they train, prune, survive and say."""
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from src.sweeps.search.storage import STORAGE
+from src.train import train
+from src.training.module import TrialModule
+from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
+
+LENGTH = ("model.hidden_size=8", "trainer.max_steps=80", "trainer.eval_every=40", "trainer.checkpoint_every=40")
+# The first trial learns and two that follow do not.
+ASHA = (
+    *("hydra.sweeper.pruner=asha", "hydra.sweeper.reduction_factor=2", "hydra.sweeper.n_trials=3"),
+    *("optimizer.lr=0.1,1e-6,1e-7,1e-8", "hydra.sweeper.sampler=grid", "hydra.sweeper.seed=5"),
+    *LENGTH,
+)
+
+
+def chosen(trials):
+    """The learning rate of every run, in order."""
+    return sorted(float(record.params["optimizer.lr"]) for record in trials())
+
+
+def counts(run):
+    return tuple(int(run.data.tags[f"sweep.{what}"]) for what in ("trials", "finished", "failed"))
+
+
+def plan_of(run):
+    return json.loads((Path(run.info.artifact_uri.removeprefix("file://")) / "plan.json").read_text())
+
+
+def test_the_same_command_again_trains_nothing_and_a_larger_one_the_rest(search, steps, trials, parents):
+    assert search("sweep.dry_run=true").out == (
+        "3 trials: 0 to be left out, 0 to run, 3 to be proposed by tpe; nothing started\n"
+    )
+    assert (trials(), parents()) == ([], [])
+    answer = search(train=steps.train)
+    assert answer.code == 0
+    assert answer.err.splitlines()[0] == "3 trials on 1 slot"
+    assert "3 trials tried; 3 trained in full" in answer.out
+    assert {record.status for record in trials()} == {"FINISHED"}
+    rates = chosen(trials)
+    assert len(set(rates)) == 3
+    assert all(1e-6 <= rate <= 0.3 for rate in rates)
+    (parent,) = parents()
+    assert (parent.info.status, counts(parent)) == ("FINISHED", (3, 3, 0))
+    assert {record.tags["mlflow.parentRunId"] for record in trials()} == {parent.info.run_id}
+
+    again = search(train=steps.train)
+    assert (again.code, again.out) == (0, answer.out)
+    assert len(steps.begun()) == 3
+
+    *table, last = search("hydra.sweeper.n_trials=4", "sweep.dry_run=true").out.splitlines()
+    assert table[0].split() == ["trial", "optimizer.lr", "n_params", "state"]
+    assert [row.split()[-1] for row in table[1:]] == ["finished"] * 3
+    assert last == "4 trials: 3 to be left out, 0 to run, 1 to be proposed by tpe; nothing started"
+
+    assert search("hydra.sweeper.n_trials=4", train=steps.train).code == 0
+    assert len(steps.begun()) == 4
+    assert set(rates) < set(chosen(trials))
+    assert [(run.info.run_id, counts(run)) for run in parents()] == [(parent.info.run_id, (4, 4, 0))]
+
+
+def test_pruned_trials_are_finished_for_their_search_and_no_other(search, sweep, steps, trials, parents):
+    answer = search(*ASHA, train=steps.train)
+    assert answer.code == 0
+    pruned = [record for record in trials() if record.pruned]
+    assert len(pruned) == 2
+    assert f"{len(pruned)} pruned, which saved" in answer.out
+    assert answer.err.count("pruned at step 40") == len(pruned)
+    (parent,) = parents()
+    assert (parent.info.status, counts(parent)) == ("FINISHED", (3, 3, 0))
+    for record in pruned:
+        assert (record.status, record.tags["pruned"]) == ("FINISHED", "40")
+        assert record.tags["pruned.by"] == parent.info.run_id
+        assert 0 <= record.metrics["test/acc"] <= 1
+    assert search(*ASHA, train=steps.train).code == 0
+    assert len(steps.begun()) == 3
+
+    rate = pruned[0].params["optimizer.lr"]
+    assert sweep(*LENGTH, f"optimizer.lr={rate}", train=steps.train).code == 0
+    assert len(steps.begun()) == 4
+    whole = [record for record in trials() if record.params["optimizer.lr"] == rate and not record.pruned]
+    assert [record.status for record in whole] == ["FINISHED"]
+
+
+def test_what_another_sweep_has_finished_is_told_and_not_trained(search, sweep, steps, trials):
+    assert sweep("optimizer.lr=0.1,0.2").code == 0
+    assert search("optimizer.lr=0.1,0.2", "hydra.sweeper.n_trials=5", train=steps.train).code == 0
+    assert steps.begun() == []
+    assert len(trials()) == 2
+
+
+def test_equal_trials_are_trained_once(search, steps, parents):
+    random = ("optimizer.lr=0.1,0.2", "hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=6")
+    assert search(*random, train=steps.train, launcher="hydra.launcher.slots=2").code == 0
+    assert len(steps.begun()) == 2
+    assert [counts(run) for run in parents()] == [(2, 2, 0)]
+
+
+def test_a_killed_search_goes_on_where_it_was(search, in_background, steps, trials, parents):
+    steps.seconds = 0.2
+    first = in_background(lambda: search(*ASHA, train=steps.train))
+    pids = steps.wait_for(2)
+    first.kill(signal.SIGKILL)
+    assert first.wait().code == -signal.SIGKILL
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), seconds=5)
+    finished = [record.run_id for record in trials() if record.status == "FINISHED"]
+    steps.seconds = 0.0
+    assert search(*ASHA, train=steps.train).code == 0
+    assert len(steps.begun()) == 4
+    assert len(finished) == 1
+    assert set(finished) < {record.run_id for record in trials()}
+    assert [record.status for record in trials()] == ["FINISHED"] * 3
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))]
+
+
+def test_a_signal_has_trials_save_and_the_same_command_goes_on(search, in_background, steps, trials, parents):
+    steps.seconds = 0.5
+    first = in_background(lambda: search(train=steps.train, launcher="hydra.launcher.slots=2"))
+    steps.wait_for(2)
+    first.kill(signal.SIGTERM)
+    answer = first.wait()
+    assert answer.code == 143
+    assert answer.err.splitlines()[-2:] == [
+        "0 of 2 trials finished",
+        "interrupted by SIGTERM: the same command goes on where this one was",
+    ]
+    assert [run.info.status for run in parents()] == ["KILLED"]
+    assert search().code == 0
+    assert [record.status for record in trials()] == ["FINISHED"] * 3
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))]
+
+
+def test_a_trial_killed_after_it_was_pruned_is_not_trained_on(search, tmp_path, trials):
+    """The process ends between the evaluation that ended training and the test."""
+
+    def dies_before_its_test(cfg):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TrialModule, "on_test_epoch_start", lambda module: end_if_first(module))
+            return train(cfg)
+
+    def end_if_first(module):
+        if module.step == 40 and not (tmp_path / "killed").exists():
+            (tmp_path / "killed").touch()
+            end_by_sigkill()
+
+    assert search(*ASHA, train=dies_before_its_test).code == 0
+    assert (tmp_path / "killed").exists()
+    pruned = [record for record in trials() if record.pruned]
+    assert {record.tags["pruned"] for record in pruned} == {"40"}
+    assert len(trials()) == 3
+
+
+def test_trials_that_fail_cost_themselves_and_are_tried_again(search, steps, trials, parents):
+    def breaks(cfg):
+        if not (steps.file.parent / "mended").exists() and len(steps.begun()) == 1:
+            steps.file.open("a").write("0 0\n")
+            raise ValueError("broken on purpose")
+        return steps.train(cfg)
+
+    answer = search("hydra.sweeper.n_trials=2", train=breaks)
+    assert answer.code == 1
+    assert re.search(r"1 trial not finished:\n  optimizer.lr=\S+: ValueError: broken on purpose\n    log: ", answer.err)
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FAILED", (2, 1, 1))]
+    (steps.file.parent / "mended").touch()
+    assert search("hydra.sweeper.n_trials=2", train=breaks).code == 0
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (2, 2, 0))]
+    assert len(trials()) == 2
+
+
+def test_a_trial_killed_too_often_is_left_for_the_next_start(search, tmp_path, trials):
+    def dies(cfg):
+        if not (tmp_path / "mended").exists():
+            end_by_sigkill()
+        return train(cfg)
+
+    answer = search("hydra.sweeper.n_trials=2", train=dies)
+    assert answer.code == 1
+    assert answer.err.count("was ended by SIGKILL") == 2 * 2 + 2
+    (tmp_path / "mended").touch()
+    assert search("hydra.sweeper.n_trials=2", train=dies).code == 0
+    assert len(trials()) == 2
+
+
+def test_two_at_once_share_the_trials(search, in_background, steps, trials, parents):
+    steps.seconds = 0.02
+    both = [in_background(lambda: search("hydra.sweeper.n_trials=4", train=steps.train)) for _ in range(2)]
+    assert [one.wait().code for one in both] == [0, 0]
+    assert len(steps.begun()) == 4
+    assert [record.status for record in trials()] == ["FINISHED"] * 4
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (4, 4, 0))]
+
+
+def test_on_another_machine_what_is_finished_is_not_trained(search, steps, store, trials):
+    """Another machine has the MLflow store and no study."""
+    assert search(*ASHA, train=steps.train).code == 0
+    before = search(*ASHA, "sweep.dry_run=true").out
+    for path in store.folder.glob(f"{STORAGE}*"):
+        path.unlink()
+    assert search(*ASHA, train=steps.train).code == 0
+    assert len(steps.begun()) == 3
+    assert search(*ASHA, "sweep.dry_run=true").out == before
+
+
+@pytest.mark.slow
+def test_training_all_again_is_another_study(search, steps, trials):
+    search("hydra.sweeper.n_trials=2")
+    assert search("hydra.sweeper.n_trials=2", "sweep.rerun=all", train=steps.train).code == 0
+    assert len(steps.begun()) == 2
+    assert len(trials()) == 4
+
+
+def test_with_hydras_own_launcher_too(search, steps, trials):
+    assert search(*ASHA, launcher="hydra/launcher=basic").code == 0
+    assert len(trials()) == 3
+    assert any(record.pruned for record in trials())
+
+
+def test_accuracy_and_size_together(search, trials):
+    objectives = ("hydra.sweeper.objectives=[val/acc,n_params]", "hydra.sweeper.n_trials=2")
+    assert search("model.hidden_size=int(interval(4,8))", *objectives).code == 0
+    assert [record.status for record in trials()] == ["FINISHED"] * 2
+
+
+def test_a_point_that_makes_no_config_is_one_failed_trial(search, parents):
+    """Every end will do with the others at their first, but two of them contradict each other."""
+    ranges = ("trainer.max_steps=null", "trainer.max_images=50,20", "data.batch_size=10,30", "optimizer.lr=0.1")
+    answer = search(*ranges, "hydra.sweeper.sampler=grid", "hydra.sweeper.n_trials=4")
+    assert answer.code == 1
+    words = r"1 trial not finished:\n  point \d: trainer.max_images=20: allowed is at least data.batch_size=30\n"
+    assert re.search(words, answer.err)
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FAILED", (3, 3, 1))]
+
+
+def test_bad_input_starts_nothing(search, runs, storage):
+    before = storage.read_bytes()
+    for arguments, words in (
+        (("hydra.sweeper.n_trials=0",), "hydra.sweeper.n_trials=0: allowed is an integer of at least 1\n"),
+        (("hydra.sweeper.sampler=foo",), "hydra.sweeper.sampler=foo: allowed is one of tpe, random, cmaes, grid\n"),
+        (("model.hiden_size=4,8",), "model.hiden_size: no such key; did you mean model.hidden_size?\n"),
+        (("model.dropout=interval(0,2)",), "model.dropout=2.0: allowed is a number of at least 0 and below 1\n"),
+        (("data.batch_size=10,70",), "data.batch_size=70: more than there are training images; allowed is 1 to 50\n"),
+    ):
+        answer = search(*arguments)
+        assert (answer.code, answer.err) == (2, words)
+    assert runs() == []
+    assert storage.read_bytes() == before

@@ -1,0 +1,46 @@
+import pytest
+
+from src.errors import UserError
+from src.sweeps.search import settings
+from src.sweeps.search.settings import SearchSettings, checked
+
+
+def test_the_defaults_will_do():
+    assert checked(SearchSettings()) == SearchSettings()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"n_trials": 0}, "hydra.sweeper.n_trials=0: allowed is an integer of at least 1"),
+        ({"sampler": "foo"}, "hydra.sweeper.sampler=foo: allowed is one of tpe, random, cmaes, grid"),
+        ({"pruner": "foo"}, "hydra.sweeper.pruner=foo: allowed is one of none, median, asha, hyperband"),
+        ({"objectives": ()}, "hydra.sweeper.objectives=[]: allowed is a list of val/acc, n_params, seconds, "),
+        ({"objectives": ("test/acc",)}, "hydra.sweeper.objectives=[test/acc]: allowed is a list of val/acc, "),
+        ({"reduction_factor": 1}, "hydra.sweeper.reduction_factor=1: allowed is an integer of at least 2"),
+        (
+            {"pruner": "asha", "objectives": ("val/acc", "n_params")},
+            "hydra.sweeper.pruner=asha: a trial is pruned by its val/acc alone; give hydra.sweeper.",
+        ),
+        (
+            {"sampler": "cmaes", "objectives": ("val/acc", "n_params")},
+            "hydra.sweeper.sampler=cmaes: has one objective; give hydra.sweeper.objectives=[val/acc] or sampler=tpe",
+        ),
+    ],
+)
+def test_what_will_not_do(given, words):
+    with pytest.raises(UserError) as caught:
+        checked(SearchSettings(**given))
+    assert str(caught.value).startswith(words)
+
+
+def test_a_package_that_is_missing(monkeypatch):
+    monkeypatch.setattr(settings, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="sampler=cmaes: needs the package cmaes, which the extra cmaes installs"):
+        checked(SearchSettings(sampler="cmaes"))
+
+
+def test_all_faults_are_told_together():
+    with pytest.raises(UserError) as caught:
+        checked(SearchSettings(n_trials=0, sampler="foo"))
+    assert len(str(caught.value).splitlines()) == 2
