@@ -198,7 +198,8 @@ def report(written: Written, verdict: Verdict, share: Share, machines: tuple[int
     lines = [
         "# An MLflow server on PostgreSQL, shared",
         "",
-        "`python -m benchmarks.shared_tracking`: PostgreSQL, the server (2 workers) and all clients on one machine.",
+        "`python -m benchmarks.shared_tracking`, beside other work: PostgreSQL, the server (2 workers) and all clients "
+        "on one machine.",
         "",
         f"- {written.writers} writers at once, {STEPS_A_SECOND} steps a second each with {len(METRICS)} metrics, "
         f"{written.killed} of them killed half-way and started again: {written.points:,} points, "

@@ -241,19 +241,21 @@ def test_two_sweeps_at_once_train_each_trial_once(sweep, in_background, steps, t
     assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))] * (1 if identical else 2)
 
 
-def test_a_trial_that_another_machine_trains_is_waited_for(sweep, in_background, steps, store, trials):
+def test_a_trial_that_another_machine_trains_is_waited_for(
+    sweep, in_background, steps, store, trials, tmp_path, monkeypatch
+):
     sweep("seed=0", train=steps.train)
     (record,) = trials()
     for key, value in (("process.host", "elsewhere"), ("process.heartbeat", str(int(time.time())))):
         store.client.set_tag(record.run_id, key, value)
     store.client.update_run(record.run_id, status="RUNNING")
+    said = tmp_path / "said"
+    monkeypatch.setattr("src.sweeps.sweep.say", said.write_text)
     waiting = in_background(lambda: sweep("seed=0", train=steps.train))
-    time.sleep(2)
-    assert statuses(trials) == [(0, "RUNNING")]
+    wait_until(said.exists)
     store.client.set_terminated(record.run_id)
-    answer = waiting.wait()
-    assert answer.code == 0
-    assert "waiting for 1 trial that other processes train" in answer.err
+    assert waiting.wait().code == 0
+    assert said.read_text() == "waiting for 1 trial that other processes train"
     assert len(steps.begun()) == 1
     assert statuses(trials) == [(0, "FINISHED")]
 
