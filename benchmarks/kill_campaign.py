@@ -186,13 +186,14 @@ def report(what: str, verdict: Verdict, seconds: float, seed: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--wait", type=float, default=5.0, help="most seconds between kills: more on a busy machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--of", choices=list(COMMANDS), default="sweep", help="what is killed")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        verdict = campaign(Path(folder), COMMANDS[arguments.of], arguments.kills, arguments.seed, longest_wait=5.0)
+        verdict = campaign(Path(folder), COMMANDS[arguments.of], arguments.kills, arguments.seed, arguments.wait)
     write_result(report(arguments.of, verdict, time.monotonic() - start, arguments.seed), arguments.write)
     sys.exit(1 if verdict.faults else 0)
 
