@@ -39,7 +39,9 @@ class Feed(Protocol):
 
 
 class Singly:
-    """The jobs of a feed as groups of one."""
+    """The jobs of a feed as groups of one; what comes next may depend on what ends before."""
+
+    known = False
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
@@ -62,6 +64,8 @@ class Singly:
 
 class InGroups:
     """Groups of jobs that start together, all known."""
+
+    known = True
 
     def __init__(self, groups: Sequence[Sequence[Job]]) -> None:
         self._waiting = deque(groups)

@@ -108,6 +108,10 @@ class RayLauncher(PlannedLauncher):
         parts = [part for pack in packs for part in parted(pack, self._places())]
         return [[jobs[place] for place in group] for group in [*parts, *([place] for place in alone)]]
 
+    def _composed(self, group: Sequence[Job], number: int) -> tuple[Sequence[Job], list[DictConfig]]:
+        """A group with the configs of its jobs, whose numbers begin with `number`."""
+        return group, [self.compose(number + place, job.overrides) for place, job in enumerate(group)]
+
     def _run(self, groups: Singly | InGroups, first_number: int) -> None:
         from src.sweeps.launchers.ray.tasks import Tasks
 
@@ -116,6 +120,7 @@ class RayLauncher(PlannedLauncher):
         tasks = Tasks(self.store, self.hydra_context, self.task_function, self.num_cpus, self.num_gpus or 0, most)
         names: list[str] = []
         places: dict[int, int] = {}
+        ahead: tuple[Sequence[Job], list[DictConfig]] = ([], [])
         with (
             handled() as interruption,
             View(names, self._places(), count=lambda: len(names) + groups.waiting) as view,
@@ -124,14 +129,14 @@ class RayLauncher(PlannedLauncher):
                 with interruption.deferred():
                     while tasks.running or not (groups.done or interruption.asked):
                         has_room = not interruption.asked and len(tasks.running) < self._places()
-                        group = groups.next() if has_room else []
+                        if not ahead[0] and not interruption.asked and (has_room or groups.known):
+                            ahead = self._composed(groups.next(), first_number + len(names))
+                        (group, configs), ahead = (ahead, ([], [])) if has_room else (([], []), ahead)
                         for job in group:
                             places[id(job)] = len(names)
                             names.append(job.label)
                             view.started(places[id(job)])
                         if group:
-                            numbers = [first_number + places[id(job)] for job in group]
-                            configs = [self.compose(it, job.overrides) for it, job in zip(numbers, group, strict=True)]
                             tasks.start(group, configs)
                         for job, outcome in tasks.ended(0.0 if group else POLL_SECONDS):
                             groups.ended(job, outcome)
