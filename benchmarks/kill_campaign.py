@@ -190,6 +190,7 @@ def report(what: str, verdict: Verdict, command: tuple[str, ...], seconds: float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--wait", type=float, default=5.0, help="most seconds between kills: more on a busy machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--also", nargs="*", default=[], help="more arguments of the sweep, hydra/launcher=packed say")
     parser.add_argument("--of", choices=list(COMMANDS), default="sweep", help="what is killed")
@@ -198,7 +199,7 @@ def main() -> None:
     start = time.monotonic()
     command = (*COMMANDS[arguments.of], *arguments.also)
     with tempfile.TemporaryDirectory() as folder:
-        verdict = campaign(Path(folder), command, arguments.kills, arguments.seed, longest_wait=5.0)
+        verdict = campaign(Path(folder), command, arguments.kills, arguments.seed, arguments.wait)
     write_result(report(arguments.of, verdict, command, time.monotonic() - start, arguments.seed), arguments.write)
     sys.exit(1 if verdict.faults else 0)
 

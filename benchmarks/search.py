@@ -39,12 +39,14 @@ GRID = (
 )
 TRIALS = 40
 OPTUNA = ("hydra/sweeper=optuna", f"hydra.sweeper.n_trials={TRIALS}", *RANGES)
+# One of two goes on at each rung instead of one of three, and the first rung is the second evaluation.
+GENTLE = ("hydra.sweeper.pruner=asha", "hydra.sweeper.min_evaluations=2", "hydra.sweeper.reduction_factor=2")
 ARMS = {
     "grid": GRID,
     "random": (*OPTUNA, "hydra.sweeper.sampler=random"),
     "TPE": OPTUNA,
     "TPE, asha": (*OPTUNA, "hydra.sweeper.pruner=asha"),
-    "TPE, asha after 3": (*OPTUNA, "hydra.sweeper.pruner=asha", "hydra.sweeper.min_evaluations=3"),
+    "TPE, asha 2": (*OPTUNA, *GENTLE),
     "TPE, median": (*OPTUNA, "hydra.sweeper.pruner=median"),
 }
 FIRST = (10, 20, TRIALS)

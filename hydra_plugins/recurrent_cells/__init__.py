@@ -71,6 +71,7 @@ class RayLauncherConfig:
     address: str | None = None
     num_cpus: float = 1.0
     num_gpus: float | None = None
+    max_pack: Any = None
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig, provider="recurrent_cells")

@@ -4,7 +4,7 @@ import gc
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from hydra.core.utils import JobReturn, setup_globals
@@ -26,7 +26,6 @@ from src.sweeps.outcome import Outcome, job_return
 from src.sweeps.view import View, say
 
 AUTO = "auto"
-SMALLEST = 2  # trials of a pack
 
 
 class PackedLauncher(LocalLauncher):
@@ -44,11 +43,7 @@ class PackedLauncher(LocalLauncher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Raises UserError if the number of slots or the size of packs will not do."""
-        if self.max_pack != AUTO and not (str(self.max_pack).isdigit() and int(self.max_pack) >= 1):
-            raise UserError(
-                f"hydra.launcher.max_pack={self.max_pack}: allowed is an integer of at least 1, or auto "
-                "(as the GPU's memory allows; without a GPU trials run in processes of their own)"
-            )
+        check_max_pack(self.max_pack)
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -60,12 +55,12 @@ class PackedLauncher(LocalLauncher):
             say("no GPU: trials run in processes of their own; hydra.launcher.max_pack=N would pack them")
             return super().launch(job_overrides, initial_job_idx)
         setup_globals()
-        from src.sweeps.packs.groups import group_by_shape  # here: it loads data
+        from src.sweeps.packs.groups import group_by_shape, parted  # here: it loads data
 
         packs, alone = group_by_shape(self.trials)
         jobs = list(job_overrides)
         slots = self.slots or gpus or 1
-        parts = [part for pack in packs for part in _parts(pack, slots)]
+        parts = [part for pack in packs for part in parted(pack, slots)]
         groups = parts + [[place] for place in alone]
         works = [self._work(group, initial_job_idx, jobs) for group in groups]
         endings = {place: self._job(initial_job_idx + place, jobs[place]) for group in groups for place in group}
@@ -119,6 +114,15 @@ class PackedLauncher(LocalLauncher):
         tracking = self.trials[0].config.tracking
         store = patiently(lambda: open_store(tracking.experiment, tracking.patience), tracking.patience)
         patiently(lambda: mark_abandoned(store, run_ids), tracking.patience)
+
+
+def check_max_pack(max_pack: str | int) -> None:
+    """Raises UserError if the size of packs will not do."""
+    if max_pack != AUTO and not (str(max_pack).isdigit() and int(max_pack) >= 1):
+        raise UserError(
+            f"hydra.launcher.max_pack={max_pack}: allowed is an integer of at least 1, or auto "
+            "(as the GPU's memory allows; without a GPU trials run in processes of their own)"
+        )
 
 
 class _Launch:
@@ -191,10 +195,3 @@ class _Launch:
     def kill(self) -> None:
         self._trainers.kill()
         self._enders.kill()
-
-
-def _parts(pack: Sequence[int], slots: int) -> Iterator[Sequence[int]]:
-    """A pack for each slot where there are trials enough."""
-    count = max(1, min(slots, len(pack) // SMALLEST))
-    size = -(-len(pack) // count)
-    return (pack[start : start + size] for start in range(0, len(pack), size))

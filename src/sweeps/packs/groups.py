@@ -1,14 +1,15 @@
 """Which trials of a sweep can train as one program."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from src.config import Config, OptimizerConfig
 from src.data.splits import load_splits
 from src.sweeps.fingerprint import fingerprint
-from src.sweeps.launchers.packed import SMALLEST
 from src.sweeps.plan import Trial
+
+SMALLEST = 2  # trials of a pack
 
 
 def group_by_shape(trials: Sequence[Trial]) -> tuple[list[list[int]], list[int]]:
@@ -22,6 +23,13 @@ def group_by_shape(trials: Sequence[Trial]) -> tuple[list[list[int]], list[int]]
         groups[_shape(trial.config) or trial.fingerprint].append(place)
     packs = [group for group in groups.values() if len(group) >= SMALLEST]
     return packs, [group[0] for group in groups.values() if len(group) < SMALLEST]
+
+
+def parted(pack: Sequence[int], slots: int) -> Iterator[Sequence[int]]:
+    """A pack for each slot where there are trials enough."""
+    count = max(1, min(slots, len(pack) // SMALLEST))
+    size = -(-len(pack) // count)
+    return (pack[start : start + size] for start in range(0, len(pack), size))
 
 
 def _shape(config: Config) -> str | None:

@@ -72,6 +72,20 @@ def test_trials_are_those_of_the_local_launcher_and_faults_cost_themselves_alone
     assert histories(store, sorted(latest.values(), key=lambda record: int(record.tags["seed"]))) == on_ray
 
 
+@pytest.mark.slow
+def test_a_pack_is_one_task(sweep, in_background, store, trials):
+    arguments = ("seed=0,1,2", ONE_AT_A_TIME, "hydra.launcher.max_pack=8")
+    answer = in_background(lambda: sweep(*arguments, launcher=RAY)).wait()
+    assert answer.code == 0, answer.err
+    assert {(record.status, record.tags["pack"]) for record in trials()} == {("FINISHED", "3")}
+    assert len({record.tags["process.pid"] for record in trials()}) == 1
+    packed = [record.metrics["val/loss"] for record in trials()]
+    known = {record.run_id for record in trials()}
+    assert sweep("seed=0,1,2", "sweep.rerun=all").code == 0
+    alone = [record.metrics["val/loss"] for record in trials() if record.run_id not in known]
+    assert packed == pytest.approx(alone, rel=1e-4)
+
+
 def slow(folder):
     def train(cfg):
         from src.train import train as original

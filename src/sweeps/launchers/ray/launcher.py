@@ -1,7 +1,6 @@
 """Trials as Ray tasks, on this machine or on the nodes of a cluster."""
 
 import importlib.util
-from collections import deque
 from collections.abc import Sequence
 
 from hydra.core.utils import JobReturn, setup_globals
@@ -10,26 +9,37 @@ from omegaconf import DictConfig
 
 from src.errors import UserError
 from src.interrupts import handled
+from src.sweeps.launchers.feed import Feed, InGroups, Job, Singly
+from src.sweeps.launchers.packed import AUTO, check_max_pack
 from src.sweeps.launchers.planned import PlannedLauncher
 from src.sweeps.launchers.ray import cluster
-from src.sweeps.outcome import Outcome, job_return
+from src.sweeps.outcome import job_return
 from src.sweeps.view import View
 
 POLL_SECONDS = 0.1
 
 
 class RayLauncher(PlannedLauncher):
-    """Runs each trial as a Ray task. The death of a node costs the trials on it, which the sweep starts again.
+    """Runs each trial, or each pack of them, as a Ray task.
+
+    The death of a node costs the trials on it, which the sweep starts again.
 
     Args:
         address: null starts Ray on this machine for the length of the sweep; HOST:PORT or `auto` is a cluster that
             this machine is a node of.
         num_cpus: what a trial takes of a node; fractions share one.
         num_gpus: the same; null is 1 where trials may use a GPU and the cluster has one, else 0.
+        max_pack: null trains each trial by itself; else as with `packed`.
     """
 
-    def __init__(self, address: str | None = None, num_cpus: float = 1, num_gpus: float | None = None) -> None:
-        self.address, self.num_cpus, self.num_gpus = address, num_cpus, num_gpus
+    def __init__(
+        self,
+        address: str | None = None,
+        num_cpus: float = 1,
+        num_gpus: float | None = None,
+        max_pack: int | str | None = None,
+    ) -> None:
+        self.address, self.num_cpus, self.num_gpus, self.max_pack = address, num_cpus, num_gpus, max_pack
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Raises UserError if Ray is not installed, or what a trial takes will not do."""
@@ -38,6 +48,8 @@ class RayLauncher(PlannedLauncher):
         for key, amount in (("num_cpus", self.num_cpus), ("num_gpus", self.num_gpus or 0)):
             if amount < 0 or (amount > 1 and amount % 1 != 0):
                 raise UserError(f"hydra.launcher.{key}={amount:g}: allowed is a whole number or a fraction of 1")
+        if self.max_pack is not None:
+            check_max_pack(self.max_pack)
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def prepare(self) -> None:
@@ -75,29 +87,60 @@ class RayLauncher(PlannedLauncher):
         Raises:
             Interrupted: once every running trial has saved its state and stopped.
         """
+        self.prepare()
+        jobs = [Job(*it) for it in zip(self.labels(list(job_overrides)), job_overrides, strict=True)]
+        groups = InGroups(self._groups(jobs))
+        self._run(groups, initial_job_idx)
+        return [job_return(job.overrides, groups.outcome_of(job)) for job in jobs]
+
+    def feed(self, feed: Feed, first_number: int = 0) -> None:
+        """Run the jobs of a feed until it is done; raises as `launch`."""
+        self.prepare()
+        self._run(Singly(feed), first_number)
+
+    def _groups(self, jobs: Sequence[Job]) -> list[list[Job]]:
+        """Packs and single jobs."""
+        if self.max_pack is None or (self.max_pack == AUTO and not self.num_gpus):
+            return [[job] for job in jobs]
+        from src.sweeps.packs.groups import group_by_shape, parted
+
+        packs, alone = group_by_shape(self.trials)
+        parts = [part for pack in packs for part in parted(pack, self._places())]
+        return [[jobs[place] for place in group] for group in [*parts, *([place] for place in alone)]]
+
+    def _composed(self, group: Sequence[Job], number: int) -> tuple[Sequence[Job], list[DictConfig]]:
+        """A group with the configs of its jobs, whose numbers begin with `number`."""
+        return group, [self.compose(number + place, job.overrides) for place, job in enumerate(group)]
+
+    def _run(self, groups: Singly | InGroups, first_number: int) -> None:
         from src.sweeps.launchers.ray.tasks import Tasks
 
         setup_globals()
-        self.prepare()
-        jobs = list(job_overrides)
-        waiting, composed = deque(range(len(jobs))), deque[tuple[int, DictConfig]]()
-        outcomes: dict[int, Outcome] = {}
-        tasks = Tasks(self.store, self.hydra_context, self.task_function, self.num_cpus, self.num_gpus or 0)
-        with handled() as interruption, View(self.labels(jobs), self._places()) as view:
+        most = None if self.max_pack in (None, AUTO) else int(str(self.max_pack))
+        tasks = Tasks(self.store, self.hydra_context, self.task_function, self.num_cpus, self.num_gpus or 0, most)
+        names: list[str] = []
+        places: dict[int, int] = {}
+        ahead: tuple[Sequence[Job], list[DictConfig]] = ([], [])
+        with (
+            handled() as interruption,
+            View(names, self._places(), count=lambda: len(names) + groups.waiting) as view,
+        ):
             try:
                 with interruption.deferred():
-                    while ((waiting or composed) and not interruption.asked) or tasks.running:
-                        free = 0 if interruption.asked else self._places() - len(tasks.running)
-                        for _ in range(min(free, len(composed))):
-                            index, config = composed.popleft()
-                            tasks.start(index, config)
-                            view.started(index)
-                        if ahead := bool(waiting) and len(composed) < self._places():  # while trials run
-                            index = waiting.popleft()
-                            composed.append((index, self.compose(initial_job_idx + index, jobs[index])))
-                        for index, outcome in tasks.ended(0.0 if ahead else POLL_SECONDS):
-                            outcomes[index] = outcome
-                            view.ended(index, outcome)
+                    while tasks.running or not (groups.done or interruption.asked):
+                        has_room = not interruption.asked and len(tasks.running) < self._places()
+                        if not ahead[0] and not interruption.asked and (has_room or groups.known):
+                            ahead = self._composed(groups.next(), first_number + len(names))
+                        (group, configs), ahead = (ahead, ([], [])) if has_room else (([], []), ahead)
+                        for job in group:
+                            places[id(job)] = len(names)
+                            names.append(job.label)
+                            view.started(places[id(job)])
+                        if group:
+                            tasks.start(group, configs)
+                        for job, outcome in tasks.ended(0.0 if group else POLL_SECONDS):
+                            groups.ended(job, outcome)
+                            view.ended(places[id(job)], outcome)
                         if interruption.take() is not None:
                             view.stopping()
                             tasks.cancel()
@@ -105,4 +148,3 @@ class RayLauncher(PlannedLauncher):
                 interruption.raise_if_asked()
             finally:
                 tasks.end()
-        return [job_return(jobs[index], outcomes[index]) for index in range(len(jobs))]

@@ -1,16 +1,23 @@
-"""What a Ray task does, on whatever node: one trial, as if it had been started there."""
+"""What a Ray task does, on whatever node: a trial, or a pack of them, as if it had been started there."""
 
+import copy
 import io
 import os
+import traceback
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from hydra import version
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from src.config import Config, validated
+from src.errors import Interrupted
 from src.interrupts import handled
+from src.messages import explain
 from src.sweeps.launchers import job
 from src.sweeps.outcome import Outcome
 
@@ -30,14 +37,62 @@ class Shipment:
     environment: dict[str, str]
 
 
-def train(shipment: Shipment, config: DictConfig, environment: dict[str, str]) -> tuple[Outcome, str]:
-    """Run one composed job; its outcome, and what it wrote to standard error."""
+def train(
+    shipment: Shipment, configs: Sequence[DictConfig], most: int | None, environment: dict[str, str]
+) -> tuple[list[Outcome], str]:
+    """Run composed jobs, more than one as a pack; their outcomes, and what was written to standard error.
+
+    Args:
+        most: the most trials of a pack; None: as many as the GPU's memory holds.
+    """
     os.environ.update(shipment.environment | environment)
     with suppress(OSError):  # relative paths of the config mean the launcher's folder, where the node has it
         os.chdir(shipment.folder)
     version.setbase(HYDRA_VERSION)
     setup_globals()
-    JobRuntime.instance().set("name", config.hydra.job.name)
+    JobRuntime.instance().set("name", configs[0].hydra.job.name)
     with io.StringIO() as said, redirect_stderr(said), handled():  # Ray cancels a task by a Ctrl-C in its process
-        outcome = job.run(shipment.hydra_context, shipment.task_function, config)
-        return outcome, said.getvalue()
+        run = partial(job.run, shipment.hydra_context, shipment.task_function)
+        outcomes = [run(configs[0])] if len(configs) == 1 else _train_together(configs, most, run)
+        return outcomes, said.getvalue()
+
+
+def _train_together(
+    configs: Sequence[DictConfig], most: int | None, run: Callable[[DictConfig], Outcome]
+) -> list[Outcome]:
+    """Train a pack, then have each trial ended as any other."""
+    from src.sweeps.packs.train import train_pack
+    from src.tracking.recovery import mark_abandoned
+    from src.tracking.store import open_store
+
+    outcomes: dict[int, Outcome] = {}
+    trained: dict[int, str] = {}
+
+    def told(index: int, what: str | Outcome) -> None:
+        if isinstance(what, str):
+            trained[index] = what
+        else:
+            outcomes[index] = what
+
+    checked = [_checked(config) for config in configs]
+    try:
+        train_pack(checked, most, os.getpid(), told)
+        while trained:
+            index, _ = trained.popitem()
+            outcomes[index] = run(configs[index])
+    except Interrupted as interruption:
+        mark_abandoned(open_store(checked[0].tracking.experiment), list(trained.values()))
+        outcomes = dict.fromkeys(range(len(configs)), Outcome("killed", error=str(interruption))) | outcomes
+    except Exception as error:
+        traceback.print_exc()
+        outcomes = dict.fromkeys(range(len(configs)), Outcome("failed", error=explain(error))) | outcomes
+    return [outcomes[index] for index in range(len(configs))]
+
+
+def _checked(config: DictConfig) -> Config:
+    """The config of a job's trial, without what is Hydra's."""
+    task = copy.deepcopy(config)
+    OmegaConf.set_struct(task, False)
+    del task["hydra"]
+    OmegaConf.set_struct(task, True)
+    return validated(task)

@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
+from src.sweeps.launchers.feed import Job
 from src.sweeps.launchers.ray.task import Shipment, train
 from src.sweeps.outcome import Outcome
 from src.tracking.patience import STORE_FAILURES, patiently
@@ -23,49 +24,58 @@ from src.tracking.recovery import mark_attempt_killed
 from src.tracking.store import Store, tracking_uri
 
 SECONDS_TO_DIE = 10.0
+# What a task gives back.
+Said = tuple[list[Outcome], str]
 
 
 class Tasks:
     """Trials on their way: started, waited for, cancelled, ended."""
 
     def __init__(
-        self, store: Store, hydra_context: HydraContext, task_function: TaskFunction, num_cpus: float, num_gpus: float
+        self,
+        store: Store,
+        hydra_context: HydraContext,
+        task_function: TaskFunction,
+        num_cpus: float,
+        num_gpus: float,
+        most: int | None,
     ) -> None:
-        self._store = store
+        self._store, self._most = store, most
         hidden = {} if num_gpus else {"CUDA_VISIBLE_DEVICES": ""}  # what a trial did not ask for it must not use
         self._shipment = ray.put(Shipment(hydra_context, task_function, str(Path.cwd()), _environment() | hidden))
         # Not started again by Ray: the sweep does, once the store knows what became of the run. One with a GPU has a
         # process of its own: in another's CUDA would still be on that one's GPU.
         alone = {"max_calls": 1} if num_gpus else {}
         self._train = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0, **alone)(train)
-        self.running: dict[ray.ObjectRef[tuple[Outcome, str]], tuple[int, str]] = {}
+        self.running: dict[ray.ObjectRef[Said], tuple[Sequence[Job], str]] = {}
 
-    def start(self, index: int, config: DictConfig) -> None:
+    def start(self, jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
+        """Start a task for a job, or for several that train as one program."""
         attempt = uuid.uuid4().hex
-        task = self._train.remote(self._shipment, config, {ATTEMPT_VARIABLE: attempt})
-        self.running[task] = index, attempt
+        task = self._train.remote(self._shipment, configs, self._most, {ATTEMPT_VARIABLE: attempt})
+        self.running[task] = jobs, attempt
 
-    def ended(self, seconds: float) -> Iterator[tuple[int, Outcome]]:
-        """Those that have ended, or end within so many seconds."""
+    def ended(self, seconds: float) -> Iterator[tuple[Job, Outcome]]:
+        """The jobs that have ended, or end within so many seconds."""
         if not self.running:
             time.sleep(seconds)  # until a node has room
         else:
             for task in ray.wait(list(self.running), timeout=seconds)[0]:
-                index, attempt = self.running.pop(task)
-                yield index, self._outcome(task, attempt)
+                jobs, attempt = self.running.pop(task)
+                yield from zip(jobs, self._outcomes(task, attempt, len(jobs)), strict=True)
 
-    def _outcome(self, task: "ray.ObjectRef[tuple[Outcome, str]]", attempt: str) -> Outcome:
+    def _outcomes(self, task: "ray.ObjectRef[Said]", attempt: str, count: int) -> list[Outcome]:
         try:
-            outcome, said = ray.get(task)
+            outcomes, said = ray.get(task)
         except TaskCancelledError:
-            return Outcome("killed", error="cancelled before it began")
+            return [Outcome("killed", error="cancelled before it began")] * count
         except RayTaskError as error:  # a node where the code does not run
-            return Outcome("failed", error=f"{type(error.cause).__name__}: {error.cause}")
+            return [Outcome("failed", error=f"{type(error.cause).__name__}: {error.cause}")] * count
         except RayError as error:
             cause = _cause(error)
             patiently(lambda: mark_attempt_killed(self._store, attempt, cause), self._store.patience)
-            return Outcome("killed", error=cause)
-        return replace(outcome, log=_as_file(said)) if outcome.status == "failed" and said else outcome
+            return [Outcome("killed", error=cause)] * count
+        return [replace(it, log=_as_file(said)) if it.status == "failed" and said else it for it in outcomes]
 
     def cancel(self) -> None:
         """Have running trials save their state and stop, and those that have not begun not begin."""
