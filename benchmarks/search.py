@@ -48,11 +48,12 @@ ARMS = {
     "random": (*OPTUNA, "hydra.sweeper.sampler=random"),
     TPE: OPTUNA,
     "TPE, asha": (*OPTUNA, "hydra.sweeper.pruner=asha"),
+    "TPE, asha from 2": (*OPTUNA, "hydra.sweeper.pruner=asha", "hydra.sweeper.min_evaluations=2"),
     "TPE, asha 2": (*OPTUNA, *GENTLE),
     "TPE, median": (*OPTUNA, "hydra.sweeper.pruner=median"),
 }
 # What is asked: is TPE better for the same compute, and does pruning cost accuracy?
-BESIDE, PRUNED_ARMS = ("grid", "random"), ("TPE, asha", "TPE, asha 2", "TPE, median")
+BESIDE, PRUNED_ARMS = ("grid", "random"), ("TPE, asha", "TPE, asha from 2", "TPE, asha 2", "TPE, median")
 FIRST = (10, 20, TRIALS)
 BEST = Metric(SELECTION)
 
