@@ -101,7 +101,7 @@ def run_jobs(launcher: Launcher, jobs: Feed, store: Store) -> None:
         return
     number = 0
     while not jobs.done:
-        batch = _batch(jobs, getattr(launcher, "slots", None) or 1)
+        batch = _batch(jobs, launcher.capacity if isinstance(launcher, PlannedLauncher) else 1)
         if not batch:
             time.sleep(SECONDS_BETWEEN_LOOKS)
             continue
