@@ -293,9 +293,9 @@ def test_a_sweep_killed_over_and_over_ends_as_if_never_disturbed(tmp_path):
     from tests.sweeps.conftest import FEW_STEPS
 
     write_data_set(tmp_path / "data")
-    more = (f"data.root={tmp_path / 'data'}", "seed=0,1,2,3", "trainer.max_steps=1500", "trainer.eval_every=250")
+    more = (f"data.root={tmp_path / 'data'}", "seed=0,1,2,3", "trainer.max_steps=1000", "trainer.eval_every=250")
     command = (*FEW_STEPS, *more, "trainer.checkpoint_every=50", "sweep.retries=5")
-    verdict = campaign(tmp_path, command, kills=5, seed=1, longest_wait=7.0)
+    verdict = campaign(tmp_path, command, kills=3, seed=1, longest_wait=7.0)
     assert verdict.faults == []
     assert verdict.trials == 4
     assert sum(verdict.kills.values()) == 5
