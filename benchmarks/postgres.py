@@ -179,6 +179,7 @@ def free_port() -> int:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it too ends the servers
     try:
         with tracking_server(TRACKING / "server", int(sys.argv[1]) if len(sys.argv) > 1 else 5001) as server:
             print(f"export MLFLOW_TRACKING_URI={server.uri}", flush=True)
