@@ -1,23 +1,18 @@
 """Jobs that become known one by one, as others end: how a search meets a launcher."""
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from src.sweeps.outcome import Outcome
-
-if TYPE_CHECKING:
-    from src.sweeps.plan import Trial
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a launcher starts: the overrides of a trial, what it is called, and the trial where there is a plan."""
+    """What a launcher starts: the overrides of a trial, and what it is called."""
 
     label: str
     overrides: Sequence[str]
-    trial: "Trial | None" = field(default=None, compare=False)
 
 
 class Feed(Protocol):
@@ -36,58 +31,6 @@ class Feed(Protocol):
     @property
     def waiting(self) -> int:
         """How many jobs are still to come, as far as that is known."""
-
-
-class Singly:
-    """The jobs of a feed as groups of one; what comes next may depend on what ends before."""
-
-    known = False
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-
-    def next(self) -> Sequence[Job]:
-        job = self._feed.next()
-        return [] if job is None else [job]
-
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        self._feed.ended(job, outcome)
-
-    @property
-    def done(self) -> bool:
-        return self._feed.done
-
-    @property
-    def waiting(self) -> int:
-        return self._feed.waiting
-
-
-class InGroups:
-    """Groups of jobs that start together, all known."""
-
-    known = True
-
-    def __init__(self, groups: Sequence[Sequence[Job]]) -> None:
-        self._waiting = deque(groups)
-        self._count = sum(len(group) for group in groups)
-        self._outcomes: dict[int, Outcome] = {}
-
-    def next(self) -> Sequence[Job]:
-        return self._waiting.popleft() if self._waiting else []
-
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        self._outcomes[id(job)] = outcome
-
-    @property
-    def done(self) -> bool:
-        return len(self._outcomes) == self._count
-
-    @property
-    def waiting(self) -> int:
-        return sum(len(group) for group in self._waiting)
-
-    def outcome_of(self, job: Job) -> Outcome:
-        return self._outcomes[id(job)]
 
 
 @runtime_checkable

@@ -19,11 +19,6 @@ class PlannedLauncher(Launcher):
     task_function: TaskFunction
     hydra_context: HydraContext
 
-    @property
-    def capacity(self) -> int:
-        """How many trials it has at work at once, for searches that ask for as many."""
-        return 1
-
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 

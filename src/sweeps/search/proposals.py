@@ -136,7 +136,7 @@ class Proposals:
             return None
         placed = trial.below(self._parent.run_id, self._parent.since)
         address = self._study.address(proposal.number) if self._search.prunes else []
-        job = Job(trial.label, (*placed.overrides, *address), placed)
+        job = Job(trial.label, (*placed.overrides, *address))
         self._running[job] = trial, proposal
         return job
 

@@ -14,7 +14,7 @@ from src.config import SweepConfig, TrackingConfig
 from src.data.splits import load_splits
 from src.interrupts import handled
 from src.sweeps.grid import Point
-from src.sweeps.launchers.feed import FedLauncher, Feed, Job
+from src.sweeps.launchers.feed import FedLauncher, Feed
 from src.sweeps.launchers.planned import PlannedLauncher
 from src.sweeps.outcome import outcome_of
 from src.sweeps.parent import PLAN, SINCE_TAG, Parent, find_parent, open_parent
@@ -94,30 +94,20 @@ def identity(space: Space, search: SearchSettings, first: Trial, experiment: str
 
 
 def run_jobs(launcher: Launcher, jobs: Feed, store: Store) -> None:
-    """Have a launcher run what a feed gives: as slots become free, or in batches where it takes lists only."""
+    """Have a launcher run what a feed gives: as slots become free, or one by one where it takes lists only."""
     if isinstance(launcher, FedLauncher):
         store.disconnect()
         launcher.feed(jobs)
         return
     number = 0
     while not jobs.done:
-        batch = _batch(jobs, launcher.capacity if isinstance(launcher, PlannedLauncher) else 1)
-        if not batch:
+        job = jobs.next()
+        if job is None:
             time.sleep(SECONDS_BETWEEN_LOOKS)
             continue
-        if isinstance(launcher, PlannedLauncher):
-            launcher.trials = [job.trial for job in batch if job.trial is not None]
-        returns = launcher.launch([list(job.overrides) for job in batch], initial_job_idx=number)
-        number += len(batch)
-        for job, returned in zip(batch, returns, strict=True):
-            jobs.ended(job, outcome_of(returned))
-
-
-def _batch(jobs: Feed, size: int) -> list[Job]:
-    batch: list[Job] = []
-    while len(batch) < size and (job := jobs.next()) is not None:
-        batch.append(job)
-    return batch
+        (returned,) = launcher.launch([list(job.overrides)], initial_job_idx=number)
+        number += 1
+        jobs.ended(job, outcome_of(returned))
 
 
 def _study_name(key: str, parent: Parent) -> str:

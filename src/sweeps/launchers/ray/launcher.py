@@ -1,7 +1,7 @@
 """Trials as Ray tasks, on this machine or on the nodes of a cluster."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hydra.core.utils import JobReturn, setup_globals
 from hydra.types import HydraContext, TaskFunction
@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from src.errors import UserError
 from src.interrupts import handled
-from src.sweeps.launchers.feed import Feed, InGroups, Job, Singly
+from src.sweeps.launchers.feed import Feed, Job, Listed
 from src.sweeps.launchers.packed import AUTO, check_max_pack
 from src.sweeps.launchers.planned import PlannedLauncher
 from src.sweeps.launchers.ray import cluster
@@ -89,30 +89,42 @@ class RayLauncher(PlannedLauncher):
         """
         self.prepare()
         jobs = [Job(*it) for it in zip(self.labels(list(job_overrides)), job_overrides, strict=True)]
-        groups = InGroups(self._groups(jobs))
-        self._run(groups, initial_job_idx)
-        return [job_return(job.overrides, groups.outcome_of(job)) for job in jobs]
+        groups = self._groups(len(jobs))
+        order = [place for group in groups for place in group]
+        listed = Listed([jobs[place] for place in order])
+        self._run(listed, initial_job_idx, {id(jobs[group[0]]): len(group) for group in groups})
+        outcomes = dict(zip(order, listed.outcomes, strict=True))
+        return [job_return(job.overrides, outcomes[place]) for place, job in enumerate(jobs)]
 
     def feed(self, feed: Feed, first_number: int = 0) -> None:
         """Run the jobs of a feed until it is done; raises as `launch`."""
         self.prepare()
-        self._run(Singly(feed), first_number)
+        self._run(feed, first_number, {})
 
-    def _groups(self, jobs: Sequence[Job]) -> list[list[Job]]:
-        """Packs and single jobs."""
+    def _groups(self, count: int) -> list[Sequence[int]]:
+        """The places of jobs that are one task: packs, and single ones."""
         if self.max_pack is None or (self.max_pack == AUTO and not self.num_gpus):
-            return [[job] for job in jobs]
+            return [[place] for place in range(count)]
         from src.sweeps.packs.groups import group_by_shape, parted
 
         packs, alone = group_by_shape(self.trials)
-        parts = [part for pack in packs for part in parted(pack, self._places())]
-        return [[jobs[place] for place in group] for group in [*parts, *([place] for place in alone)]]
+        return [*(part for pack in packs for part in parted(pack, self._places())), *([place] for place in alone)]
 
-    def _composed(self, group: Sequence[Job], number: int) -> tuple[Sequence[Job], list[DictConfig]]:
-        """A group with the configs of its jobs, whose numbers begin with `number`."""
+    def _next(self, feed: Feed, sizes: Mapping[int, int], number: int) -> tuple[list[Job], list[DictConfig]]:
+        """The next jobs that are one task with their configs, numbered from `number`; none if there are none now."""
+        first = feed.next()
+        if first is None:
+            return [], []
+        rest = (feed.next() for _ in range(sizes.get(id(first), 1) - 1))
+        group = [first, *(job for job in rest if job is not None)]
         return group, [self.compose(number + place, job.overrides) for place, job in enumerate(group)]
 
-    def _run(self, groups: Singly | InGroups, first_number: int) -> None:
+    def _run(self, feed: Feed, first_number: int, sizes: Mapping[int, int]) -> None:
+        """Run a feed in tasks.
+
+        Args:
+            sizes: by the identity of a job, how many jobs, from it on, are one task; else it is one by itself.
+        """
         from src.sweeps.launchers.ray.tasks import Tasks
 
         setup_globals()
@@ -120,17 +132,18 @@ class RayLauncher(PlannedLauncher):
         tasks = Tasks(self.store, self.hydra_context, self.task_function, self.num_cpus, self.num_gpus or 0, most)
         names: list[str] = []
         places: dict[int, int] = {}
-        ahead: tuple[Sequence[Job], list[DictConfig]] = ([], [])
+        ahead: tuple[list[Job], list[DictConfig]] = ([], [])
+        is_known = isinstance(feed, Listed)  # what comes next does not depend on what ends before
         with (
             handled() as interruption,
-            View(names, self._places(), count=lambda: len(names) + groups.waiting) as view,
+            View(names, self._places(), count=lambda: len(names) + feed.waiting) as view,
         ):
             try:
                 with interruption.deferred():
-                    while tasks.running or not (groups.done or interruption.asked):
+                    while tasks.running or not (feed.done or interruption.asked):
                         has_room = not interruption.asked and len(tasks.running) < self._places()
-                        if not ahead[0] and not interruption.asked and (has_room or groups.known):
-                            ahead = self._composed(groups.next(), first_number + len(names))
+                        if not ahead[0] and not interruption.asked and (has_room or is_known):
+                            ahead = self._next(feed, sizes, first_number + len(names))
                         (group, configs), ahead = (ahead, ([], [])) if has_room else (([], []), ahead)
                         for job in group:
                             places[id(job)] = len(names)
@@ -139,7 +152,7 @@ class RayLauncher(PlannedLauncher):
                         if group:
                             tasks.start(group, configs)
                         for job, outcome in tasks.ended(0.0 if group else POLL_SECONDS):
-                            groups.ended(job, outcome)
+                            feed.ended(job, outcome)
                             view.ended(places[id(job)], outcome)
                         if interruption.take() is not None:
                             view.stopping()
