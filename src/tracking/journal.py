@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BATCH = 1000  # the most metrics MLflow takes at once
 SECONDS_BETWEEN_DELIVERIES = 2.0
 SECONDS_BETWEEN_BEATS = 60.0
-LONGEST_SHARE = 10  # a courier of many journals rests so many times as long as it took to deliver them
+PAUSE_FACTOR = 10  # a courier of many journals rests so many times as long as it took to deliver them
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Courier(threading.Thread):
                 if not failing:
                     log.warning("metrics cannot be delivered (%s): they are kept, training goes on", reason(error))
                 failing = True
-            pause = max(SECONDS_BETWEEN_DELIVERIES, LONGEST_SHARE * (time.monotonic() - start))
+            pause = max(SECONDS_BETWEEN_DELIVERIES, PAUSE_FACTOR * (time.monotonic() - start))
 
     def _deliver(self, run_ids: Sequence[str]) -> None:
         for run_id in run_ids:

@@ -138,6 +138,7 @@ class _Launch:
     ) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self._groups, self._endings, self._gpus = deque(groups), endings, gpus
+        self._told_of: set[int] = set()
         self._trained: deque[tuple[int, str]] = deque()
         self._trainers, self._enders = Children(slots), Children(len(os.sched_getaffinity(0)))
 
@@ -177,14 +178,14 @@ class _Launch:
 
     def _hear_pack(self, child: Child, view: View) -> None:
         for said in child.said:
-            child.settled.add(said["place"])
+            self._told_of.add(said["place"])
             if "run_id" in said:
                 self._trained.append((said["place"], said["run_id"]))
             else:
                 self._settle(said["place"], Outcome(**said["outcome"]), view)
         child.said.clear()
         if child.status is not None:
-            for place in set(child.jobs) - child.settled:
+            for place in set(child.jobs) - self._told_of:
                 self._settle(place, child.unsaid(), view)
             child.console.unlink(missing_ok=True)
 

@@ -25,10 +25,7 @@ Work = Callable[[Tell], None]
 
 @dataclass
 class Child:
-    """A process at work on the jobs of these places; what it told and nobody cleared, and its end.
-
-    `settled` are the jobs it has told of, for whoever keeps count.
-    """
+    """A process at work on the jobs of these places; what it told and nobody cleared, and its end."""
 
     jobs: Sequence[int]
     slot: int
@@ -36,7 +33,6 @@ class Child:
     pipe: int
     console: Path
     said: list[dict[str, Any]] = field(default_factory=list)
-    settled: set[int] = field(default_factory=set)
     status: int | None = None
     _half: bytes = b""
 

@@ -16,7 +16,7 @@ from src.training.packs.pack import Member, Pack
 from src.training.trainer import SECONDS_BETWEEN_CHECKPOINTS
 
 # The states of a large pack take their time: this many times as long passes until the next are due.
-LARGEST_SHARE = 20
+PAUSE_FACTOR = 20
 PROBED = 2
 USABLE_MEMORY = 0.8
 
@@ -113,7 +113,7 @@ class PackFit:
                 start = time.monotonic()
                 self._keep(pack)
                 saved = time.monotonic()
-                pause = max(SECONDS_BETWEEN_CHECKPOINTS, LARGEST_SHARE * (saved - start))
+                pause = max(SECONDS_BETWEEN_CHECKPOINTS, PAUSE_FACTOR * (saved - start))
             self._interruption.raise_if_asked()
             if 2 * len(self._open(pack)) <= len(pack.members):
                 return
