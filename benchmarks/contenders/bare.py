@@ -23,7 +23,9 @@ class Model(nn.Module):
         self.head = nn.Linear(network.hidden_size, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.head(self.layers(x)[0][:, -1])
+        _, states = self.layers(x)
+        h = states[0] if isinstance(states, tuple) else states
+        logits: torch.Tensor = self.head(h[-1])
         return logits
 
 

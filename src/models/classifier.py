@@ -44,8 +44,10 @@ class Classifier(nn.Module):
         initialize(self, model.init, model.forget_bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs, _ = self.recurrent(self.frontend(x))  # (B, T', D·H)
-        return self.head(self.output_dropout(self.readout(outputs, self.recurrent.bidirectional)))
+        outputs, states = self.recurrent(self.frontend(x))  # (B, T', D·H), and (L·D, B, H) for h, or for h and c
+        h = states[0] if isinstance(states, tuple) else states
+        last = h.unbind()[-2 if self.recurrent.bidirectional else -1 :]
+        return self.head(self.output_dropout(self.readout(outputs, last)))
 
 
 def build_classifier(model: ModelConfig, num_features: int, num_classes: int, seed: int) -> Classifier:

@@ -1,26 +1,25 @@
-"""How the outputs of all steps become what the head sees, and the head itself.
+"""How the outputs of all steps, or the last state of each direction, become what the head sees; the head itself.
 
 Shapes are counted from the end, so that stacked networks may lead with a dimension of their own.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 
-def last_step(outputs: Tensor, bidirectional: bool) -> Tensor:
-    """Many to one: (B, T, D·H) → (B, D·H); a backward layer's last step is the first."""
-    if not bidirectional:
-        return outputs[..., -1, :]
-    hidden_size = outputs.shape[-1] // 2
-    return torch.cat([outputs[..., -1, :hidden_size], outputs[..., 0, hidden_size:]], dim=-1)
+def last_step(outputs: Tensor, last: Sequence[Tensor]) -> Tensor:
+    """Many to one, D times (B, H) → (B, D·H): the state after the last step; a backward layer's is the first."""
+    return torch.cat(tuple(last), dim=-1) if len(last) > 1 else last[0]
 
 
-def every_step(outputs: Tensor, bidirectional: bool) -> Tensor:
+def every_step(outputs: Tensor, last: Sequence[Tensor]) -> Tensor:
     """Many to many: (B, T, D·H) → (B, T, D·H)."""
     return outputs
 
 
-def mean_step(outputs: Tensor, bidirectional: bool) -> Tensor:
+def mean_step(outputs: Tensor, last: Sequence[Tensor]) -> Tensor:
     """The mean over steps, (B, T, D·H) → (B, D·H)."""
     return outputs.mean(dim=-2)
 

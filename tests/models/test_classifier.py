@@ -3,7 +3,6 @@ import torch
 
 from src.config import ModelConfig
 from src.models.classifier import build_classifier, num_parameters
-from src.models.readouts import last_step
 
 
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
@@ -45,11 +44,17 @@ def test_parameter_counts_are_those_of_the_recipes(cell, head, parameters):
     assert num_parameters(build_classifier(model, 28, 10, seed=0)) == parameters
 
 
-def test_last_step_of_a_backward_layer_is_the_first():
-    model = ModelConfig(cell="gru", hidden_size=4, bidirectional=True)
-    recurrent = build_classifier(model, 3, 2, seed=0).recurrent
-    outputs, final = recurrent(torch.rand(2, 5, 3))
-    torch.testing.assert_close(last_step(outputs, bidirectional=True), torch.cat([final[0], final[1]], dim=1))
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_the_last_step_is_the_last_of_all_outputs_and_that_of_a_backward_layer_is_the_first(cell, num_layers):
+    for bidirectional in (False, True):
+        model = ModelConfig(cell=cell, hidden_size=4, num_layers=num_layers, bidirectional=bidirectional)
+        classifier = build_classifier(model, 3, 2, seed=0)
+        x = torch.rand(2, 5, 3)
+        outputs, _ = classifier.recurrent(x)
+        backward = [outputs[:, 0, 4:]] if bidirectional else []
+        expected = classifier.head(torch.cat([outputs[:, -1, :4], *backward], dim=1))
+        torch.testing.assert_close(classifier(x), expected)
 
 
 def test_weights_depend_on_the_seed_alone():

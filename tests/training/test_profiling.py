@@ -19,7 +19,7 @@ def test_a_trial_says_where_its_time_goes(store_file, idx_folder, steps):
     (record,) = trial_records(open_store("recurrent-cells"))
     folder = Path(record.artifact_uri.removeprefix("file://")) / "profile"
     table = (folder / "table.txt").read_text()
-    assert "Optimizer.step#Adam.step" in table
+    assert "Optimizer.step#FusedAdam.step" in table
     assert "Self CPU" in table
     assert json.loads(gzip.decompress((folder / "trace.json.gz").read_bytes()))["traceEvents"]
 

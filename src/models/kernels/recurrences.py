@@ -28,10 +28,10 @@ class Recurrence(Protocol):
     def forward(self, inputs: Array, weight: Array) -> Array:
         """Outputs, from `inputs` and `weight` halved; `inputs` are overwritten."""
 
-    def backward(self, gradient: Array) -> tuple[Array, list[Array]]:
-        """From the gradient of the outputs, which is overwritten, those of the inputs and each gate's product W h.
+    def backward(self, d_outputs: Array | None, d_h: Array) -> tuple[Array, list[Array]]:
+        """From the gradients of the outputs and of the last state, those of the inputs and each gate's product W h.
 
-        Can be called once: what `forward` kept is overwritten too.
+        Can be called once: what `forward` kept is overwritten, and so is `d_h` (B, H).
         """
 
 
@@ -46,21 +46,28 @@ class SimpleRNN:
     def forward(self, inputs: Array, weight: Array) -> Array:
         (h,), (transposed,) = inputs, weight.transpose(0, 2, 1)
         product = np.empty_like(h[0])
-        for t, before in _steps(len(h), self._reverse):
+        before: Array | None = None
+        for _, now in _in_order(h, self._reverse):
             if before is not None:
-                h[t] += np.matmul(h[before], transposed, out=product)
-            np.tanh(h[t], out=h[t])
+                np.matmul(before, transposed, out=product)
+                np.add(now, product, out=now)
+            np.tanh(now, out=now)
+            before = now
         self._h = h
         return h
 
-    def backward(self, gradient: Array) -> tuple[Array, list[Array]]:
+    def backward(self, d_outputs: Array | None, d_h: Array) -> tuple[Array, list[Array]]:
         (weight,) = self._weight
-        product, slope = np.empty_like(gradient[0]), np.empty_like(gradient[0])
-        for t, after in _steps(len(gradient), not self._reverse):
+        slopes = _slope_of_tanh(self._h, np.empty_like(self._h))
+        after: Array | None = None
+        for t, now in _in_order(slopes, not self._reverse):
             if after is not None:
-                gradient[t] += np.matmul(gradient[after], weight, out=product)
-            gradient[t] *= _slope_of_tanh(self._h[t], slope)
-        return gradient[None], [gradient]
+                np.matmul(after, weight, out=d_h)
+            if d_outputs is not None:
+                np.add(d_h, d_outputs[t], out=d_h)
+            np.multiply(now, d_h, out=now)
+            after = now
+        return slopes[None], [slopes]
 
 
 class GRU:
@@ -76,12 +83,13 @@ class GRU:
         h = np.empty(gates.shape[1:], gates.dtype)
         recurrent = np.empty_like(h)  # W h + b of the gate n
         products, part = np.empty_like(gates[:, 0]), np.empty_like(h[0])
-        for t, before in _steps(len(h), self._reverse):
+        before: Array | None = None
+        for t, now in _in_order(h, self._reverse):
             rz, r, z, n = gates[:2, t], *gates[:, t]
             if before is None:
                 recurrent[t] = self._bias
             else:
-                np.matmul(h[before], transposed, out=products)
+                np.matmul(before, transposed, out=products)
                 rz += products[:2]
                 np.add(products[2], self._bias, out=recurrent[t])
             np.tanh(rz, out=rz)
@@ -89,31 +97,33 @@ class GRU:
             rz += 0.5
             n += np.multiply(r, recurrent[t], out=part)
             np.tanh(n, out=n)
-            np.subtract(0 if before is None else h[before], n, out=part)
+            np.subtract(0 if before is None else before, n, out=part)
             part *= z
-            np.add(n, part, out=h[t])
+            np.add(n, part, out=now)
+            before = now
         self._gates, self._recurrent, self._h = gates, recurrent, h
         return h
 
-    def backward(self, gradient: Array) -> tuple[Array, list[Array]]:
-        gates, recurrent = self._gates, self._recurrent  # gradients take the places of what they are formed from
-        products, part, d_n = np.empty_like(gates[:, 0]), np.empty_like(gradient[0]), np.empty_like(gradient[0])
+    def backward(self, d_outputs: Array | None, d_h: Array) -> tuple[Array, list[Array]]:
+        gates, recurrent, h = self._gates, self._recurrent, self._h  # gradients take the places of what they come from
+        products, part, d_n = np.empty_like(gates[:, 0]), np.empty_like(d_h), np.empty_like(d_h)
+        order = [t for t, _ in _in_order(h, not self._reverse)]
         after: int | None = None
-        for t, before in reversed(list(_steps(len(gradient), self._reverse))):
-            d_h = gradient[t]
+        for t, before in zip(order, [*order[1:], None], strict=True):
             if after is not None:
-                d_h += gradient[after]  # through z
                 np.matmul(gates[:2, after], self._weight[:2], out=products[:2])
                 np.matmul(recurrent[after], self._weight[2], out=products[2])
                 for product in products:
                     d_h += product
+            if d_outputs is not None:
+                d_h += d_outputs[t]
             r, z, n = gates[:, t]
             np.subtract(1, z, out=part)
             np.multiply(d_h, part, out=d_n)
             part *= z
             part *= d_h
-            d_h *= z
-            np.subtract(0 if before is None else self._h[before], n, out=z)
+            d_h *= z  # what goes to the state before past the gates
+            np.subtract(0 if before is None else h[before], n, out=z)
             z *= part
             np.multiply(d_n, _slope_of_tanh(n, part), out=n)
             np.multiply(n, recurrent[t], out=d_n)
@@ -125,12 +135,10 @@ class GRU:
         return gates, [gates[0], gates[1], recurrent]
 
 
-def _steps(count: int, reverse: bool) -> Iterator[tuple[int, int | None]]:
-    """Every step with the one taken before it."""
-    before = None
-    for t in reversed(range(count)) if reverse else range(count):
-        yield t, before
-        before = t
+def _in_order(steps: Array, reverse: bool) -> Iterator[tuple[int, Array]]:
+    """Each step's number with its part of (T, …), from the last one if `reverse`."""
+    numbered = list(enumerate(steps))
+    return reversed(numbered) if reverse else iter(numbered)
 
 
 def _slope_of_tanh(value: Array, out: Array) -> Array:

@@ -61,7 +61,7 @@ class StackedDropout(nn.Module):
 
 
 class StackedRecurrent(nn.Module):
-    """Stacked recurrent layers, (K, B, T, F) → (K, B, T, D·H); the second output torch.nn has is None."""
+    """Stacked recurrent layers: (K, B, T, F) → (K, B, T, D·H), and the last states h (L·D, K, B, H)."""
 
     def __init__(self, like: nn.RNNBase, dropout: StackedDropout) -> None:
         super().__init__()
@@ -69,8 +69,9 @@ class StackedRecurrent(nn.Module):
         self.cell = next(cell for layer, cell in RECURRENCES.items() if isinstance(like, layer))
         self.dropout = dropout
 
-    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = x.transpose(1, 2)
+        last = []
         for layer in range(self.num_layers):
             if layer > 0:
                 x = self.dropout(x)
@@ -78,13 +79,18 @@ class StackedRecurrent(nn.Module):
             for direction in ("", "_reverse") if self.bidirectional else ("",):
                 names = (f"{name}_l{layer}{direction}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
                 weights = (getattr(self, name) for name in names)
-                outputs.append(_Layer.apply(x, *weights, self.cell, direction != ""))
+                of_steps, of_last = _Layer.apply(x, *weights, self.cell, direction != "")
+                outputs.append(of_steps)
+                last.append(of_last)
             x = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
-        return x.transpose(1, 2), None
+        return x.transpose(1, 2), torch.stack(last)
 
 
 class _Layer(torch.autograd.Function):
-    """One layer and direction: (K, T, B, F) → (K, T, B, H); products in autocast's type, all else in the weights'."""
+    """One layer and direction: (K, T, B, F) → (K, T, B, H), and the last state (K, B, H).
+
+    Products are in autocast's type, all else in the weights'.
+    """
 
     @staticmethod
     def forward(
@@ -96,7 +102,8 @@ class _Layer(torch.autograd.Function):
         bias_hh: Tensor,
         cell: type[Recurrence],
         reverse: bool,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)  # who reads the last state alone has no gradients of all steps
         kind = x.device.type
         low = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight_ih.dtype
         with torch.autocast(kind, enabled=False):
@@ -108,14 +115,15 @@ class _Layer(torch.autograd.Function):
             outputs = recurrence.forward(gates)
         ctx.save_for_backward(weight_ih)
         ctx.kept = recurrence, times, inputs, outputs, reverse
-        return outputs
+        return outputs, outputs[:, 0 if reverse else -1].clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_outputs: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:
         (weight_ih,) = ctx.saved_tensors
         (recurrence, times, inputs, outputs, reverse), ctx.kept = ctx.kept, None
-        d_gates, d_products = recurrence.backward(gradient.clone(memory_format=torch.contiguous_format))
+        d_h = torch.zeros_like(outputs[:, 0]) if d_last is None else d_last
+        d_gates, d_products = recurrence.backward(d_outputs, d_h)
         flat = d_gates.flatten(1, 2)
         now, before = (slice(0, -1), slice(1, None)) if reverse else (slice(1, None), slice(0, -1))
         d_recurrent = times(d_products[:, now].flatten(1, 2).mT, outputs[:, before].flatten(1, 2))

@@ -22,8 +22,11 @@ class Recurrence(Protocol):
     def forward(self, gates: Tensor) -> Tensor:
         """Outputs, from what the inputs give to the gates, which is overwritten."""
 
-    def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """From the outputs' gradient, overwritten, those of the inputs' part and of W h, both (K, T, B, G·H)."""
+    def backward(self, d_outputs: Tensor | None, d_h: Tensor) -> tuple[Tensor, Tensor]:
+        """From the gradients of the outputs and of the last state, those of the inputs' part and of W h.
+
+        Both are (K, T, B, G·H); can be called once, as what `forward` kept is overwritten.
+        """
 
 
 class SimpleRNN:
@@ -42,12 +45,14 @@ class SimpleRNN:
             now.tanh_()
         return h
 
-    def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(self, d_outputs: Tensor | None, d_h: Tensor) -> tuple[Tensor, Tensor]:
+        gradient = 1 - self._h * self._h
         for t, after in steps(gradient.shape[1], not self._reverse):
-            now, h = gradient[:, t], self._h[:, t]
             if after is not None:
-                now += self._times(gradient[:, after], self._weight)
-            now *= 1 - h * h
+                d_h = self._times(gradient[:, after], self._weight)
+            if d_outputs is not None:
+                d_h = d_h + d_outputs[:, t]
+            gradient[:, t] *= d_h
         return gradient, gradient
 
 
@@ -76,12 +81,14 @@ class LSTM:
             torch.mul(o, torch.tanh(c, out=self._tanh_c[:, t]), out=h[:, t])
         return h
 
-    def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(self, d_outputs: Tensor | None, d_h: Tensor) -> tuple[Tensor, Tensor]:
         after, d_c_after = None, None
-        for t, before in reversed(list(steps(gradient.shape[1], self._reverse))):
-            now, d_h, tanh_c = self._gates[:, t], gradient[:, t], self._tanh_c[:, t]
+        for t, before in reversed(list(steps(self._c.shape[1], self._reverse))):
+            now, tanh_c = self._gates[:, t], self._tanh_c[:, t]
             if after is not None:
-                d_h += self._times(self._gates[:, after], self._weight)
+                d_h = self._times(self._gates[:, after], self._weight)
+            if d_outputs is not None:
+                d_h = d_h + d_outputs[:, t]
             i, f, g, o = now.chunk(4, dim=-1)
             d_c = d_h * o * (1 - tanh_c * tanh_c)
             if d_c_after is not None:
@@ -123,14 +130,15 @@ class GRU:
                 h[:, t].addcmul_(z, h[:, before])
         return h
 
-    def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(self, d_outputs: Tensor | None, d_h: Tensor) -> tuple[Tensor, Tensor]:
         d_products = torch.empty_like(self._gates)
-        after, through_z = None, torch.zeros_like(gradient[:, 0])
-        for t, before in reversed(list(steps(gradient.shape[1], self._reverse))):
-            now, d_h = self._gates[:, t], gradient[:, t]
+        after, through_z = None, torch.zeros_like(d_h)
+        for t, before in reversed(list(steps(self._h.shape[1], self._reverse))):
+            now = self._gates[:, t]
             if after is not None:
-                d_h += through_z
-                d_h += self._times(d_products[:, after], self._weight)
+                d_h = through_z + self._times(d_products[:, after], self._weight)
+            if d_outputs is not None:
+                d_h = d_h + d_outputs[:, t]
             r, z, n = now.chunk(3, dim=-1)
             h_before = torch.zeros_like(n) if before is None else self._h[:, before]
             through_z = d_h * z
