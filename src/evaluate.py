@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from src.arguments import Arguments, run_command
 from src.config import DATA_SETS, EXPERIMENT
 from src.errors import UserError
+from src.leaving import run_and_leave
 
 KEYS = {
     "run": "a trial's run id or its beginning, best (validation accuracy) or champion (of the registry)",
@@ -43,4 +44,4 @@ def _evaluate(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_and_leave(lambda: main(sys.argv[1:]))

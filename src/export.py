@@ -6,6 +6,7 @@ from pathlib import Path
 
 from src.arguments import Arguments, run_command
 from src.errors import ExportError
+from src.leaving import run_and_leave
 
 FAILED = 1
 KEYS = {
@@ -45,4 +46,4 @@ def _export(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_and_leave(lambda: main(sys.argv[1:]))

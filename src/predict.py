@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from src.arguments import Arguments, run_command
+from src.leaving import run_and_leave
 
 if TYPE_CHECKING:
     from src.inference.prediction import Fault, Prediction
@@ -83,4 +84,4 @@ def _shown(file: str) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_and_leave(lambda: main(sys.argv[1:]))

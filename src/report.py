@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from src.arguments import Arguments, run_command
+from src.leaving import run_and_leave
 
 KEYS = {
     "sweep": "latest, a sweep's run id or its beginning, or several with commas between",
@@ -27,4 +28,4 @@ def _report(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_and_leave(lambda: main(sys.argv[1:]))

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from src import cli
 from src.config import Config, validated
+from src.leaving import run_and_leave
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -82,4 +83,4 @@ def train_trial(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    cli.main(train)
+    run_and_leave(lambda: cli.main(train))
