@@ -1,9 +1,14 @@
 """Trained networks as MLflow models in the artifacts of their runs."""
 
 import copy
+import hashlib
+import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from src.config import Config
@@ -11,7 +16,7 @@ from src.data.images import load_images
 from src.data.splits import Splits, held_out
 from src.inference.network import ImageClassifier, with_probabilities
 from src.inference.trained import load_trained
-from src.tracking.model import MODEL, save_model
+from src.tracking.model import MODEL, save_model, versions
 from src.tracking.queries import TrialRecord, read_artifact
 from src.tracking.run import TrialRun
 from src.tracking.store import Store
@@ -22,7 +27,15 @@ def save_network(run: TrialRun, config: Config, classifier: nn.Module, splits: S
     classifier = copy.deepcopy(classifier).cpu().float().eval()
     network = ImageClassifier(classifier, config.data.sequence, splits.offset, splits.scale)
     images, _ = held_out(load_images(config.data), config.data)
-    save_model(run.artifacts, run.run_id, with_probabilities(network).eval(), images)
+    twin = run.store.folder / "models" / _graph(config, splits, images[:2])
+    save_model(run.artifacts, run.run_id, with_probabilities(network).eval(), images, twin)
+
+
+def _graph(config: Config, splits: Splits, example: NDArray[np.uint8]) -> str:
+    """A digest of all that saved models of trials have in common if they differ in nothing but their weights."""
+    of_network = [asdict(config.model), splits.num_features, splits.num_classes]
+    of_images = [config.data.sequence, splits.offset, splits.scale, *example.shape]
+    return hashlib.sha256(json.dumps([of_network, of_images, versions()]).encode() + example.tobytes()).hexdigest()[:16]
 
 
 def ensure_saved(store: Store, record: TrialRecord) -> None:

@@ -17,6 +17,13 @@ from src.data.images import load_images
 from tests.support import train_tiny, within
 
 
+def what_it_thinks(trained):
+    """The test images, and the probabilities that the network of a trial has for them."""
+    images = load_images(trained.config.data).test_images
+    assert images is not None
+    return images, trained.logits(images).softmax(dim=1).numpy()
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -29,9 +36,7 @@ from tests.support import train_tiny, within
 def test_it_answers_with_the_probabilities_of_the_best_network(store_file, idx_folder, monkeypatch, overrides):
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     trained = train_tiny(idx_folder, "registry=true", "trainer.max_steps=2", *overrides)
-    images = load_images(trained.config.data).test_images
-    assert images is not None
-    expected = trained.logits(images).softmax(dim=1).numpy()
+    images, expected = what_it_thinks(trained)
     mlflow.set_tracking_uri(f"sqlite:///{store_file}")
     place = f"runs:/{trained.record.run_id}/model"
     answers = mlflow.pyfunc.load_model(place).predict(images.astype(np.float32))
@@ -39,6 +44,22 @@ def test_it_answers_with_the_probabilities_of_the_best_network(store_file, idx_f
     with torch.inference_mode():
         answers = mlflow.pytorch.load_model(place)(torch.from_numpy(images.astype(np.float32)))
     assert answers.numpy() == pytest.approx(expected, abs=1e-6)
+
+
+def test_trials_that_differ_in_their_weights_share_an_export_and_others_do_not(store_file, idx_folder):
+    mlflow.set_tracking_uri(f"sqlite:///{store_file}")
+    shared = store_file.parent / "models"
+    for overrides, exports in (
+        (["seed=0"], 1),
+        (["seed=1", "optimizer.lr=0.1"], 1),
+        (["seed=1", "data.normalize=unit"], 2),
+        (["seed=1", "model.init=torch"], 3),
+    ):
+        trained = train_tiny(idx_folder, "registry=true", "trainer.max_steps=2", *overrides)
+        images, expected = what_it_thinks(trained)
+        loaded = mlflow.pyfunc.load_model(f"runs:/{trained.record.run_id}/model")
+        assert loaded.predict(images.astype(np.float32)) == pytest.approx(expected, abs=1e-6)
+        assert len(list(shared.iterdir())) == exports
 
 
 def test_without_the_registry_a_trial_leaves_none(store_file, idx_folder):

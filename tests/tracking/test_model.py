@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from src.tracking import model
 from src.tracking.model import REQUIREMENTS, save_model
 
 
@@ -18,6 +19,18 @@ class Mean(nn.Module):
     def forward(self, images):
         mean = images.mean(dim=(1, 2))
         return torch.stack([mean, -mean], dim=1).softmax(dim=1)
+
+
+class Weighted(nn.Module):
+    """Two answers from the pixels and weights."""
+
+    def __init__(self, seed, sign=1):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(30, 2, generator=torch.Generator().manual_seed(seed)))
+        self.sign = sign
+
+    def forward(self, images):
+        return (self.sign * images.flatten(1) @ self.weight / 1000).softmax(dim=1)
 
 
 class Undecided(nn.Module):
@@ -81,3 +94,60 @@ def test_a_full_disk_is_an_error_of_the_system_and_not_the_end_of_the_process(tm
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+@pytest.fixture
+def exports(monkeypatch):
+    """The networks that were exported."""
+    seen = []
+    original = model._export
+    monkeypatch.setattr(model, "_export", lambda *given: seen.append(given[2]) or original(*given))
+    return seen
+
+
+def saved(folder, network, images, twin, run_id="some_run"):
+    folder.mkdir()
+    save_model(folder, run_id, network.eval(), images, twin)
+    return mlflow.models.Model.load(str(folder / "model")), mlflow.pyfunc.load_model(str(folder / "model"))
+
+
+def test_a_network_with_other_weights_is_saved_without_an_export(tmp_path, images, exports, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    twin, batch = tmp_path / "twins" / "a", images.astype(np.float32)
+    first, _ = saved(tmp_path / "1", Weighted(1), images, twin, "first")
+    second, loaded = saved(tmp_path / "2", Weighted(2), images, twin, "second")
+    assert len(exports) == 1
+    assert loaded.predict(batch) == pytest.approx(Weighted(2)(torch.from_numpy(batch)).detach().numpy())
+    assert (first.run_id, second.run_id) == ("first", "second")
+    assert first.model_uuid != second.model_uuid
+    assert first.to_dict().keys() == second.to_dict().keys()
+    assert first.signature == second.signature
+    assert {path.name for path in (tmp_path / "1" / "model").rglob("*")} == {
+        path.name for path in (tmp_path / "2" / "model").rglob("*")
+    }
+
+
+@pytest.mark.parametrize("fault", ["answers otherwise", "cut off", "other weights"])
+def test_a_twin_that_is_none_is_not_believed(tmp_path, images, exports, fault):
+    twin, batch = tmp_path / "twins" / "a", images.astype(np.float32)
+    other = Mean() if fault == "other weights" else Weighted(1, sign=-1 if fault == "answers otherwise" else 1)
+    saved(tmp_path / "1", other, images, twin)
+    if fault == "cut off":
+        program = twin / "data" / "model.pt2"
+        program.write_bytes(program.read_bytes()[:1000])
+    network = Weighted(2)
+    _, loaded = saved(tmp_path / "2", network, images, twin)
+    assert exports == [other, network]
+    assert loaded.predict(batch) == pytest.approx(network(torch.from_numpy(batch)).detach().numpy())
+
+
+def test_so_many_twins_are_kept(tmp_path, images, monkeypatch):
+    monkeypatch.setattr(model, "MOST_TWINS", 2)
+    for number in range(4):
+        saved(tmp_path / f"{number}", Weighted(number), images, tmp_path / "twins" / f"{number}")
+    assert sorted(path.name for path in (tmp_path / "twins").iterdir()) == ["2", "3"]
+
+
+def test_without_room_for_twins_networks_are_saved_all_the_same(tmp_path, images):
+    (tmp_path / "twins").write_text("not a folder")
+    saved(tmp_path / "1", Weighted(1), images, tmp_path / "twins" / "a")
