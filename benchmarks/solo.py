@@ -10,9 +10,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -32,6 +32,7 @@ NETWORKS = (
 HARNESS, OWN = "harness", "bare:own"
 CONTENDERS = {
     HARNESS: "this harness, everything on",
+    "harness:kernels": "this harness on a GPU without its graph",
     OWN: "bare loop, this project's layers",
     "bare": "bare loop, torch.nn",
     "bare:floor": "floor: one fixed batch, this project's layers",
@@ -48,6 +49,10 @@ class Times:
 
     rounds: list[float] = field(default_factory=list)
     whole: float = float("nan")
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.rounds)
 
 
 def measure(network: Network, names: Sequence[str], data: Path, repeats: int, keras: str) -> dict[str, Times]:
@@ -81,11 +86,33 @@ def ratio(times: Times, other: Times) -> float:
 
 def best_keras(found: dict[str, Times]) -> str | None:
     names = [name for name in found if name.startswith("keras")]
-    return min(names, key=lambda name: statistics.median(found[name].rounds)) if names else None
+    return min(names, key=lambda name: found[name].median) if names else None
 
 
 def report(results: dict[Network, dict[str, Times]], command: str) -> str:
     names = [name for name in CONTENDERS if any(name in found for found in results.values())]
+
+    def table(value: Callable[[Network, Times], str]) -> list[str]:
+        return [
+            f"| network | {' | '.join(CONTENDERS[name] for name in names)} |",
+            f"|---|{'---|' * len(names)}",
+            *(
+                f"| {it.title} | {' | '.join(value(it, found[name]) if name in found else '–' for name in names)} |"
+                for it, found in results.items()
+            ),
+            "",
+        ]
+
+    others = {
+        OWN: "bare loop, same layers",
+        "bare": "bare loop, torch.nn",
+        "lightning": "usual Lightning",
+        "keras": "the faster Keras",
+        "bare:floor": "floor",
+        "harness:kernels": "itself without the graph",
+    }
+    ratios = {network: _ratios(found, others) for network, found in results.items() if HARNESS in found}
+    used = [name for name in others if any(name in found for found in ratios.values())]
     lines = [
         "# One network, one core",
         "",
@@ -94,30 +121,31 @@ def report(results: dict[Network, dict[str, Times]], command: str) -> str:
         "Milliseconds a training step, medians of rounds taken in turn; each contender is a process of its own, all on "
         "one core. Of the harness, evaluations with their logging and the copy of the best weights are left out.",
         "",
-        f"| network | {' | '.join(CONTENDERS[name] for name in names)} |",
-        f"|---|{'---|' * len(names)}",
-    ]
-    for network, found in results.items():
-        cells = [f"{1000 * statistics.median(found[name].rounds):.2f}" if name in found else "–" for name in names]
-        lines.append(f"| {network.title} | {' | '.join(cells)} |")
-    lines += [
+        *table(lambda _, times: f"{1000 * times.median:.2f}"),
+        "Images per second:",
         "",
+        *table(lambda network, times: f"{network.batch_size / times.median:,.0f}"),
         "Steps per second of the harness as a multiple of:",
         "",
-        "| network | bare loop, same layers | bare loop, torch.nn | usual Lightning | the faster Keras | floor |",
-        "|---|---|---|---|---|---|",
+        f"| network | {' | '.join(others[name] for name in used)} |",
+        f"|---|{'---|' * len(used)}",
+        *(
+            f"| {network.title} | {' | '.join(f'{found[name]:.2f}' if name in found else '–' for name in used)} |"
+            for network, found in ratios.items()
+        ),
+        "",
+        "Seconds from the start of a process to the end of its first 60 steps (imports, compiling, all):",
+        "",
+        *table(lambda _, times: f"{times.whole:.1f}"),
+        machine(),
     ]
-    for network, found in results.items():
-        cells = []
-        for name in (OWN, "bare", "lightning", best_keras(found), "bare:floor"):
-            cells.append(f"{ratio(found[HARNESS], found[name]):.2f}" if name in found else "–")
-        lines.append(f"| {network.title} | {' | '.join(cells)} |")
-    lines += ["", "Seconds from the start of a process to the end of its first 60 steps (imports, compiling, all):", ""]
-    lines += [f"| network | {' | '.join(CONTENDERS[name] for name in names)} |", f"|---|{'---|' * len(names)}"]
-    for network, found in results.items():
-        cells = [f"{found[name].whole:.1f}" if name in found else "–" for name in names]
-        lines.append(f"| {network.title} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", machine()]) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def _ratios(found: dict[str, Times], others: Iterable[str]) -> dict[str, float]:
+    keras = best_keras(found)
+    places = {name: keras if name == "keras" else name for name in others}
+    return {name: ratio(found[HARNESS], found[place]) for name, place in places.items() if place in found}
 
 
 def draw(results: dict[Network, dict[str, Times]], path: Path) -> None:
@@ -125,12 +153,12 @@ def draw(results: dict[Network, dict[str, Times]], path: Path) -> None:
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    colors = ("#0072B2", "#56B4E9", "#999999", "#CCCCCC", "#D55E00", "#009E73", "#E69F00")
+    colors = ("#0072B2", "#56B4E9", "#999999", "#CCCCCC", "#D55E00", "#009E73", "#E69F00", "#CC79A7")
     width = 0.8 / len(CONTENDERS)
     for place, (name, title) in enumerate(CONTENDERS.items()):
         points = [(n, found[name]) for n, found in enumerate(results.values()) if name in found]
         if points:
-            heights = [1000 * statistics.median(times.rounds) for _, times in points]
+            heights = [1000 * times.median for _, times in points]
             axes.bar([n + place * width for n, _ in points], heights, width, color=colors[place], label=title)
     axes.set_xticks([n + 0.4 - width / 2 for n in range(len(results))], [network.title for network in results])
     axes.set_yscale("log")
@@ -143,18 +171,21 @@ def draw(results: dict[Network, dict[str, Times]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", nargs="*", choices=list(CONTENDERS), default=list(CONTENDERS))
+    everywhere = [name for name in CONTENDERS if name != "harness:kernels"]
+    parser.add_argument("--only", nargs="*", choices=list(CONTENDERS), default=everywhere)
     parser.add_argument("--networks", type=int, nargs="*", default=list(range(len(NETWORKS))), help="by their place")
+    parser.add_argument("--batch-sizes", type=int, nargs="*", help="instead of each network's own")
     parser.add_argument("--keras-python", default=sys.executable, help="of an environment that has keras")
     parser.add_argument("--write", type=Path, help="the Markdown file to write; a picture and JSON go beside it")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
         write_data(data)
-        chosen = [NETWORKS[place] for place in arguments.networks]
+        networks = [NETWORKS[place] for place in arguments.networks]
+        chosen = [replace(it, batch_size=size) for it in networks for size in arguments.batch_sizes or [it.batch_size]]
         keras = arguments.keras_python
         results = {it: measure(it, arguments.only, data, arguments.repeats, keras) for it in chosen}
-    write_result(report(results, f"python -m benchmarks.solo --repeats {arguments.repeats}"), arguments.write)
+    write_result(report(results, f"python -m benchmarks.solo {' '.join(sys.argv[1:])}".strip()), arguments.write)
     if arguments.write is not None:
         draw(results, arguments.write.with_suffix(".png"))
         raw = {

@@ -165,6 +165,8 @@ class TrainerConfig:
     precision: str = _key("auto", one_of("auto", "32-true", "64-true", "bf16-mixed", "16-mixed"))
     # on a GPU: products of float32 in TF32
     tf32: bool = False
+    # on a GPU: all kernels of a step are launched as one graph, where nothing is drawn or scaled in it
+    cuda_graph: bool = True
     max_epochs: int | None = _key(15, at_least(1), optional=True)
     # the budget in optimiser steps; if set, max_epochs does not count
     max_steps: int | None = _key(None, at_least(1), optional=True)

@@ -112,6 +112,16 @@ def test_same_seed_same_bits_and_zero_is_a_seed(use_store, stripes, cell):
     assert results["one"]["train/loss"] != results["other"]["train/loss"]
 
 
+def test_how_often_it_is_logged_changes_no_weight(use_store, stripes):
+    # Steps between two points are one call: nothing, weights cast for autocast say, may outlive a step within it.
+    found = []
+    for log_every in (1, 7):
+        store = use_store(f"{log_every}")
+        train(compose_config(*TINY, stripes, "trainer.precision=bf16-mixed", f"trainer.log_every={log_every}"))
+        found.append(weights(store, only_run(store)))
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
 def in_killed_child(action: Callable[[], object], step: int, signum: int) -> int:
     """Fork, run the action, and end the child by a signal once training has reached a step; its wait status."""
     child = os.fork()
@@ -240,3 +250,22 @@ def test_cells_learn_on_a_gpu_in_every_precision(use_store, stripes, cell, preci
     use_store()
     result = train(compose_config(*TINY, stripes, "trainer=gpu", f"model={cell}", f"trainer.precision={precision}"))
     assert result["test/acc"] > 0.8
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_graph_trains_as_its_kernels_do(use_store, stripes, caplog, cell, precision):
+    found = []
+    for graph in (True, False):
+        store = use_store(f"{graph}")
+        overrides = ("trainer=gpu", f"model={cell}", f"trainer.precision={precision}", f"trainer.cuda_graph={graph}")
+        train(compose_config(*TINY, stripes, *overrides))
+        found.append(curves(store, only_run(store)))
+    assert "no CUDA graph" not in caplog.text
+    assert found[0].keys() == found[1].keys()
+    tolerance = 1e-4 if precision == "32-true" else 0.05
+    for key in ("train/loss", "val/loss"):
+        for (_, one), (_, other) in zip(found[0][key], found[1][key], strict=True):
+            assert one == pytest.approx(other, rel=tolerance, abs=tolerance)

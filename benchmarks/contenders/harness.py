@@ -1,4 +1,7 @@
-"""`train(cfg)` as users run it, everything on: metrics, MLflow, checkpoints."""
+"""`train(cfg)` as users run it, everything on: metrics, MLflow, checkpoints.
+
+The option `kernels` leaves a GPU's graph out.
+"""
 
 import os
 import tempfile
@@ -17,7 +20,7 @@ from src.training.module import TrialModule
 COMMON = ("optimizer.lr=1e-3", "optimizer.schedule=none", "optimizer.clip_norm=null", "trainer.progress=false")
 
 
-def prepare(network: Network, x: Any, y: Any) -> Round:
+def prepare(network: Network, x: Any, y: Any, option: str = "") -> Round:
     folder = tempfile.TemporaryDirectory()
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder.name}/mlflow.db"
     overrides = [
@@ -26,6 +29,7 @@ def prepare(network: Network, x: Any, y: Any) -> Round:
         f"model.hidden_size={network.hidden_size}",
         f"model.num_layers={network.num_layers}",
         f"data.batch_size={network.batch_size}",
+        f"trainer.cuda_graph={option != 'kernels'}",
     ]
 
     def train_once(steps: int) -> float:

@@ -9,11 +9,11 @@ from torch.optim import Optimizer
 
 from src.config import Config
 from src.data.datamodule import SequenceDataModule
-from src.seeds import derive
-from src.training.optimizer import build_optimizer, clip_gradients, set_learning_rate
+from src.training.optimizer import build_optimizer
 from src.training.progress import Progress
 from src.training.schedule import Schedule
-from src.training.statistics import Hardest, Tally, sequence_loss
+from src.training.statistics import Hardest, Tally
+from src.training.step import TrainStep
 from src.training.window import Stopwatch, TrainWindow
 
 # How many of the test images that were hardest for it a trial keeps.
@@ -43,9 +43,6 @@ class TrialModule(pl.LightningModule):
         self._window = TrainWindow()
         self._stopwatch = Stopwatch()
         self._resume_from: dict[str, Any] | None = None
-        self._trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
-        self._constant_lr = config.optimizer.schedule == "none" and config.optimizer.warmup_steps == 0
-        self._drops_out = config.model.dropout > 0 or config.model.output_dropout > 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Sequences (B, T, F) → logits (B, C) or (B, T, C)."""
@@ -80,12 +77,11 @@ class TrialModule(pl.LightningModule):
         steps, batch_size = stop - start, self.data.batches.batch_size
         with self._stopwatch:
             sequences, labels = self.data.batches(start, stop)
-            optimizer, scaler = self.optimizer, self.scaler
-            losses, answers, norms = [], [], []
+            take_step, losses, answers, norms = self._take_step, [], [], []
             for step, x, y in zip(
                 range(start, stop), sequences.split(batch_size), labels.split(batch_size), strict=True
             ):
-                loss, logits, norm = self._update(step, x, y, optimizer, scaler)
+                loss, logits, norm = take_step(step, x, y)
                 losses.append(loss)
                 answers.append(logits if logits.dim() == 2 else logits[:, -1])
                 norms.append(norm)
@@ -98,37 +94,6 @@ class TrialModule(pl.LightningModule):
             (means,) = self._window.read(self.config.trainer.log_train == "batch")
             self.progress.log_training(*means, self._window.steps)
             self._window.reset()
-
-    def _update(
-        self, step: int, sequences: Tensor, labels: Tensor, optimizer: Optimizer, scaler: torch.amp.GradScaler | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """One optimiser step; its loss, logits and, if they are clipped, the norm of the gradients."""
-        if self._drops_out:
-            self._reseed(step)
-        if not self._constant_lr:
-            set_learning_rate(optimizer, self.progress.learning_rate(step))
-        logits = self.classifier(sequences)
-        loss = sequence_loss(logits, labels)
-        (loss if scaler is None else scaler.scale(loss)).backward()
-        if scaler is not None:
-            scaler.unscale_(optimizer)
-        clip_norm = self.config.optimizer.clip_norm
-        norm = None if clip_norm is None else clip_gradients(self._trained, clip_norm)
-        if scaler is None:
-            optimizer.step()
-        else:
-            scaler.step(optimizer)
-            scaler.update()
-        for parameter in self._trained:  # as zero_grad, which takes its time
-            parameter.grad = None
-        return loss.detach(), logits.detach(), norm
-
-    def _reseed(self, step: int) -> None:
-        seed = derive(self.config.seed, "dropout", step)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        else:
-            torch.default_generator.manual_seed(seed)
 
     # --- evaluation ---------------------------------------------------------------------------------------
 
@@ -195,9 +160,10 @@ class TrialModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         state, self._resume_from = self._resume_from, None
-        if state is None:
-            return
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.scaler is not None:
-            self.scaler.load_state_dict(state["scaler"])
-        self._window.load_states([state["window"]], self.device)
+        if state is not None:
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.scaler is not None:
+                self.scaler.load_state_dict(state["scaler"])
+            self._window.load_states([state["window"]], self.device)
+        rate = self.progress.learning_rate
+        self._take_step = TrainStep(self.config, self.classifier, self.optimizer, self.scaler, rate)

@@ -67,7 +67,7 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter])
     raise ValueError(f"unknown optimizer {config.name!r}")
 
 
-def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
+def set_learning_rate(optimizer: Optimizer, lr: float | torch.Tensor) -> None:
     for group in optimizer.param_groups:
         group["lr"] = lr
 

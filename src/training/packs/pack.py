@@ -57,6 +57,7 @@ class Pack:
             if state is not None and state["best"] is not None:
                 self._best[place] = self._network.row(state["best"]["weights"])
         self._compute: Step = self._compute_step
+        self._to_be_graphed = self._on.type == "cuda" and members[0].config.trainer.cuda_graph
         self._is_graphed = False
         self._window = TrainWindow()
         windows = [state["window"] for state in states if state is not None]
@@ -100,7 +101,7 @@ class Pack:
         if self._network.drops_out:
             for member, generator in zip(self.members, self._network.generators, strict=True):
                 generator.manual_seed(derive(member.config.seed, "dropout", step))
-        elif self._on.type == "cuda" and not self._is_graphed:
+        elif self._to_be_graphed and not self._is_graphed:
             changed = [self._network.flat, *self._optimizer.memory.values()]
             self._compute, self._is_graphed = graphed(self._compute, [indices, rates], changed), True
         return self._compute(indices, rates)
