@@ -168,6 +168,13 @@ def draw(results: dict[Network, dict[str, Times]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def command_line() -> str:
+    """This command without what is told by where its output and Keras are."""
+    pairs = zip(["", *sys.argv[1:]], sys.argv[1:], strict=False)
+    elsewhere = ("--write", "--keras-python")
+    return " ".join(["python -m benchmarks.solo", *(it for last, it in pairs if not {last, it} & set(elsewhere))])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=5)
@@ -185,7 +192,7 @@ def main() -> None:
         chosen = [replace(it, batch_size=size) for it in networks for size in arguments.batch_sizes or [it.batch_size]]
         keras = arguments.keras_python
         results = {it: measure(it, arguments.only, data, arguments.repeats, keras) for it in chosen}
-    write_result(report(results, f"python -m benchmarks.solo {' '.join(sys.argv[1:])}".strip()), arguments.write)
+    write_result(report(results, command_line()), arguments.write)
     if arguments.write is not None:
         draw(results, arguments.write.with_suffix(".png"))
         raw = {
