@@ -154,13 +154,16 @@ def draw(results: dict[Network, dict[str, Times]], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     colors = ("#0072B2", "#56B4E9", "#999999", "#CCCCCC", "#D55E00", "#009E73", "#E69F00", "#CC79A7")
-    width = 0.8 / len(CONTENDERS)
-    for place, (name, title) in enumerate(CONTENDERS.items()):
+    color_of = dict(zip(CONTENDERS, colors, strict=True))
+    shown = [name for name in CONTENDERS if any(name in found for found in results.values())]
+    width = 0.8 / len(shown)
+    for place, name in enumerate(shown):
         points = [(n, found[name]) for n, found in enumerate(results.values()) if name in found]
-        if points:
-            heights = [1000 * times.median for _, times in points]
-            axes.bar([n + place * width for n, _ in points], heights, width, color=colors[place], label=title)
-    axes.set_xticks([n + 0.4 - width / 2 for n in range(len(results))], [network.title for network in results])
+        heights = [1000 * times.median for _, times in points]
+        axes.bar([n + place * width for n, _ in points], heights, width, color=color_of[name], label=CONTENDERS[name])
+    titles = [network.title.replace(", ", ",\n") for network in results]
+    axes.set_xticks([n + 0.4 - width / 2 for n in range(len(results))], titles)
+    axes.set_ylim(bottom=500 * min(times.median for found in results.values() for times in found.values()))
     axes.set_yscale("log")
     axes.set_ylabel("milliseconds a step")
     axes.grid(axis="y", alpha=0.3)

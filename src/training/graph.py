@@ -10,10 +10,12 @@ log = logging.getLogger(__name__)
 
 Step = Callable[..., tuple[Tensor, ...]]
 WARM_UPS = 3
+# How far a graph's results may be from those of the kernels, as a part of them; wrong ones are much further away.
+TOLERANCE = 0.05
 
 
 def graphed(step: Step, inputs: Sequence[Tensor], changed: Sequence[Tensor]) -> Step:
-    """`step` recorded once and launched as a whole from then on; itself if it cannot be recorded.
+    """`step` recorded once and launched as a whole from then on; itself if what was recorded does not do the same.
 
     Args:
         step: takes tensors on the GPU to others; of fixed shapes, drawing nothing.
@@ -27,19 +29,24 @@ def graphed(step: Step, inputs: Sequence[Tensor], changed: Sequence[Tensor]) -> 
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            for _ in range(WARM_UPS):
+            told = [it.clone() for it in step(*static)]
+            become = [it.clone() for it in changed]
+            for _ in range(WARM_UPS - 1):
                 step(*static)
         torch.cuda.current_stream().wait_stream(side)
         with torch.cuda.graph(graph):
             outputs = step(*static)
+        _put_back(changed, before)
+        graph.replay()
+        if not (_alike(outputs, told) and _alike(_minus(changed, before), _minus(become, before))):
+            raise RuntimeError("what was recorded does something else")
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
         log.warning("steps are launched kernel by kernel: no CUDA graph (%s)", str(error).splitlines()[0])
         return step
     finally:
-        for tensor, value in zip(changed, before, strict=True):
-            tensor.copy_(value)
+        _put_back(changed, before)
 
     def replay(*given: Tensor) -> tuple[Tensor, ...]:
         for place, value in zip(static, given, strict=True):
@@ -48,3 +55,22 @@ def graphed(step: Step, inputs: Sequence[Tensor], changed: Sequence[Tensor]) -> 
         return tuple(it.clone() for it in outputs)
 
     return replay
+
+
+@torch.no_grad()
+def _put_back(changed: Sequence[Tensor], before: Sequence[Tensor]) -> None:
+    for tensor, value in zip(changed, before, strict=True):
+        tensor.copy_(value)
+
+
+@torch.no_grad()
+def _minus(now: Sequence[Tensor], before: Sequence[Tensor]) -> list[Tensor]:
+    return [one - other for one, other in zip(now, before, strict=True)]
+
+
+def _alike(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> bool:
+    """Whether each is near the other as a whole: rounding may turn the step of a weight around whose gradient is 0."""
+    return all(
+        torch.equal(one, other) or bool((one.double() - other.double()).norm() <= TOLERANCE * other.double().norm())
+        for one, other in zip(found, wanted, strict=True)
+    )
