@@ -63,12 +63,12 @@ class TrainStep:
             self._reseed(step)
         lr = self._learning_rate(step)
         if self._replay is not None:
-            taken = Taken(*self._replay(sequences, labels, torch.full((), lr, device=self._device)))
+            taken = Taken(*self._replay(sequences, labels, self._as_tensor(lr)))
         else:
             taken = self._compute(sequences, labels, lr)
             if not self._to_be_graphed:
                 return taken
-            self._replay = self._graphed(sequences, labels)  # now that the optimiser has what it changes
+            self._replay = self._graphed(sequences, labels, lr)  # now that the optimiser has what it changes
         set_learning_rate(self._optimizer, lr)  # a number again, for who saves it
         return taken
 
@@ -89,13 +89,16 @@ class TrainStep:
             parameter.grad = None
         return Taken(loss.detach(), logits.detach(), norm)
 
-    def _graphed(self, sequences: Tensor, labels: Tensor) -> Callable[..., tuple[Tensor, ...]]:
+    def _graphed(self, sequences: Tensor, labels: Tensor, lr: float) -> Callable[..., tuple[Tensor, ...]]:
         def compute(sequences: Tensor, labels: Tensor, lr: Tensor) -> tuple[Tensor, ...]:
             return tuple(it for it in self._compute(sequences, labels, lr) if it is not None)
 
         memory = [value for state in self._optimizer.state.values() for value in state.values()]
-        lr = torch.zeros((), device=self._device)
-        return graphed(compute, [sequences, labels, lr], [*self._trained, *self._classifier.buffers(), *memory])
+        changed = [*self._trained, *self._classifier.buffers(), *memory]
+        return graphed(compute, [sequences, labels, self._as_tensor(lr)], changed)
+
+    def _as_tensor(self, lr: float) -> Tensor:
+        return torch.full((), lr, device=self._device)
 
     def _reseed(self, step: int) -> None:
         seed = derive(self._seed, "dropout", step)
