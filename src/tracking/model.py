@@ -104,10 +104,8 @@ def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: 
         model.run_id, model.model_uuid = run_id, uuid.uuid4().hex
         model.utc_time_created = str(datetime.now(UTC).replace(tzinfo=None))
         model.save(str(target / "MLmodel"))
-    except Exception as error:
+    except Exception:  # it may be removed meanwhile, broken, or another's; a full disk the export will tell of
         shutil.rmtree(target, ignore_errors=True)
-        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):  # which was removed meanwhile
-            raise
         return False
     return True
 
@@ -119,6 +117,7 @@ def _keep(saved: Path, twin: Path) -> None:
         new = Path(tempfile.mkdtemp(dir=twin.parent, prefix="new-"))
         try:
             shutil.copytree(saved, new, dirs_exist_ok=True)
+            shutil.rmtree(twin, ignore_errors=True)  # one that was of no use
             new.rename(twin)
         finally:
             shutil.rmtree(new, ignore_errors=True)

@@ -127,11 +127,14 @@ def test_a_network_with_other_weights_is_saved_without_an_export(tmp_path, image
     }
 
 
-@pytest.mark.parametrize("fault", ["answers otherwise", "cut off", "other weights"])
+@pytest.mark.parametrize("fault", ["answers otherwise", "cut off", "other weights", "unreadable"])
 def test_a_twin_that_is_none_is_not_believed(tmp_path, images, exports, fault):
     twin, batch = tmp_path / "twins" / "a", images.astype(np.float32)
     other = Mean() if fault == "other weights" else Weighted(1, sign=-1 if fault == "answers otherwise" else 1)
     saved(tmp_path / "1", other, images, twin)
+    if fault == "unreadable":
+        (twin / "MLmodel").unlink()
+        (twin / "MLmodel").symlink_to(tmp_path / "nowhere")
     if fault == "cut off":
         program = twin / "data" / "model.pt2"
         program.write_bytes(program.read_bytes()[:1000])
@@ -139,6 +142,8 @@ def test_a_twin_that_is_none_is_not_believed(tmp_path, images, exports, fault):
     _, loaded = saved(tmp_path / "2", network, images, twin)
     assert exports == [other, network]
     assert loaded.predict(batch) == pytest.approx(network(torch.from_numpy(batch)).detach().numpy())
+    saved(tmp_path / "3", Weighted(3), images, twin)
+    assert len(exports) == 2  # it was replaced
 
 
 def test_so_many_twins_are_kept(tmp_path, images, monkeypatch):
