@@ -36,8 +36,8 @@ class Times:
     usual: float
     training: float
     # with registry=false: no MLflow model a trial, no champion
-    bare: float
-    before_bare: float
+    unregistered: float
+    before_unregistered: float
 
 
 def command(*options: str) -> tuple[float, float]:
@@ -96,7 +96,7 @@ def report(rounds: list[Times], repeats: int) -> str:
 
     against_usual = statistics.median(times.harness / times.usual for times in rounds)
     against_training = statistics.median((times.harness - times.before) / times.training for times in rounds)
-    without = statistics.median((times.bare - times.before_bare) / times.training for times in rounds)
+    without = statistics.median((times.unregistered - times.before_unregistered) / times.training for times in rounds)
     lines = [
         "# A sweep: 3 cells × 3 seeds, default data, 15 epochs",
         "",
