@@ -8,13 +8,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-UNWRITTEN = 120  # Python's code where its last output could not be written
+NO_READER, UNWRITTEN = 141, 120  # the shell's code for a closed pipe, Python's for other output it could not write
 
 
 def run_and_leave(main: Callable[[], None]) -> NoReturn:
-    """Run an entry and end the process with its exit code; what it raises besides SystemExit passes through.
+    """Run an entry and end the process with its exit code; 141 if whoever reads its output has read enough.
 
-    Python would take every object of torch and MLflow apart before it leaves: that is 2 s of nothing.
+    What else it raises passes through. Left to itself, Python would first take every object of torch and MLflow apart,
+    which is 2 s of nothing.
     """
     code = 0
     try:
@@ -23,13 +24,15 @@ def run_and_leave(main: Callable[[], None]) -> NoReturn:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BrokenPipeError:
+        code = NO_READER
     # What the interpreter does before it takes itself apart.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
-    except (OSError, ValueError):
-        code = code or UNWRITTEN
+    except (OSError, ValueError) as error:
+        code = code or (NO_READER if isinstance(error, BrokenPipeError) else UNWRITTEN)
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     os._exit(code)

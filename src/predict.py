@@ -1,7 +1,6 @@
 """Read images with a trained network: python -m src.predict run=ID|best|champion images=FILES [output=text|json]."""
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ KEYS = {
     "images": "a file, a folder, a pattern in quotes, or - for standard input; may be given several times",
     "output": "text or json (a line per image)",
 }
-FAILED, INTERRUPTED, NO_READER = 1, 130, 141
+FAILED, INTERRUPTED = 1, 130
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -26,9 +25,6 @@ def main(arguments: Sequence[str]) -> None:
         run_command(__doc__, KEYS, arguments, _predict)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # whoever read has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(NO_READER)
 
 
 def _predict(arguments: Arguments) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,12 +42,20 @@ def test_threads_and_what_waits_for_the_end_come_first():
     assert ended.stdout == "main\nthread\nexit\n"
 
 
-def test_output_that_nobody_reads_is_told_by_the_code():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_who_leaves_early_is_told_by_the_code_alone(unbuffered):
     with subprocess.Popen(
         [sys.executable, "-c", "from src.leaving import run_and_leave\nrun_and_leave(lambda: print('lost'))"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
     ) as process:
         process.stdout.close()
-        assert process.wait() == 120
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
+def test_output_that_has_no_room_is_told_by_the_code():
+    with Path("/dev/full").open("w") as full:
+        body = "from src.leaving import run_and_leave\nrun_and_leave(lambda: print('lost'))"
+        environment = os.environ | {"PYTHONUNBUFFERED": ""}
+        assert subprocess.run([sys.executable, "-c", body], stdout=full, env=environment).returncode == 120
