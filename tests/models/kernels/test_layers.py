@@ -58,6 +58,22 @@ def test_outputs_and_gradients(passes, fast, plain, num_layers, bidirectional, d
 
 
 @pytest.mark.parametrize(("fast", "plain"), PAIRS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    "read",
+    [lambda outputs, last: outputs, lambda outputs, last: outputs.mean(dim=1), lambda outputs, last: last[-1]],
+    ids=["outputs", "their mean", "last state"],
+)
+def test_gradients_where_only_some_results_are_read(fast, plain, bidirectional, read):
+    found = []
+    for module in pair(fast, plain, torch.float64, num_layers=2, bidirectional=bidirectional):
+        x = torch.linspace(-1, 1, 4 * 9 * 5, dtype=torch.float64).view(4, 9, 5).requires_grad_()
+        read(*module(x)).sin().sum().backward()
+        found.append([x.grad, *(parameter.grad for parameter in module.parameters())])
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("fast", "plain"), PAIRS)
 def test_long_sequences_of_a_real_size(fast, plain):
     torch.manual_seed(0)
     one, other = fast(28, 128, batch_first=True), plain(28, 128, batch_first=True)
