@@ -57,4 +57,4 @@ bench: $(READY)  ## the harness beside a hand-written loop, the usual Lightning 
 
 clean:  ## remove caches and build products (runs, data and the environment stay)
 	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache outputs multirun multirun.yaml
-	find src tests hydra_plugins benchmarks -name __pycache__ -type d -exec rm -rf {} +
+	find conf src tests benchmarks -name __pycache__ -type d -exec rm -rf {} +

@@ -19,19 +19,19 @@ from unittest.mock import patch
 from mlflow.entities import Metric, Param
 
 from benchmarks.record import machine, write_result
-from src import cli
-from src.config import DataConfig
-from src.data.splits import load_splits
-from src.sweeps import sweep as sweeping
-from src.sweeps import sweeper
-from src.sweeps.launchers.local import LocalLauncher
-from src.sweeps.launchers.processes import Children
-from src.tracking import run as tracking
-from src.tracking.journal import Courier, Journal
-from src.tracking.queries import trial_records
-from src.tracking.store import open_store
-from src.train import train
-from src.training.module import TrialModule
+from recurrent_cells.cli import train as cli
+from recurrent_cells.config.schema import DataConfig
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.sweeps import sweep as sweeping
+from recurrent_cells.sweeps import sweeper
+from recurrent_cells.sweeps.pools.local import LocalLauncher
+from recurrent_cells.sweeps.pools.processes import Children
+from recurrent_cells.tracking import run as tracking
+from recurrent_cells.tracking.journal import Courier, Journal
+from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.store import open_store
+from recurrent_cells.training.module import TrialModule
+from recurrent_cells.trial.train import train
 
 THOUSAND = ("model=simple_rnn,lstm,gru", "seed=range(0,84)", "optimizer.lr=3e-4,1e-3,3e-3,1e-2", "sweep.dry_run=true")
 CELLS = ("+sweep=cells", "model.hidden_size=50")

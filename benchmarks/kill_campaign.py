@@ -22,10 +22,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.record import machine, write_result
-from src.paths import REPOSITORY
-from src.tracking.queries import TrialRecord, read_artifact_bytes, search, trial_records
-from src.tracking.store import Store, open_store
-from src.training import state
+from recurrent_cells.tracking.queries import TrialRecord, read_artifact_bytes, search, trial_records
+from recurrent_cells.tracking.store import Store, open_store
+from recurrent_cells.training import state
+from src import REPOSITORY
 
 TIMINGS = {"epoch_seconds", "samples_per_second"}
 ATTACKS = ("SIGKILL a trial", "SIGKILL the parent", "SIGKILL all", "SIGTERM the parent", "SIGTERM a trial", "Ctrl-C")

@@ -26,17 +26,17 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from benchmarks.record import machine, write_result
-from src.config import Config, DataConfig, ModelConfig, OptimizerConfig, TrainerConfig
-from src.data.splits import load_splits
-from src.models.classifier import build_classifier
-from src.paths import REPOSITORY
-from src.reports.statistics import mean_interval
-from src.tracking.queries import trial_records
-from src.tracking.store import open_store
-from src.training.device import resolve_device, use_determinism, use_threads
-from src.training.packs.pack import Member, Pack
-from src.training.progress import Progress
-from src.training.schedule import Schedule
+from recurrent_cells.config.schema import Config, DataConfig, ModelConfig, OptimizerConfig, TrainerConfig
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.models.classifier import build_classifier
+from recurrent_cells.statistics.comparisons import mean_interval
+from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.store import open_store
+from recurrent_cells.training.device import resolve_device, use_determinism, use_threads
+from recurrent_cells.training.packs.pack import Member, Pack
+from recurrent_cells.training.progress import Progress
+from recurrent_cells.training.schedule import Schedule
+from src import REPOSITORY
 
 CELLS = ("simple_rnn", "lstm", "gru")
 COLORS = {"simple_rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}

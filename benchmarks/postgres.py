@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.paths import TRACKING
+from recurrent_cells.paths import TRACKING
 
 SYSTEM_USER = "postgres"  # the database refuses to run as root
 DATABASE, OWNER = "mlflow", "mlflow"

@@ -20,9 +20,9 @@ from typing import Any
 
 from benchmarks.kill_campaign import SURVIVED, Verdict, compare
 from benchmarks.record import machine, write_result
-from src.paths import REPOSITORY
-from src.tracking.queries import search, trial_records
-from src.tracking.store import Store, open_store
+from recurrent_cells.tracking.queries import search, trial_records
+from recurrent_cells.tracking.store import Store, open_store
+from src import REPOSITORY
 
 SWEEP = (
     *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2,3", "trainer=cpu", "model.hidden_size=50"),

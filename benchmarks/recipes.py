@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.record import machine, write_result
-from src.config import TrackingConfig
-from src.tracking.queries import TrialRecord, trial_records
-from src.tracking.store import Store, open_store
+from recurrent_cells.config.schema import TrackingConfig
+from recurrent_cells.tracking.queries import TrialRecord, trial_records
+from recurrent_cells.tracking.store import Store, open_store
 
 
 @dataclass(frozen=True)

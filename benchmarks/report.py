@@ -17,9 +17,9 @@ from pathlib import Path
 from mlflow.entities import Metric, Param, RunTag
 
 from benchmarks.record import machine, write_result
-from src.reports.write import write_report
-from src.sweeps.parent import PLAN, PLAN_TAG
-from src.tracking.store import Store, open_store
+from recurrent_cells.reports.write import write_report
+from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG
+from recurrent_cells.tracking.store import Store, open_store
 
 CELLS = ("simple_rnn", "lstm", "gru")
 CURVES = ("val/loss", "val/acc", "epoch", "epoch_seconds")

@@ -27,19 +27,19 @@ from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, Sq
 from benchmarks.costs import sweep
 from benchmarks.postgres import NoPostgres, tracking_server
 from benchmarks.record import machine, write_result
-from src.data.splits import load_splits
-from src.models.classifier import build_classifier
-from src.reports.write import write_report
-from src.sweeps import sweep as sweeping
-from src.sweeps import sweeper
-from src.sweeps.once import claim, finished_since
-from src.sweeps.parent import close_parent, open_parent
-from src.sweeps.plan import Trial
-from src.sweeps.trial import run_spec
-from src.tracking.recovery import at_work, recover
-from src.tracking.run import flat, trial_run
-from src.tracking.store import Store, open_store
-from src.training.device import resolve_device
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.models.classifier import build_classifier
+from recurrent_cells.reports.write import write_report
+from recurrent_cells.sweeps import sweep as sweeping
+from recurrent_cells.sweeps import sweeper
+from recurrent_cells.sweeps.parent import close_parent, open_parent
+from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.tracking.recovery import at_work, recover
+from recurrent_cells.tracking.run import flat, trial_run
+from recurrent_cells.tracking.store import Store, open_store
+from recurrent_cells.training.device import resolve_device
+from recurrent_cells.trial.claim import claim, finished_since
+from recurrent_cells.trial.spec import run_spec
 
 CELLS, RATES = ("simple_rnn", "lstm", "gru"), ("3e-4", "1e-3", "3e-3", "1e-2")
 CURVES, POINTS = ("val/loss", "val/acc"), 100

@@ -16,12 +16,19 @@ from itertools import accumulate
 from pathlib import Path
 
 from benchmarks.record import machine, write_result
-from src.paths import REPOSITORY
-from src.reports.metric import Metric
-from src.reports.statistics import compare, estimate, holm, verdict
-from src.sweeps.parent import PLAN, PLAN_TAG
-from src.tracking.queries import PRUNED, SELECTION, latest_by_fingerprint, read_artifact, search, trial_records
-from src.tracking.store import open_store
+from recurrent_cells.reports.metric import Metric
+from recurrent_cells.statistics.comparisons import compare, estimate, holm, verdict
+from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG
+from recurrent_cells.tracking.queries import (
+    PRUNED,
+    SELECTION,
+    latest_by_fingerprint,
+    read_artifact,
+    search,
+    trial_records,
+)
+from recurrent_cells.tracking.store import open_store
+from src import REPOSITORY
 
 EPOCHS, STEPS_PER_EPOCH = 9, 62
 NETWORK = ("model=lstm", "model.hidden_size=32", f"trainer.max_epochs={EPOCHS}", "trainer=cpu")

@@ -24,8 +24,8 @@ import numpy as np
 
 from benchmarks.malformed import IMAGE, Malformed, is_refused, malformed_requests, request, send
 from benchmarks.record import machine, write_result
-from src.cells import CELLS
-from src.paths import REPOSITORY
+from recurrent_cells.models.cells import CELLS
+from src import REPOSITORY
 
 PATIENCE = 40.0
 GOOD = request("/invocations", json.dumps({"instances": [IMAGE]}).encode())

@@ -29,11 +29,12 @@ from benchmarks.costs import sweep as sweep_here
 from benchmarks.kill_campaign import Verdict, compare
 from benchmarks.postgres import tracking_server
 from benchmarks.record import machine, write_result
-from src.paths import HOME_VARIABLE, REPOSITORY
-from src.tracking.queries import trial_records
-from src.tracking.recovery import recover
-from src.tracking.run import RunSpec, trial_run
-from src.tracking.store import Store, open_store
+from recurrent_cells.paths import HOME_VARIABLE
+from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.recovery import recover
+from recurrent_cells.tracking.run import RunSpec, trial_run
+from recurrent_cells.tracking.store import Store, open_store
+from src import REPOSITORY
 
 SWEEP = ("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "trainer=cpu", "sweep.report=false")
 ONE = ("model=lstm", "seed=0,1,2", "sweep.report=false")

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.record import machine, write_result
-from src.paths import REPOSITORY
-from src.tracking.queries import TrialRecord, search, trial_records
-from src.tracking.store import Store, open_store
+from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
+from recurrent_cells.tracking.store import Store, open_store
+from src import REPOSITORY
 
 EXPERIMENT = "recurrent-cells"
 TIMINGS = {"epoch_seconds", "samples_per_second"}
@@ -213,7 +213,7 @@ def killed_server(folder: Path, expected: dict[str, Trace], chance: random.Rando
 
 
 def gone_server(folder: Path, expected: dict[str, Trace], patience: float) -> Verdict:
-    """The server dies during a trial and stays away until it has ended; `src.doctor` delivers."""
+    """The server dies during a trial and stays away until it has ended; `recurrent_cells.cli.doctor` delivers."""
     verdict = Verdict("A server that stays away past the end of a trial")
     with server(folder / "gone") as one:
         log, patient = folder / "gone_server.log", f"tracking.patience={patience:g}"
@@ -227,9 +227,9 @@ def gone_server(folder: Path, expected: dict[str, Trace], patience: float) -> Ve
         if code != 1 or not one_message(verdict.said):
             verdict.faults.append(f"the trial exited with {code}, saying {verdict.said}")
         one.start()
-        doctor = start((), one.uri, folder / "doctor.log", "src.doctor").wait(timeout=120)
+        doctor = start((), one.uri, folder / "doctor.log", "recurrent_cells.cli.doctor").wait(timeout=120)
         if doctor != 0:
-            verdict.faults.append(f"src.doctor exited with {doctor}")
+            verdict.faults.append(f"recurrent_cells.cli.doctor exited with {doctor}")
         verdict.starts = 1
         store = store_at(one.uri)
         compare(store, of_store(expected, store), verdict)

@@ -18,9 +18,9 @@ from unittest.mock import patch
 from benchmarks.contenders import Network
 from benchmarks.contenders.process import Contender, write_data
 from benchmarks.record import machine, write_result
-from src.paths import REPOSITORY
-from src.tracking.queries import search
-from src.tracking.store import open_store
+from recurrent_cells.tracking.queries import search
+from recurrent_cells.tracking.store import open_store
+from src import REPOSITORY
 
 SEEDS = 3
 STEPS = 930  # 15 epochs of 4,000 images in batches of 64

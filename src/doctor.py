@@ -1,60 +1,6 @@
-"""List runs that say something untrue about themselves, and repair them: python -m src.doctor."""
+"""Repair runs that say something untrue about themselves: python -m src.doctor."""
 
-import sys
-from collections.abc import Sequence
-from dataclasses import replace
-
-from src.config import EXPERIMENT
-from src.errors import UserError
-from src.tracking.store import Store, open_store
-
-
-def main() -> None:
-    """Repair what can be repaired in all experiments of the store; exits with 2 if it cannot be opened."""
-    try:
-        store = open_store(EXPERIMENT)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    print("\n".join([store.address, *examine(store)]))
-
-
-def examine(store: Store) -> list[str]:
-    """Repair the store and say what was wrong, what was done and what is left, in lines."""
-    from src.tracking.queries import search
-    from src.tracking.recovery import deliver_kept, mark_killed
-
-    repairs, kept = deliver_kept(store)
-    running = []
-    for experiment in store.client.search_experiments():
-        one = replace(store, experiment=experiment.name, experiment_id=experiment.experiment_id)
-        repairs += mark_killed(one)
-        running += [(experiment.name, run) for run in search(one, "attributes.status = 'RUNNING'")]
-    return [
-        *_section(
-            "repaired", [f"{it.name} ({it.run_id}): was {it.was}, now {it.status}: {it.cause}" for it in repairs]
-        ),
-        *_section("not delivered, kept on disk", [f"{end.folder}: {end.cause}" for end in kept]),
-        *_section(
-            "running",
-            [
-                f"{run.info.run_name} ({run.info.run_id}) in {experiment}: {_worker(run.data.tags)}"
-                for experiment, run in running
-            ],
-        ),
-        f"{len(repairs)} repaired, {len(kept)} not delivered, {len(running)} running",
-    ]
-
-
-def _section(title: str, lines: Sequence[str]) -> list[str]:
-    return [f"{title}:", *(f"  {line}" for line in lines)] if lines else []
-
-
-def _worker(tags: dict[str, str]) -> str:
-    if "process.pid" not in tags:
-        return "not started from here, left alone"
-    return f"process {tags['process.pid']} on {tags['process.host']}"
-
+from recurrent_cells.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("doctor")

@@ -1,49 +1,6 @@
-"""Export a trained network: python -m src.export run=RUN_ID|best|champion format=onnx|torch [to=FILE]."""
+"""Export a trained network: python -m src.export."""
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-from src.arguments import Arguments, run_command
-from src.errors import ExportError
-from src.leaving import run_and_leave
-
-FAILED = 1
-KEYS = {
-    "run": "a trial's run id or its beginning, best (validation accuracy) or champion (of the registry)",
-    "format": "onnx or torch (a torch.export program, .pt2)",
-    "to": "the file to write; by default the run's name in this folder",
-}
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Write a network to a file and check that the file answers as the network does; exits with 2 on bad input."""
-    try:
-        run_command(__doc__, KEYS, arguments, _export)
-    except ExportError as error:
-        print(error, file=sys.stderr)
-        sys.exit(FAILED)
-
-
-def _export(arguments: Arguments) -> None:
-    run = arguments.required("run")
-    arguments.required("format")
-    form = arguments.one_of("format", ("onnx", "torch"))
-
-    from src.config import EXPERIMENT
-    from src.inference.export import SUFFIX, check_packages, export
-    from src.inference.trained import find_winner, load_trained
-    from src.tracking.store import open_store
-
-    check_packages(form)
-    store = open_store(EXPERIMENT)
-    trained = load_trained(store, find_winner(store, run))
-    path = Path(arguments.get("to") or f"{trained.record.name}{SUFFIX[form]}")
-    difference = export(trained, form, path)
-    height, width = trained.image_size
-    print(f"{path}: images (N, {height}, {width}) in float32, 0 to 255 → logits (N, {trained.num_classes})")
-    print(f"its logits differ by at most {difference:.1e} from those of run {trained.record.run_id}")
-
+from recurrent_cells.cli import main
 
 if __name__ == "__main__":
-    run_and_leave(lambda: main(sys.argv[1:]))
+    main("export")

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
-from src import cli, config
-from src.data import images
+from recurrent_cells.cli import train as cli
+from recurrent_cells.config import schema as config
+from recurrent_cells.data import images
 from tests.support import write_data_set
 
 
@@ -48,7 +49,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an MLflow store without runs: to make one takes seconds, to copy it none."""
-    from src.tracking.store import _prepare_sqlite, quiet_mlflow
+    from recurrent_cells.tracking.store import _prepare_sqlite, quiet_mlflow
 
     quiet_mlflow()
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
@@ -89,15 +90,15 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
     def run(*arguments: str, train: Callable[[DictConfig], Any] | None = None) -> Answer:
         if train is None:
-            from src.train import train
+            from recurrent_cells.trial.train import train
 
-        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        monkeypatch.setattr(sys, "argv", ["train.py"])
         code = 0
         with _set_up_taken_back(), monkeypatch.context() as environment:
             environment.setenv("HYDRA_FULL_ERROR", "0")
             capsys.readouterr()
             try:
-                cli.main(train)
+                cli.main(arguments, train)
             except SystemExit as end:
                 code = int(end.code or 0)
         return Answer(code, *capsys.readouterr())

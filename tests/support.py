@@ -14,11 +14,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from src import config
-from src.paths import REPOSITORY
+from recurrent_cells.config import schema as config
+from src import REPOSITORY
 
 if TYPE_CHECKING:
-    from src.inference.trained import Trained
+    from recurrent_cells.inference.trained import Trained
 
 
 def compose_config(*overrides: str) -> DictConfig:
@@ -75,9 +75,9 @@ def refusal(main: Callable[[Sequence[str]], None], arguments: Sequence[str], cap
 
 def train_tiny(folder: Path, *overrides: str) -> "Trained":
     """Train on the tiny data set in a folder, and load the best network from the store."""
-    from src.inference.trained import find_winner, load_trained
-    from src.tracking.store import open_store
-    from src.train import train
+    from recurrent_cells.inference.trained import find_winner, load_trained
+    from recurrent_cells.tracking.store import open_store
+    from recurrent_cells.trial.train import train
 
     result = train(compose_config(*TINY, f"data.root={folder}", *overrides))
     store = open_store("recurrent-cells")

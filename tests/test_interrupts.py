@@ -3,8 +3,8 @@ import signal
 
 import pytest
 
-from src.errors import Interrupted
-from src.interrupts import SIGNALS, handled
+from recurrent_cells.errors import Interrupted
+from recurrent_cells.interrupts import SIGNALS, handled
 
 
 def ask(signum=signal.SIGTERM):

@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 from PIL import Image
 
-from src.paths import REPOSITORY
+from src import REPOSITORY
 from tests.support import train_tiny, write_data_set
 
 README = (REPOSITORY / "README.md").read_text()
@@ -81,7 +81,7 @@ def test_commands_on_a_trained_network_run(entry, arguments, store_file, idx_fol
     Image.new("L", (5, 6), 200).save(tmp_path / "digits" / "one.png")
     monkeypatch.chdir(tmp_path)
     best = arguments.replace("run=champion", "run=best")
-    import_module(f"src.{entry}").main(shlex.split(best))
+    import_module(f"recurrent_cells.cli.{entry}").main(shlex.split(best))
     assert capsys.readouterr().out
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from src.config import validated
-from src.models.classifier import build_classifier, num_parameters
-from src.paths import REPOSITORY
-from src.training.schedule import Schedule
+from recurrent_cells.config.schema import validated
+from recurrent_cells.models.classifier import build_classifier, num_parameters
+from recurrent_cells.training.schedule import Schedule
+from src import REPOSITORY
 from tests.support import compose_config, write_data_set
 
 NAMES = sorted(path.stem for path in (REPOSITORY / "conf" / "experiment").glob("*.yaml"))

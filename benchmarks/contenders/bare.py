@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from benchmarks.contenders import Network, Round
-from src.models.recurrent import recurrent_layers
+from recurrent_cells.models.recurrent import recurrent_layers
 
 
 class Model(nn.Module):

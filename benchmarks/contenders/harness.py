@@ -12,10 +12,10 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from benchmarks.contenders import Network, Round
-from src import config
-from src.paths import REPOSITORY
-from src.train import train
-from src.training.module import TrialModule
+from recurrent_cells.config import schema as config
+from recurrent_cells.training.module import TrialModule
+from recurrent_cells.trial.train import train
+from src import REPOSITORY
 
 COMMON = ("optimizer.lr=1e-3", "optimizer.schedule=none", "optimizer.clip_norm=null", "trainer.progress=false")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.contenders import Network
-from src.paths import REPOSITORY
+from src import REPOSITORY
 
 
 class Contender:
@@ -48,8 +48,8 @@ class Contender:
 
 def write_data(path: Path) -> None:
     """The training sequences and labels of the default data."""
-    from src.config import DataConfig
-    from src.data.splits import load_splits
+    from recurrent_cells.config.schema import DataConfig
+    from recurrent_cells.data.splits import load_splits
 
     splits = load_splits(DataConfig(name="mnist_5k", val_size=500, test_size=500))
     np.savez(path, x=splits.train.sequences.numpy(), y=splits.train.labels.numpy())

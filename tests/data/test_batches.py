@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from src.data.batches import Batches
-from src.data.splits import Split
+from recurrent_cells.data.batches import Batches
+from recurrent_cells.data.splits import Split
 
 SPLIT = Split(torch.arange(10.0).view(10, 1, 1), torch.arange(10))
 

@@ -6,8 +6,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from src.data.idx import read_idx
-from src.errors import UserError
+from recurrent_cells.data.idx import read_idx
+from recurrent_cells.errors import UserError
 from tests.support import write_idx
 
 IMAGES = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)

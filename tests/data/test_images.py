@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torchvision
 
-from src.config import DataConfig
-from src.data import images, sources
-from src.data.idx import read_idx
-from src.data.images import load_images
-from src.data.sources import IDX_FILES
-from src.errors import UserError
+from recurrent_cells.config.schema import DataConfig
+from recurrent_cells.data import images, sources
+from recurrent_cells.data.idx import read_idx
+from recurrent_cells.data.images import load_images
+from recurrent_cells.data.sources import IDX_FILES
+from recurrent_cells.errors import UserError
 from tests.support import write_data_set, write_idx
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.sequences import Normalizer, as_image, as_sequences
+from recurrent_cells.data.sequences import Normalizer, as_image, as_sequences
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from src.config import DataConfig
-from src.data.splits import load_splits, split_indices
-from src.errors import UserError
+from recurrent_cells.config.schema import DataConfig
+from recurrent_cells.data.splits import load_splits, split_indices
+from recurrent_cells.errors import UserError
 
 
 def parts(size=100, test_files=True, **settings: object):

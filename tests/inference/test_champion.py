@@ -2,11 +2,11 @@
 
 import pytest
 
-from src.errors import UserError
-from src.inference import champion
-from src.inference.trained import find_winner
-from src.tracking.queries import trial_records
-from src.tracking.store import open_store
+from recurrent_cells.errors import UserError
+from recurrent_cells.inference import champion
+from recurrent_cells.inference.trained import find_winner
+from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.store import open_store
 from tests.support import TINY
 
 SWEEP = ("-m", *TINY, "sweep.report=false", "trainer.max_epochs=1", "model.hidden_size=4")

@@ -5,14 +5,14 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
-from src.data.splits import load_splits
-from src.errors import UserError
-from src.inference.evaluation import calibration, evaluate, wilson
-from src.inference.held_out import load_held_out
-from src.inference.scores import as_text
-from src.inference.trained import find_winner, load_trained
-from src.tracking.store import open_store
-from src.train import train
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.errors import UserError
+from recurrent_cells.inference.evaluation import calibration, evaluate, wilson
+from recurrent_cells.inference.held_out import load_held_out
+from recurrent_cells.inference.scores import as_text
+from recurrent_cells.inference.trained import find_winner, load_trained
+from recurrent_cells.tracking.store import open_store
+from recurrent_cells.trial.train import train
 from tests.support import compose_config, train_tiny, write_data_set
 
 

@@ -5,10 +5,10 @@ import importlib.util
 import pytest
 import torch
 
-from src.data.images import load_images
-from src.errors import ExportError, UserError
-from src.inference import export as exporting
-from src.inference.export import ONNX_PACKAGES, check_packages, export
+from recurrent_cells.data.images import load_images
+from recurrent_cells.errors import ExportError, UserError
+from recurrent_cells.inference import export as exporting
+from recurrent_cells.inference.export import ONNX_PACKAGES, check_packages, export
 from tests.support import train_tiny
 
 MISSING = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from src.errors import UserError
-from src.inference import images
-from src.inference.images import prepare, read_grey
+from recurrent_cells.errors import UserError
+from recurrent_cells.inference import images
+from recurrent_cells.inference.images import prepare, read_grey
 
 SIZE = (28, 28)
 
@@ -112,8 +112,8 @@ def test_an_image_of_the_networks_size_is_kept_to_the_byte():
 
 
 def test_no_digit_of_mnist_is_taken_for_dark_on_light():
-    from src.config import DataConfig
-    from src.data.images import load_images
+    from recurrent_cells.config.schema import DataConfig
+    from recurrent_cells.data.images import load_images
 
     for pixels in load_images(DataConfig()).images[::25]:
         assert (prepare(pixels.astype(np.float32), SIZE).pixels == pixels).all()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.images import load_images
+from recurrent_cells.data.images import load_images
 from tests.support import train_tiny, within
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.data.images import load_images
-from src.data.splits import load_splits
-from src.errors import UserError
-from src.inference.trained import find_winner, load_trained
-from src.tracking.queries import trial_records
-from src.tracking.store import Store, open_store
-from src.train import train
+from recurrent_cells.data.images import load_images
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.errors import UserError
+from recurrent_cells.inference.trained import find_winner, load_trained
+from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.store import Store, open_store
+from recurrent_cells.trial.train import train
 from tests.support import TINY, compose_config, train_tiny
 
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from src.config import ModelConfig
-from src.models.classifier import build_classifier, num_parameters
+from recurrent_cells.config.schema import ModelConfig
+from recurrent_cells.models.classifier import build_classifier, num_parameters
 
 
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])

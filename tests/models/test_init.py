@@ -2,8 +2,8 @@ import math
 
 import torch
 
-from src.config import ModelConfig
-from src.models.classifier import build_classifier
+from recurrent_cells.config.schema import ModelConfig
+from recurrent_cells.models.classifier import build_classifier
 
 H = 16
 

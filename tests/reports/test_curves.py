@@ -3,9 +3,9 @@
 import numpy as np
 from mlflow.entities import Metric
 
-from src.reports.curves import EPOCH, SECONDS, STEP, band
-from src.reports.histories import History, _from_server, read_histories
-from tests.reports.conftest import Made
+from recurrent_cells.reports.curves import EPOCH, SECONDS, STEP, band
+from recurrent_cells.reports.histories import History, _from_server, read_histories
+from tests.written_sweeps import Made
 
 
 def history(steps, values):

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from src.reports.configurations import configurations, contenders
-from src.reports.data import read_sweeps
-from src.reports.fairness import fairness
-from src.reports.histories import read_histories
-from src.reports.metric import Metric
-from tests.reports.conftest import Made
+from recurrent_cells.reports.configurations import configurations, contenders
+from recurrent_cells.reports.fairness import fairness
+from recurrent_cells.reports.histories import read_histories
+from recurrent_cells.reports.metric import Metric
+from recurrent_cells.sweeps.results import read_sweeps
+from tests.written_sweeps import Made
 
 
 @pytest.fixture

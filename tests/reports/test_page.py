@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.cells import CELLS
-from src.reports.configurations import configurations
-from src.reports.data import read_sweeps
-from src.reports.figures import pareto_front, styles
-from src.reports.write import Written, report_sweep, write_report
-from src.tracking.store import open_store
-from tests.reports.conftest import Made, write_sweep
+from recurrent_cells.models.cells import CELLS
+from recurrent_cells.reports.configurations import configurations
+from recurrent_cells.reports.figures import pareto_front, styles
+from recurrent_cells.reports.write import Written, report_sweep, write_report
+from recurrent_cells.sweeps.results import read_sweeps
+from recurrent_cells.tracking.store import open_store
+from tests.written_sweeps import Made, write_sweep
 
 TRIALS = [
     Made("simple_rnn", 0, 0.960, confusion="8,2\n0,10\n"),
@@ -123,7 +123,7 @@ def test_at_the_end_of_a_sweep_a_fault_is_one_line(store, make_sweep, capsys, ca
     report_sweep(store, make_sweep(Made("gru", 0)))
     assert capsys.readouterr().out.startswith("Report: ")
     report_sweep(store, "feed")
-    (record,) = (it for it in caplog.records if it.name.startswith("src.reports"))
+    (record,) = (it for it in caplog.records if it.name.startswith("recurrent_cells.reports"))
     assert "no report could be written (sweep=feed: no such sweep" in record.getMessage()
 
 

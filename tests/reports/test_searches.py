@@ -4,15 +4,15 @@ import re
 
 import pytest
 
-from src.reports.data import read_sweeps
-from src.reports.search_figures import Tried, draw_parallel
-from src.reports.searches import read_outline, search_section
-from src.reports.write import write_report
-from src.sweeps.search.outline import Outline, as_json, from_json
-from src.sweeps.search.ranges import Choices, Interval
-from src.sweeps.search.settings import SearchSettings
-from src.sweeps.search.space import Space
-from tests.reports.conftest import Made
+from recurrent_cells.reports.search_figures import Tried, draw_parallel
+from recurrent_cells.reports.searches import read_outline, search_section
+from recurrent_cells.reports.write import write_report
+from recurrent_cells.sweeps.results import read_sweeps
+from recurrent_cells.sweeps.search.outline import Outline, as_json, from_json
+from recurrent_cells.sweeps.search.ranges import Choices, Interval
+from recurrent_cells.sweeps.search.settings import SearchSettings
+from recurrent_cells.sweeps.search.space import Space
+from tests.written_sweeps import Made
 
 RATES = [0.0001, 0.0003, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.02, 0.03, 0.06, 0.1]
 RANGES = {"model": Choices(("lstm", "gru")), "optimizer.lr": Interval(1e-4, 1e-1, log=True)}

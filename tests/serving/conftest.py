@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from src import config
-from src.serving.app import create_app
-from src.serving.connections import TimedProtocol, http_server
-from src.serving.models import Models, load_models
-from src.tracking.store import open_store
-from src.train import train
+from recurrent_cells.config import schema as config
+from recurrent_cells.serving.app import create_app
+from recurrent_cells.serving.connections import TimedProtocol, http_server
+from recurrent_cells.serving.models import Models, load_models
+from recurrent_cells.tracking.store import open_store
+from recurrent_cells.trial.train import train
 from tests.support import TINY, compose_config, within, write_data_set
 
 CELLS = ("simple_rnn", "lstm", "gru")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks.malformed import is_refused, malformed_requests, send
-from src.inference.images import prepare
-from src.serving import app
-from src.serving.payloads import MOST_BYTES
+from recurrent_cells.inference.images import prepare
+from recurrent_cells.serving import app
+from recurrent_cells.serving.payloads import MOST_BYTES
 
 IMAGES = np.random.RandomState(0).randint(0, 256, (7, 6, 5))
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from src.errors import UserError
-from src.serving.models import load_models
-from src.sweeps.parent import PLAN, PLAN_TAG
-from src.tracking.queries import trial_records
-from src.tracking.store import open_store
-from src.train import train
+from recurrent_cells.errors import UserError
+from recurrent_cells.serving.models import load_models
+from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG
+from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.store import open_store
+from recurrent_cells.trial.train import train
 from tests.support import TINY, compose_config
 
 

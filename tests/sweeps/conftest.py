@@ -15,13 +15,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from src.config import register
-from src.paths import REPOSITORY
-from src.tracking.queries import TrialRecord, trial_records
-from src.tracking.store import Store, open_store
-from src.train import train
-from src.training import artifacts
-from src.training.module import TrialModule
+from recurrent_cells.config.schema import register
+from recurrent_cells.tracking.queries import TrialRecord, trial_records
+from recurrent_cells.tracking.store import Store, open_store
+from recurrent_cells.training import artifacts
+from recurrent_cells.training.module import TrialModule
+from recurrent_cells.trial.train import train
+from src import REPOSITORY
 from tests.conftest import Answer
 from tests.support import write_data_set
 from tests.sweeps.processes import wait_until

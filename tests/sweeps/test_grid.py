@@ -3,9 +3,9 @@ import time
 import pytest
 from omegaconf import OmegaConf
 
-from src.config import Config
-from src.errors import UserError
-from src.sweeps.grid import compose_grid
+from recurrent_cells.config.schema import Config
+from recurrent_cells.errors import UserError
+from recurrent_cells.sweeps.grid import compose_grid
 
 
 def points(hydra_context, *arguments: str, params=None):

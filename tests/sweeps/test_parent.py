@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from src.config import Config
-from src.sweeps import parent
-from src.sweeps.parent import SINCE_TAG, close_parent, open_parent, since_of
-from src.sweeps.plan import Trial
+from recurrent_cells.config.schema import Config
+from recurrent_cells.sweeps import parent
+from recurrent_cells.sweeps.parent import SINCE_TAG, close_parent, open_parent, since_of
+from recurrent_cells.sweeps.plan import Trial
 
 
 def planned(*seeds: int) -> list[Trial]:

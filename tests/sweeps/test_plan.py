@@ -1,10 +1,10 @@
 import pytest
 
-from src.config import validated
-from src.errors import UserError
-from src.models.classifier import build_classifier, num_parameters
-from src.sweeps.grid import Point
-from src.sweeps.plan import plan_trials
+from recurrent_cells.config.schema import validated
+from recurrent_cells.errors import UserError
+from recurrent_cells.models.classifier import build_classifier, num_parameters
+from recurrent_cells.sweeps.grid import Point
+from recurrent_cells.sweeps.plan import plan_trials
 from tests.support import compose_config
 
 

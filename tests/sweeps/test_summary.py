@@ -1,9 +1,9 @@
 from dataclasses import replace
 
-from src.config import Config
-from src.sweeps.plan import Trial
-from src.sweeps.summary import summary, table
-from src.tracking.queries import TrialRecord
+from recurrent_cells.config.schema import Config
+from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.sweeps.summary import summary, table
+from recurrent_cells.tracking.queries import TrialRecord
 
 
 def trial(seed: int, lr: str) -> Trial:

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from src.sweeps import view
-from src.sweeps.outcome import Outcome
-from src.sweeps.view import View, rounded
+from recurrent_cells.sweeps import view
+from recurrent_cells.sweeps.view import View, rounded
+from recurrent_cells.trial.outcome import Outcome
 
 FINISHED = Outcome("finished", {"val/acc": 0.75, "test/acc": 0.5})
 

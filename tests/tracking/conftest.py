@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
-from src.tracking.provenance import process_tags
-from src.tracking.run import RunSpec
-from src.tracking.store import Store, open_store
+from recurrent_cells.tracking.provenance import process_tags
+from recurrent_cells.tracking.run import RunSpec
+from recurrent_cells.tracking.store import Store, open_store
 
 
 @pytest.fixture
@@ -86,5 +86,5 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
         disk.room -= written
         return written
 
-    monkeypatch.setattr("src.tracking.spool.os.write", limited)
+    monkeypatch.setattr("recurrent_cells.tracking.spool.os.write", limited)
     return disk

@@ -5,8 +5,8 @@ import json
 import pytest
 from mlflow.exceptions import MlflowException
 
-from src.tracking import journal as module
-from src.tracking.journal import Courier, Journal
+from recurrent_cells.tracking import journal as module
+from recurrent_cells.tracking.journal import Courier, Journal
 
 
 def test_points_arrive_in_order_and_once(tmp_path, client):

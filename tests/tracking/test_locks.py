@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from src.errors import TrialBusy
-from src.tracking.locks import trial_lock
+from recurrent_cells.errors import TrialBusy
+from recurrent_cells.tracking.locks import trial_lock
 
 
 def test_a_lock_is_held_once_per_trial(tmp_path):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from src.tracking import model
-from src.tracking.model import REQUIREMENTS, save_model
+from recurrent_cells.tracking import model
+from recurrent_cells.tracking.model import REQUIREMENTS, save_model
 
 
 class Mean(nn.Module):

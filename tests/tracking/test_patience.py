@@ -4,9 +4,9 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from src.errors import DeliveryError, UserError
-from src.tracking import patience
-from src.tracking.patience import patiently, reason
+from recurrent_cells.errors import DeliveryError, UserError
+from recurrent_cells.tracking import patience
+from recurrent_cells.tracking.patience import patiently, reason
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from src.tracking import provenance
-from src.tracking.provenance import (
+from recurrent_cells.tracking import provenance
+from recurrent_cells.tracking.provenance import (
     ATTEMPT_VARIABLE,
     CODE_VARIABLE,
     SILENCE,
@@ -35,7 +35,7 @@ def git(folder, *arguments):
 
 
 def test_the_commit_and_whether_it_is_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
     git(tmp_path, "init")
     (tmp_path / "code.py").write_text("one")
     git(tmp_path, "add", ".")
@@ -49,7 +49,7 @@ def test_the_commit_and_whether_it_is_all(tmp_path, monkeypatch):
 
 
 def test_outside_a_checkout_the_commit_is_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert git_tags() == {"git.commit": "unknown", "git.dirty": "unknown"}
 

@@ -1,6 +1,6 @@
 """What the store knows of trials."""
 
-from src.tracking.queries import (
+from recurrent_cells.tracking.queries import (
     TrialRecord,
     best_by_validation,
     latest_by_fingerprint,

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from src.tracking.locks import trial_lock
-from src.tracking.provenance import SILENCE
-from src.tracking.queries import search
-from src.tracking.recovery import at_work, deliver_kept, mark_attempt_killed, recover
-from src.tracking.store import Store
+from recurrent_cells.tracking.locks import trial_lock
+from recurrent_cells.tracking.provenance import SILENCE
+from recurrent_cells.tracking.queries import search
+from recurrent_cells.tracking.recovery import at_work, deliver_kept, mark_attempt_killed, recover
+from recurrent_cells.tracking.store import Store
 
 
 def status(store: Store, run_id: str) -> str:

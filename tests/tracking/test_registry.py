@@ -2,8 +2,8 @@
 
 import pytest
 
-from src.tracking.queries import trial_records
-from src.tracking.registry import crown, find_champion
+from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.registry import crown, find_champion
 
 
 @pytest.fixture

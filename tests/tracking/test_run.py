@@ -11,12 +11,12 @@ from dataclasses import replace
 import pytest
 from mlflow.exceptions import MlflowException
 
-from src.errors import DeliveryError, Interrupted, TrialBusy, TrialError
-from src.tracking import journal, patience
-from src.tracking.queries import search
-from src.tracking.recovery import recover
-from src.tracking.run import flat, trial_run
-from src.tracking.store import Store
+from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy, TrialError
+from recurrent_cells.tracking import journal, patience
+from recurrent_cells.tracking.queries import search
+from recurrent_cells.tracking.recovery import recover
+from recurrent_cells.tracking.run import flat, trial_run
+from recurrent_cells.tracking.store import Store
 from tests.support import within
 
 
@@ -356,7 +356,7 @@ def test_a_config_is_flat_for_mlflow():
 def shared(store, monkeypatch):
     """The store as machines see it that share no files, and the search for other runs made too early to find any."""
     monkeypatch.setattr(Store, "is_file", False)
-    monkeypatch.setattr("src.tracking.run._known_run", lambda *_: None)
+    monkeypatch.setattr("recurrent_cells.tracking.run._known_run", lambda *_: None)
     return store
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from benchmarks.postgres import NoPostgres, tracking_server
-from src.tracking import store as module
-from src.tracking.queries import trial_records
-from src.tracking.store import open_store
+from recurrent_cells.tracking import store as module
+from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.store import open_store
 from tests.support import TINY, write_data_set
 
 

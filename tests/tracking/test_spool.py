@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from src.tracking.spool import Spool, SpoolHandler
+from recurrent_cells.tracking.spool import Spool, SpoolHandler
 
 
 def test_what_a_full_disk_does_not_take_follows_later_in_order(tmp_path, disk):

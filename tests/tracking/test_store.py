@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from src.errors import UserError
-from src.tracking import store
-from src.tracking.store import open_store, tracking_uri
+from recurrent_cells.errors import UserError
+from recurrent_cells.tracking import store
+from recurrent_cells.tracking.store import open_store, tracking_uri
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from math import inf, isnan, nan
 
-from src.tracking import queries
-from src.tracking.queries import trial_records
+from recurrent_cells.tracking import queries
+from recurrent_cells.tracking.queries import trial_records
 
 
 def test_all_trials_are_read_as_mlflow_finds_them(store, run_of, monkeypatch):

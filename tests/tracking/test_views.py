@@ -4,8 +4,8 @@ import base64
 import json
 import zlib
 
-from src.tracking.store import open_store
-from src.tracking.views import TAG, page, view_tags
+from recurrent_cells.tracking.store import open_store
+from recurrent_cells.tracking.views import TAG, page, view_tags
 
 
 def state(tag):

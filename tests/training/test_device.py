@@ -3,7 +3,7 @@
 import torch
 from threadpoolctl import threadpool_info
 
-from src.training.device import use_tf32, use_threads
+from recurrent_cells.training.device import use_tf32, use_threads
 
 
 def test_threads_are_those_of_torch_and_of_numpy():

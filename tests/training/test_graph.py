@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from src.training.graph import graphed
+from recurrent_cells.training.graph import graphed
 
 
 class Recorded:

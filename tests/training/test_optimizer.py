@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.optim import Adam
 
-from src.config import OptimizerConfig
-from src.training.optimizer import build_optimizer
+from recurrent_cells.config.schema import OptimizerConfig
+from recurrent_cells.training.optimizer import build_optimizer
 
 
 def weights(seed=0):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from src.tracking.queries import trial_records
-from src.tracking.store import open_store
-from src.train import train
+from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.store import open_store
+from recurrent_cells.trial.train import train
 from tests.support import TINY, compose_config
 
 

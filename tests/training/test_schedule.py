@@ -1,7 +1,7 @@
 import pytest
 
-from src.config import OptimizerConfig, TrainerConfig
-from src.training.schedule import CHUNK, Schedule, learning_rate
+from recurrent_cells.config.schema import OptimizerConfig, TrainerConfig
+from recurrent_cells.training.schedule import CHUNK, Schedule, learning_rate
 
 
 def schedule(**trainer):

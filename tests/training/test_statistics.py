@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from src.training.statistics import Hardest, Tally, sequence_loss
+from recurrent_cells.training.statistics import Hardest, Tally, sequence_loss
 
 
 def test_uniform_logits_cost_log_of_classes():

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from src.config import validated
-from src.models.classifier import build_classifier
-from src.training import step as module
-from src.training.optimizer import build_optimizer
-from src.training.step import TrainStep, can_be_graphed
+from recurrent_cells.config.schema import validated
+from recurrent_cells.models.classifier import build_classifier
+from recurrent_cells.training import step as module
+from recurrent_cells.training.optimizer import build_optimizer
+from recurrent_cells.training.step import TrainStep, can_be_graphed
 from tests.support import compose_config
 
 

@@ -1,6 +1,6 @@
 import torch
 
-from src.training.window import TrainWindow
+from recurrent_cells.training.window import TrainWindow
 
 
 def test_means_over_all_steps_since_the_last_point():

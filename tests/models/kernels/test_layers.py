@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from src.config import ModelConfig
-from src.models.classifier import build_classifier
-from src.models.kernels import layers
-from src.models.kernels.layers import FastGRU, FastRNN
+from recurrent_cells.config.schema import ModelConfig
+from recurrent_cells.models.classifier import build_classifier
+from recurrent_cells.models.kernels import layers
+from recurrent_cells.models.kernels.layers import FastGRU, FastRNN
 
 PAIRS = [(FastRNN, nn.RNN), (FastGRU, nn.GRU)]
 

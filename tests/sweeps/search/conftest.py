@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from src.config import Config
-from src.sweeps.grid import Point
-from src.sweeps.search.ranges import Choices, Interval
-from src.sweeps.search.settings import SearchSettings
-from src.sweeps.search.space import Space
-from src.sweeps.search.storage import STORAGE, make_storage
-from src.sweeps.search.study import Study
+from recurrent_cells.config.schema import Config
+from recurrent_cells.sweeps.grid import Point
+from recurrent_cells.sweeps.search.ranges import Choices, Interval
+from recurrent_cells.sweeps.search.settings import SearchSettings
+from recurrent_cells.sweeps.search.space import Space
+from recurrent_cells.sweeps.search.storage import STORAGE, make_storage
+from recurrent_cells.sweeps.search.study import Study
 from tests.conftest import Answer
 
 RANGES = {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from src.sweeps.search.storage import STORAGE
-from src.train import train
-from src.training.module import TrialModule
+from recurrent_cells.sweeps.search.storage import STORAGE
+from recurrent_cells.training.module import TrialModule
+from recurrent_cells.trial.train import train
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
 
 LENGTH = ("model.hidden_size=8", "trainer.max_steps=80", "trainer.eval_every=40", "trainer.checkpoint_every=40")

@@ -1,8 +1,8 @@
 import pytest
 
-from src.errors import UserError
-from src.sweeps.search import settings
-from src.sweeps.search.settings import SearchSettings, checked
+from recurrent_cells.errors import UserError
+from recurrent_cells.sweeps.search import settings
+from recurrent_cells.sweeps.search.settings import SearchSettings, checked
 
 
 def test_the_defaults_will_do():

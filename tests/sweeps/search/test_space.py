@@ -1,8 +1,8 @@
 import pytest
 
-from src.errors import UserError
-from src.sweeps.search.ranges import Choices, Interval
-from src.sweeps.search.space import read_space
+from recurrent_cells.errors import UserError
+from recurrent_cells.sweeps.search.ranges import Choices, Interval
+from recurrent_cells.sweeps.search.space import read_space
 
 
 def space(hydra_context, *arguments, params=None):

@@ -5,9 +5,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from src.sweeps.search import study as studies
-from src.sweeps.search.storage import STORAGE, make_storage
-from src.sweeps.search.study import values_of
+from recurrent_cells.sweeps.search import study as studies
+from recurrent_cells.sweeps.search.storage import STORAGE, make_storage
+from recurrent_cells.sweeps.search.study import values_of
 
 
 def work(study, count, own=None):

@@ -10,20 +10,20 @@ import pytest
 import torch
 from pytorch_lightning.loggers.logger import DummyLogger
 
-from src.config import Config
-from src.data.datamodule import SequenceDataModule
-from src.data.splits import load_splits
-from src.errors import Interrupted
-from src.interrupts import Interruption
-from src.models.classifier import build_classifier
-from src.training import state
-from src.training.device import resolve_device
-from src.training.module import TrialModule
-from src.training.packs.fit import PackFit
-from src.training.packs.pack import Member, Pack
-from src.training.progress import Progress
-from src.training.schedule import Schedule
-from src.training.trainer import build_trainer
+from recurrent_cells.config.schema import Config
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.errors import Interrupted
+from recurrent_cells.interrupts import Interruption
+from recurrent_cells.models.classifier import build_classifier
+from recurrent_cells.training import state
+from recurrent_cells.training.datamodule import SequenceDataModule
+from recurrent_cells.training.device import resolve_device
+from recurrent_cells.training.module import TrialModule
+from recurrent_cells.training.packs.fit import PackFit
+from recurrent_cells.training.packs.pack import Member, Pack
+from recurrent_cells.training.progress import Progress
+from recurrent_cells.training.schedule import Schedule
+from recurrent_cells.training.trainer import build_trainer
 
 Points = dict[tuple[str, int], float]
 TIMINGS = ("epoch_seconds", "samples_per_second")

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from src.data.splits import load_splits
-from src.interrupts import Interruption
-from src.training.device import resolve_device, use_determinism
-from src.training.packs import pack as module
-from src.training.packs.fit import PackFit
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.interrupts import Interruption
+from recurrent_cells.training.device import resolve_device, use_determinism
+from recurrent_cells.training.packs import pack as module
+from recurrent_cells.training.packs.fit import PackFit
 from tests.training.packs.test_packs import Kept, alone, assert_same, packed
 
 pytestmark = [

@@ -1,0 +1,1 @@
+"""A harness to compare recurrent networks fairly."""

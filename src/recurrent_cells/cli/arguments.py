@@ -1,0 +1,67 @@
+"""The `key=value` command lines of the entries that need no Hydra."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from recurrent_cells.errors import UserError
+
+BAD_INPUT = 2
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a command line gives: `values` by key, in their order; `keys` has the words for what each may be."""
+
+    keys: Mapping[str, str]
+    values: Mapping[str, Sequence[str]]
+
+    def get(self, key: str) -> str | None:
+        """The last value of a key, None if it is not given."""
+        return self.values[key][-1] if self.values[key] else None
+
+    def required(self, key: str) -> str:
+        """Raises UserError if the key is not given."""
+        value = self.get(key)
+        if value is None:
+            raise UserError(f"{key}= is missing; allowed is {self.keys[key]}")
+        return value
+
+    def one_of(self, key: str, choices: Sequence[str]) -> str:
+        """The value of a key, the first choice if it is not given; raises UserError for another than the choices."""
+        value = self.get(key) or choices[0]
+        if value not in choices:
+            raise UserError(f"{key}={value}: allowed is {self.keys[key]}")
+        return value
+
+
+def run_command(
+    description: str | None, keys: Mapping[str, str], arguments: Sequence[str], act: Callable[[Arguments], None]
+) -> None:
+    """Print the help, or do what the arguments ask for; exits with 2 on bad input.
+
+    Args:
+        keys: what may be given, with the words for its value.
+        act: does it; what it raises as UserError is bad input.
+    """
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print("\n".join([str(description), *(f"  {key}: {words}" for key, words in keys.items())]))
+        return
+    try:
+        act(parse(arguments, keys))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(BAD_INPUT)
+
+
+def parse(arguments: Sequence[str], keys: Mapping[str, str]) -> Arguments:
+    """Raises UserError for a key there is not, or one without a value."""
+    values: dict[str, list[str]] = {key: [] for key in keys}
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key not in keys:
+            raise UserError(f"{argument}: no such key; allowed are {', '.join(f'{name}=' for name in keys)}")
+        if not value:
+            raise UserError(f"{argument}: a value is missing; allowed is {keys[key]}")
+        values[key].append(value)
+    return Arguments(keys, values)

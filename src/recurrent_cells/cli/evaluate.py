@@ -1,0 +1,42 @@
+"""Evaluate a trained network: python -m src.evaluate run=RUN_ID|best|champion [data=NAME] [data.root=FOLDER]."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from recurrent_cells.cli.arguments import Arguments, run_command
+from recurrent_cells.config.schema import DATA_SETS, EXPERIMENT
+from recurrent_cells.errors import UserError
+
+KEYS = {
+    "run": "a trial's run id or its beginning, best (validation accuracy) or champion (of the registry)",
+    "data": f"test images of another data set: one of {', '.join(DATA_SETS)}",
+    "data.root": "the folder of its IDX files",
+    "output": "text or json",
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print what a network is worth on test images; exits with 2 on bad input."""
+    run_command(__doc__, KEYS, arguments, _evaluate)
+
+
+def _evaluate(arguments: Arguments) -> None:
+    run, output = arguments.required("run"), arguments.one_of("output", ("text", "json"))
+    data = arguments.get("data")
+    if data is not None and data not in DATA_SETS:
+        raise UserError(f"data={data}: allowed is one of {', '.join(DATA_SETS)}")
+
+    from recurrent_cells.inference.evaluation import as_json, evaluate
+    from recurrent_cells.inference.held_out import load_held_out
+    from recurrent_cells.inference.scores import as_text
+    from recurrent_cells.inference.trained import find_winner, load_trained
+    from recurrent_cells.tracking.store import open_store
+
+    store = open_store(EXPERIMENT)
+    trained = load_trained(store, find_winner(store, run))
+    held_out = load_held_out(trained, data, arguments.get("data.root"))
+    if held_out.warning:
+        print(held_out.warning, file=sys.stderr)
+    evaluation = evaluate(trained, held_out)
+    print(json.dumps(as_json(evaluation)) if output == "json" else as_text(evaluation))

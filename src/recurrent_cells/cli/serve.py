@@ -1,0 +1,73 @@
+"""Serve trained networks on this machine, with a page on which to draw a digit: python -m src.serve [port]."""
+
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from recurrent_cells.errors import UserError
+
+if TYPE_CHECKING:
+    from recurrent_cells.serving.models import Models
+
+HOST = "127.0.0.1"
+PORT = "8000"
+BACKLOG = 256
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve until a signal; exits with 2 on bad input."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(f"{__doc__}\n  port: a number up to 65535, {PORT} by default; 0 takes any that is free")
+        return
+    try:
+        listener = _bind(arguments)
+        with listener:
+            _serve(listener)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def _bind(arguments: Sequence[str]) -> socket.socket:
+    """Raises UserError if there is no such port, or it is taken."""
+    port = (list(arguments) or [PORT])[0]
+    if len(arguments) > 1 or not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise UserError(f"python -m src.serve {' '.join(arguments)}: allowed is one port, a number from 0 to 65535")
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # said, so that asyncio sends small answers at once
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, int(port)))
+        listener.listen(BACKLOG)  # from here on whoever comes is kept waiting, not refused
+    except OSError as error:
+        listener.close()
+        raise UserError(f"port {port}: {error.strerror}; give another, make serve PORT=8001") from None
+    return listener
+
+
+def _serve(listener: socket.socket) -> None:
+    from recurrent_cells.config.schema import EXPERIMENT
+    from recurrent_cells.serving.app import create_app
+    from recurrent_cells.serving.connections import http_server
+    from recurrent_cells.serving.models import load_models
+    from recurrent_cells.tracking.store import open_store
+    from recurrent_cells.training.device import use_threads
+
+    use_threads(1)
+    models = load_models(open_store(EXPERIMENT))
+    server = http_server(create_app(models))
+    print("\n".join(_greeting(models, listener.getsockname()[1])), flush=True)
+    with suppress(KeyboardInterrupt):  # how a server is ended
+        server.run(sockets=[listener])
+
+
+def _greeting(models: "Models", port: int) -> list[str]:
+    address, scoring = f"http://{HOST}:{port}", models.scoring.record
+    watched = ", ".join(trained.record.name for trained in models.by_cell.values())
+    return [
+        f"Draw a digit: {address}/",
+        f"Row by row: {watched or 'none'}",
+        *(f"Left out: {cell}, {reason}" for cell, reason in models.left_out.items()),
+        f"{address}/invocations is answered by {scoring.name}, run {scoring.run_id} ({models.choice})",
+    ]

@@ -1,0 +1,116 @@
+"""Train one trial, or a sweep of them with -m: python -m src.train [-m] [key=value ...].
+
+Around Hydra: short messages for users, true exit codes, Ctrl-C that is understood.
+"""
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf.errors import OmegaConfBaseException
+
+from recurrent_cells.config import schema as config
+from recurrent_cells.config.messages import explain
+from recurrent_cells.errors import DeliveryError, Interrupted, SweepFailed, TrialBusy, TrialError, UserError
+from recurrent_cells.trial.train import train
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+CONF = "pkg://recurrent_cells.conf"
+FAILED, BAD_INPUT = 1, 2
+
+
+def main(arguments: Sequence[str], train: Callable[["DictConfig"], Any] = train) -> None:
+    """Run `train` on the config that a command line composes; exits with a code that says what became of it."""
+    sys.argv[1:] = arguments
+    tracebacks = bool(os.environ.get("HYDRA_FULL_ERROR", "").strip() not in ("", "0"))
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing; the user's wish is kept above
+    config.register()
+    configure_console()
+    with _reported(tracebacks):
+        hydra.main(version_base="1.3", config_path=CONF, config_name="config")(_task(train, tracebacks))()
+
+
+@contextmanager
+def _reported(tracebacks: bool) -> Iterator[None]:
+    """End the process with the code and the short message of whatever the body raises."""
+    try:
+        yield
+    except Interrupted as interruption:
+        _say(f"interrupted by {interruption}: the same command goes on where this one was")
+        sys.exit(interruption.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if tracebacks:
+            raise
+        _say(explain(error))
+        if _is_bad_input(error):
+            sys.exit(BAD_INPUT)
+        if not isinstance(error, TrialError | TrialBusy | DeliveryError | SweepFailed):
+            _say("The traceback is in the trial's log; HYDRA_FULL_ERROR=1 shows it here.")
+        sys.exit(FAILED)
+
+
+def _is_bad_input(error: Exception) -> bool:
+    """Whether it is of a kind that means so, or was raised before Hydra called any code of ours."""
+    if isinstance(error, UserError | HydraException | OmegaConfBaseException):
+        return True
+    modules = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)}
+    return not any(name.startswith(("recurrent_cells.", "hydra_plugins.")) for name in modules - {__name__})
+
+
+def _task(train: Callable[["DictConfig"], Any], tracebacks: bool) -> Callable[["DictConfig"], Any]:
+    def task(cfg: "DictConfig") -> Any:
+        if HydraConfig.get().mode != RunMode.RUN:
+            return train(cfg)
+        with _reported(tracebacks):  # here, because Hydra writes lines of its own about what passes through it
+            result = train(cfg)
+            print_result(result)
+        return result
+
+    return task
+
+
+def print_result(result: dict[str, Any]) -> None:
+    print(
+        f"best val/acc {result['val/acc']:.4f}  test/acc {result['test/acc']:.4f}  "
+        f"{result['n_params']:,} parameters  {result['seconds']:.1f} s  run {result['run_id']}"
+    )
+    if "reproduced" in result:
+        print(result["reproduced"])
+    print("See the curves: make ui")
+
+
+def configure_console() -> None:
+    """Messages of INFO and above on standard error, without decoration."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(lambda record: not getattr(record, "only_file", False))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    warnings.formatwarning = _only_the_message
+    for advice_for_developers in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+        warnings.simplefilter("ignore", advice_for_developers)
+
+
+def _only_the_message(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    return str(message).strip()
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)

@@ -1,0 +1,150 @@
+"""A trial's best network, verified and ready to answer."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor
+
+from recurrent_cells.config.schema import Config
+from recurrent_cells.errors import UserError
+from recurrent_cells.models.classifier import Classifier, build_classifier
+from recurrent_cells.models.image_classifier import ImageClassifier
+from recurrent_cells.tracking.queries import (
+    TrialRecord,
+    best_by_validation,
+    find_trial,
+    read_artifact_bytes,
+    trial_records,
+)
+from recurrent_cells.tracking.registry import CHAMPION, find_champion
+from recurrent_cells.tracking.store import Store
+from recurrent_cells.training import state
+
+CHECKPOINT = "best.ckpt"
+DIGEST_TAG = "checkpoint.sha256"
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its best weights, and how images become what it reads.
+
+    Args:
+        image_size: (H, W) of the images it was trained on.
+        offset, scale: of the bytes of an image, as in training.
+    """
+
+    record: TrialRecord
+    config: Config
+    classifier: Classifier
+    image_size: tuple[int, int]
+    num_classes: int
+    offset: float
+    scale: float
+
+    def check_size(self, images: NDArray[np.uint8], place: str) -> None:
+        """Raises UserError, naming the place they come from, if images (N, H, W) are not of `image_size`."""
+        if images.shape[1:] != self.image_size:
+            given, known = (" x ".join(str(length) for length in size) for size in (images.shape[1:], self.image_size))
+            raise UserError(f"{place}: images of {given}, but run {self.record.name} was trained on {known}")
+
+    def sequences(self, images: NDArray[np.uint8]) -> Tensor:
+        """Images (N, H, W) as what the network reads (N, T, F); raises UserError for another size."""
+        self.check_size(images, "the images")
+        return self.network.sequences(torch.from_numpy(np.array(images)))
+
+    @torch.inference_mode()
+    def logits(self, images: NDArray[np.uint8]) -> Tensor:
+        """Images (N, H, W) → logits (N, C) after the last step."""
+        self.check_size(images, "the images")
+        logits: Tensor = self.network(torch.from_numpy(np.array(images)))
+        return logits
+
+    @cached_property
+    def network(self) -> ImageClassifier:
+        """The same network, from image bytes to logits."""
+        return ImageClassifier(self.classifier, self.config.data.sequence, self.offset, self.scale).eval()
+
+    @torch.inference_mode()
+    def logits_by_step(self, images: NDArray[np.uint8]) -> Tensor:
+        """Images (N, H, W) → logits (N, T, C): what the network would answer after each of the T steps.
+
+        The last of them are those of `logits`.
+
+        Raises:
+            UserError: where a network cannot be asked before the last step.
+        """
+        model = self.config.model
+        if model.readout not in ("last", "every"):
+            raise UserError(f"model.readout={model.readout}: it needs all steps, there is no answer after each of them")
+        if model.bidirectional:
+            raise UserError("model.bidirectional=true: it reads from both ends, there is no answer after each step")
+        if model.frontend == "conv":
+            raise UserError("model.frontend=conv: it sees the whole image at once, its steps are not the image's")
+        outputs, _ = self.classifier.recurrent(self.classifier.frontend(self.sequences(images)))
+        logits: Tensor = self.classifier.head(outputs)  # (N, T, C)
+        return logits
+
+
+def find_winner(store: Store, which: str) -> TrialRecord:
+    """The trial that `run=` names: a run id or its beginning, `best` or `champion`.
+
+    `best` has the highest validation accuracy of the experiment's finished trials, the earliest of equals;
+    `champion` is what the model registry calls so.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if which == CHAMPION:
+        champion = find_champion(store)
+        if champion is None:
+            raise UserError(
+                f"run=champion: {store.address} has no registered model {store.experiment} with the alias {CHAMPION}; "
+                "a sweep registers its best network, run=best needs none"
+            )
+        return find_trial(store, champion.run_id, "run")
+    if which != BEST:
+        return find_trial(store, which, "run")
+    best = best_by_validation(trial_records(store, "attributes.status = 'FINISHED'"))
+    if best is None:
+        raise UserError(f"run=best: no trial is finished in {store.address}; python -m src.train trains one")
+    return best
+
+
+def load_trained(store: Store, record: TrialRecord) -> Trained:
+    """A trial's best network, on the CPU and in evaluation mode.
+
+    Raises:
+        UserError: if there is no checkpoint, or it is not, to the byte, what the trial wrote.
+    """
+    content = read_artifact_bytes(store, record.run_id, record.artifact_uri, CHECKPOINT)
+    if content is None:
+        raise UserError(f"run {record.name} ({record.run_id}, {record.status}) has left no {CHECKPOINT}")
+    written, found = record.tags.get(DIGEST_TAG), hashlib.sha256(content).hexdigest()
+    if written != found:
+        fault = "has no digest on record" if written is None else "is not what the trial wrote (SHA-256 differs)"
+        raise UserError(f"{CHECKPOINT} of run {record.name} ({record.run_id}) {fault}: it is not loaded")
+    saved = state.read(io.BytesIO(content), Path(CHECKPOINT))
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Config), saved["config"])
+        assert isinstance(merged, DictConfig)
+        config = OmegaConf.to_object(merged)
+        assert isinstance(config, Config)
+        classifier = build_classifier(config.model, saved["num_features"], saved["num_classes"], config.seed)
+        classifier.load_state_dict(saved["weights"])
+        height, width = saved["image_size"]
+    except (OmegaConfBaseException, KeyError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{CHECKPOINT} of run {record.run_id} is not of this version ({reason}); train it again"
+        ) from None
+    classifier.eval()
+    return Trained(record, config, classifier, (height, width), saved["num_classes"], saved["offset"], saved["scale"])

@@ -1,0 +1,60 @@
+"""Ctrl-C and SIGTERM: asked once, the process ends at the next good moment; asked twice, at once."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from recurrent_cells.errors import Interrupted
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """Collects a first signal while `deferred`; raises it at once otherwise, and always the second."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._deferring = False
+        self._taken = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        first = self.signum is None
+        self.signum = signum
+        if not (first and self._deferring):
+            raise Interrupted(signum)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """While the body runs, a first signal waits for `raise_if_asked`."""
+        self._deferring = True
+        try:
+            yield
+        finally:
+            self._deferring = False
+
+    @property
+    def asked(self) -> bool:
+        return self.signum is not None
+
+    def take(self) -> int | None:
+        """The signal, the first time it is asked for; then None."""
+        signum = None if self._taken else self.signum
+        self._taken = self._taken or self.asked
+        return signum
+
+    def raise_if_asked(self) -> None:
+        if self.signum is not None:
+            raise Interrupted(self.signum)
+
+
+@contextmanager
+def handled() -> Iterator[Interruption]:
+    """Install the handlers while the body runs."""
+    interruption = Interruption()
+    before = {signum: signal.signal(signum, interruption) for signum in SIGNALS}
+    try:
+        yield interruption
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -1,0 +1,62 @@
+"""The network: front end → recurrent layers → readout → head, in plain torch."""
+
+import torch
+from torch import Tensor, nn
+
+from recurrent_cells.config.schema import ModelConfig
+from recurrent_cells.models.frontends import FRONT_ENDS
+from recurrent_cells.models.init import initialize
+from recurrent_cells.models.readouts import READOUTS, head
+from recurrent_cells.models.recurrent import recurrent_layers
+from recurrent_cells.seeds import derive
+
+
+class Classifier(nn.Module):
+    """A recurrent classifier of sequences.
+
+    Args:
+        model: the network's config.
+        num_features: F of the input (B, T, F).
+        num_classes: C of the logits.
+
+    Shapes:
+        input (B, T, F) → logits (B, C), or (B, T', C) with `readout=every`, where T' = T unless the front end
+        makes other steps.
+    """
+
+    def __init__(self, model: ModelConfig, num_features: int, num_classes: int) -> None:
+        super().__init__()
+        self.frontend = FRONT_ENDS[model.frontend](num_features, model.frontend_size)
+        self.recurrent = recurrent_layers(
+            model.cell,
+            self.frontend.num_features,
+            model.hidden_size,
+            model.num_layers,
+            model.dropout,
+            model.bidirectional,
+            model.biases,
+            model.kernel,
+        )
+        self.readout = READOUTS[model.readout]
+        self.output_dropout = nn.Dropout(model.output_dropout)
+        directions = 2 if model.bidirectional else 1
+        self.head = head(model.head, directions * model.hidden_size, num_classes)
+        initialize(self, model.init, model.forget_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs, states = self.recurrent(self.frontend(x))  # (B, T', D·H), and (L·D, B, H) for h, or for h and c
+        h = states[0] if isinstance(states, tuple) else states
+        last = h.unbind()[-2 if self.recurrent.bidirectional else -1 :]
+        return self.head(self.output_dropout(self.readout(outputs, last)))
+
+
+def build_classifier(model: ModelConfig, num_features: int, num_classes: int, seed: int) -> Classifier:
+    """A classifier on the CPU whose initial weights depend on nothing but its config and `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "init"))
+        return Classifier(model, num_features, num_classes)
+
+
+def num_parameters(model: nn.Module) -> int:
+    """Trained parameters."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -1,0 +1,33 @@
+"""A network from image bytes to answers: all that is needed to use it elsewhere."""
+
+from torch import Tensor, nn
+
+from recurrent_cells.data.sequences import read_as
+
+
+class ImageClassifier(nn.Module):
+    """Image bytes 0 … 255 of any number type (N, H, W) → logits (N, C) after the last step.
+
+    Args:
+        sequence: how images are read, as in `data.sequence`.
+        offset, scale: of the bytes, as in training.
+    """
+
+    def __init__(self, classifier: nn.Module, sequence: str, offset: float, scale: float) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.sequence = sequence
+        self.offset, self.scale = offset, scale
+
+    def sequences(self, images: Tensor) -> Tensor:
+        """Image bytes (N, H, W) as what the classifier reads (N, T, F)."""
+        return (read_as(images, self.sequence).float() - self.offset) / self.scale
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.sequences(images))
+        return logits if logits.dim() == 2 else logits[:, -1]
+
+
+def with_probabilities(network: ImageClassifier) -> nn.Module:
+    """Image bytes (N, H, W) → probabilities (N, C)."""
+    return nn.Sequential(network, nn.Softmax(dim=1))

@@ -1,0 +1,12 @@
+"""Where things lie when the user does not say."""
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+# Where runs, data and reports lie; on a node that the code was sent to, not beside the code.
+HOME_VARIABLE = "RECURRENT_CELLS_HOME"
+HOME = Path(os.environ.get(HOME_VARIABLE) or ".").expanduser().resolve()
+DATASETS = HOME / "datasets"
+TRACKING = HOME / "mlruns"
+REPORTS = HOME / "reports"

@@ -1,0 +1,58 @@
+"""What a report says, without its form: blocks that become a page, Markdown and files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recurrent_cells.reports.figures import Picture
+
+
+@dataclass(frozen=True)
+class Heading:
+    text: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `strong` for the sentences that matter most."""
+
+    text: str
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list; `warning` marks what speaks against the result."""
+
+    items: Sequence[str]
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a header, kept as NAME.csv too.
+
+    Args:
+        folded: whether it is long and shown on demand.
+        raw: the rows of the CSV with full precision, where they differ from those shown, header first.
+    """
+
+    name: str
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    folded: bool = False
+    raw: Sequence[Sequence[object]] = ()
+
+
+@dataclass(frozen=True)
+class Pictures:
+    pictures: Sequence[Picture]
+
+
+Block = Heading | Text | Bullets | Table | Pictures
+
+
+@dataclass(frozen=True)
+class Document:
+    title: str
+    blocks: Sequence[Block]

@@ -1,0 +1,49 @@
+"""A report as Markdown, its pictures beside it."""
+
+from collections.abc import Sequence
+
+from recurrent_cells.reports.document import Block, Bullets, Document, Heading, Pictures, Table, Text
+
+MOST_ROWS = 60
+
+
+def as_markdown(document: Document, footer: str, with_pictures: bool = True) -> str:
+    """The whole report; long tables are cut and name their CSV."""
+    blocks = [block for block in document.blocks if with_pictures or not isinstance(block, Pictures)]
+    return "\n\n".join([f"# {_plain(document.title)}", *(_block(block) for block in blocks), f"---\n{footer}"]) + "\n"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(text):
+            return f"## {_plain(text)}"
+        case Text(text, strong):
+            return f"**{_plain(text)}**" if strong else _plain(text)
+        case Bullets(items):
+            return "\n".join(f"- {_plain(item)}" for item in items)
+        case Table():
+            return f"{_plain(block.title)}:\n\n{as_table(block)}"
+        case Pictures(pictures):
+            return "\n\n".join(
+                f"![{_plain(it.caption)}](figures/{it.name}.png)\n{_plain(it.caption)}" for it in pictures
+            )
+
+
+def as_table(table: Table) -> str:
+    """A table's rows, the first column to the left."""
+    lines = [_row(table.header), _row(["---", *["---:"] * (len(table.header) - 1)])]
+    lines += [_row([_plain(cell).replace("|", "\\|") for cell in row]) for row in table.rows[:MOST_ROWS]]
+    if len(table.rows) > MOST_ROWS:
+        lines.append(f"\n{len(table.rows) - MOST_ROWS} more rows are in tables/{table.name}.csv.")
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(text: str) -> str:
+    """Signs that Markdown would take for its own, and line ends, made harmless."""
+    for sign in "\\*<_":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())

@@ -1,0 +1,115 @@
+"""Writing a report: a folder with the page, Markdown, figures and tables, and the same in MLflow."""
+
+import csv
+import io
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from recurrent_cells.paths import REPORTS, TRACKING
+from recurrent_cells.reports.compose import compose, headline
+from recurrent_cells.reports.document import Document, Pictures, Table
+from recurrent_cells.reports.markdown import as_markdown, as_table
+from recurrent_cells.reports.metric import Metric
+from recurrent_cells.reports.page import as_html
+from recurrent_cells.sweeps.results import LATEST, SweepData, read_sweeps
+from recurrent_cells.tracking.store import Store
+
+PAGE, MARKDOWN, ARTIFACTS = "report.html", "report.md", "report"
+NOTE = "mlflow.note.content"
+DEFAULT_METRIC = "test/acc"
+DPI = 110
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report on disk: its page and the sentences that matter most."""
+
+    page: Path
+    headline: tuple[str, ...]
+
+
+def write_report(store: Store, which: str = LATEST, metric: str = DEFAULT_METRIC) -> Written:
+    """Report on a sweep, or on several joined, into `reports/` and into the parent runs.
+
+    Raises:
+        UserError: if there is no such sweep, or no finished trial has the metric.
+    """
+    store, data = read_sweeps(store, which)
+    document = compose(store, data, Metric(metric))
+    folder = _folder(store, data)
+    _write(document, folder, _footer(data))
+    for sweep in data.sweeps:
+        joined = len(data.sweeps) > 1
+        place = f"{ARTIFACTS}/joined-{folder.name}" if joined else ARTIFACTS
+        store.client.log_artifacts(sweep.run_id, str(folder), place)
+        if not joined:
+            store.client.set_tag(sweep.run_id, NOTE, _note(document))
+    return Written(folder / PAGE, tuple(headline(document)))
+
+
+def report_sweep(store: Store, run_id: str) -> None:
+    """The report at the end of a sweep, which it must not spoil: what goes wrong is one line."""
+    try:
+        print(f"Report: {write_report(store, run_id).page}")
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        log.warning("no report could be written (%s): python -m src.report sweep=%s tries again", reason, run_id)
+
+
+def _folder(store: Store, data: SweepData) -> Path:
+    """`reports/` for the own store, beside the store for another."""
+    own = store.folder == TRACKING or TRACKING in store.folder.parents
+    ids = [sweep.run_id for sweep in data.sweeps]
+    name = ids[0] if len(ids) == 1 else "+".join(run_id[:8] for run_id in ids)
+    return (REPORTS if own else store.folder / "reports") / name
+
+
+def _footer(data: SweepData) -> str:
+    runs = ", ".join(f"{sweep.run_id} ({sweep.status.lower()})" for sweep in data.sweeps)
+    return f"Sweep {runs}: {len(data.finished)} of {len(data.trials)} trials finished."
+
+
+def _write(document: Document, folder: Path, footer: str) -> None:
+    for name in ("figures", "tables"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for path in (folder / name).iterdir():  # of a report written before
+            path.unlink()
+    svg: dict[str, str] = {}
+    for block in document.blocks:
+        if isinstance(block, Pictures):
+            for picture in block.pictures:
+                svg[picture.name] = _draw(picture.figure, folder / "figures" / picture.name)
+        elif isinstance(block, Table):
+            (folder / "tables" / f"{block.name}.csv").write_text(_as_csv(block))
+    (folder / PAGE).write_text(as_html(document, svg, footer))
+    (folder / MARKDOWN).write_text(as_markdown(document, footer))
+
+
+def _draw(figure: Figure, path: Path) -> str:
+    """Save as PNG and SVG, equal for equal figures; the SVG."""
+    FigureCanvasAgg(figure)
+    figure.savefig(path.with_suffix(".png"), dpi=DPI, metadata={"Software": None})
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    path.with_suffix(".svg").write_text(text.getvalue())
+    return text.getvalue()
+
+
+def _as_csv(table: Table) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(table.raw or [table.header, *table.rows])
+    return text.getvalue()
+
+
+def _note(document: Document) -> str:
+    """The description of the parent run in the UI: verdict, table, where the rest is."""
+    tables = [as_table(block) for block in document.blocks if isinstance(block, Table) and block.name == "results"]
+    return "\n\n".join([*headline(document), *tables, f"The whole report: Artifacts → {ARTIFACTS}/{PAGE}"])

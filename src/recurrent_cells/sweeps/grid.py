@@ -1,0 +1,146 @@
+"""From a command line to the configs it means: every one composed and checked before any trial starts."""
+
+import copy
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from recurrent_cells.config.messages import explain
+from recurrent_cells.config.schema import Config, validated
+from recurrent_cells.errors import UserError
+
+OF_THE_WHOLE_SWEEP = ("sweep.", "tracking.")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a grid: its overrides, those among them that vary over the grid, and the config they make."""
+
+    overrides: tuple[str, ...]
+    varied: Mapping[str, str]
+    config: Config
+
+
+def compose_grid(
+    config_loader: ConfigLoader, master: DictConfig, params: Mapping[str, str], arguments: Sequence[str]
+) -> list[Point]:
+    """All points of a grid in its order.
+
+    Args:
+        params: the sweep's own choices (`hydra.sweeper.params`), replaced key by key by `arguments`.
+        arguments: the overrides of the command line, `key=a,b` being choices.
+
+    Raises:
+        UserError: with the faults of all points together.
+    """
+    axes = _axes(config_loader, params, arguments)
+    varied_keys = [key for key, choices in axes.items() if len(choices) > 1]
+    compose = Composer(config_loader, master)
+    points: list[Point] = []
+    faults: list[str] = []
+    for overrides in itertools.product(*axes.values()):
+        values = dict(zip(axes, overrides, strict=True))
+        varied = {key: values[key].partition("=")[2] for key in varied_keys}
+        try:
+            points.append(Point(overrides, varied, validated(compose(overrides))))
+        except Exception as error:  # a choice that does not exist raises ValueError, others Hydra's own
+            faults.append(explain(error))
+    raise_together(faults)
+    return points
+
+
+def raise_together(faults: Iterable[str], limit: int = 6) -> None:
+    """One UserError for all faults, each said once.
+
+    Raises:
+        UserError: if there are any.
+    """
+    counts: dict[str, int] = {}
+    for fault in faults:
+        counts[fault] = counts.get(fault, 0) + 1
+    if not counts:
+        return
+    lines = [fault + (f" ({count} trials)" if count > 1 else "") for fault, count in counts.items()]
+    if len(lines) > limit:
+        lines = [*lines[:limit], f"… and {len(lines) - limit} more faults"]
+    raise UserError("\n".join(lines))
+
+
+def _axes(config_loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]) -> dict[str, list[str]]:
+    """For each key its overrides, one or many."""
+    parser = OverridesParser.create(config_loader=config_loader)
+    lines = [f"{key}={value}" for key, value in params.items()] + list(arguments)
+    axes: dict[str, list[str]] = {}
+    for override in parser.parse_overrides(lines):
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            axes[key] = [f"{key}={override.get_value_element_as_str()}"]
+            if override.is_delete():
+                axes[key] = [override.input_line or key]
+        elif override.is_discrete_sweep():
+            if key.startswith(OF_THE_WHOLE_SWEEP):
+                raise UserError(f"{override.input_line}: a sweep has one value of it; give one")
+            axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise UserError(
+                f"{override.input_line}: a grid has no intervals; give choices (a,b or range(0,3)) "
+                f"or a sampler (hydra/sweeper=optuna)"
+            )
+    return axes
+
+
+class Composer:
+    """Composes configs with Hydra once per combination of groups, and sets plain values on copies of that.
+
+    Hydra composes about twenty configs a second; a thousand seeds of one network need it once.
+    """
+
+    def __init__(self, config_loader: ConfigLoader, master: DictConfig) -> None:
+        self._loader = config_loader
+        self._master = master
+        self._parser = OverridesParser.create(config_loader=config_loader)
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._parsed: dict[str, tuple[Override, bool]] = {}
+        self._groups: dict[str, bool] = {}
+
+    def __call__(self, overrides: Sequence[str]) -> DictConfig:
+        parsed = [self._parse(override) for override in overrides]
+        structure = tuple(text for text, (_, structural) in zip(overrides, parsed, strict=True) if structural)
+        if structure not in self._bases:
+            base = self._loader.load_sweep_config(self._master, list(structure))
+            OmegaConf.set_struct(base, False)
+            del base["hydra"]
+            OmegaConf.set_struct(base, True)
+            self._bases[structure] = base
+        config = copy.deepcopy(self._bases[structure])
+        for override, structural in parsed:
+            if not structural:
+                OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+        return config
+
+    def _parse(self, text: str) -> tuple[Override, bool]:
+        """An override and whether it changes which groups are composed, not only a value; asked of Hydra once."""
+        if text not in self._parsed:
+            override = self._parser.parse_override(text)
+            self._parsed[text] = override, self._is_structural(override)
+        return self._parsed[text]
+
+    def _is_structural(self, override: Override) -> bool:
+        return (
+            override.is_add()
+            or override.is_force_add()
+            or override.is_delete()
+            or override.package is not None
+            or self._is_group(override.key_or_group)
+        )
+
+    def _is_group(self, key: str) -> bool:
+        """Asked of Hydra once a key: it looks into every folder of the search path."""
+        if key not in self._groups:
+            self._groups[key] = bool(self._loader.get_group_options(key))
+        return self._groups[key]

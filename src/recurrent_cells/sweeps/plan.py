@@ -1,0 +1,107 @@
+"""From the points of a grid to trials: fingerprinted, counted, and checked against data and device."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from recurrent_cells.config.schema import Config, ModelConfig
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.errors import UserError
+from recurrent_cells.models.classifier import Classifier, num_parameters
+from recurrent_cells.sweeps.grid import Point, raise_together
+from recurrent_cells.training.device import check_device
+from recurrent_cells.training.schedule import Schedule
+from recurrent_cells.trial.fingerprint import fingerprint, shape
+from recurrent_cells.trial.spec import run_name
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One planned trial: the overrides that make it and what they come to.
+
+    Args:
+        steps: its budget of optimiser steps.
+        work: grows with the time it takes.
+    """
+
+    overrides: tuple[str, ...]
+    varied: Mapping[str, str]
+    config: Config
+    name: str
+    fingerprint: str
+    shape: str
+    n_params: int
+    steps: int = 0
+    work: int = 0
+
+    def below(self, parent: str, since: int) -> "Trial":
+        """The same as a part of a sweep: its parent run, and since when (milliseconds) a finished run counts."""
+        config = replace(self.config, sweep=replace(self.config.sweep, parent=parent, since=since))
+        place = f"sweep.parent={parent}", f"sweep.since={since}"
+        return replace(self, overrides=(*self.overrides, *place), config=config)
+
+    @property
+    def label(self) -> str:
+        """What tells it from the others of its sweep."""
+        return " ".join(f"{key}={value}" for key, value in self.varied.items()) or self.name
+
+
+def plan_trials(points: Sequence[Point]) -> list[Trial]:
+    """The trials of a sweep, each once.
+
+    Raises:
+        UserError: with the faults of all trials together.
+    """
+    trials: dict[str, Trial] = {}
+    faults: list[str] = []
+    for point in points:
+        try:
+            trial = plan_trial(point)
+            trials.setdefault(trial.fingerprint, trial)
+        except UserError as error:
+            faults.append(str(error))
+    raise_together(faults)
+    if not trials:
+        raise UserError("the sweep has no trials: a range or a list of choices is empty")
+    return list(trials.values())
+
+
+def shortened(trials: Sequence[Trial]) -> str:
+    """Which recipes of a sweep do not train their published budget, in words; empty if all do."""
+    epochs = {
+        trial.config.recipe or trial.name: trial.config.trainer.short_epochs
+        for trial in trials
+        if not trial.config.full and trial.config.trainer.short_epochs is not None
+    }
+    if not epochs:
+        return ""
+    short = ", ".join(f"{name} ({count} epochs)" for name, count in epochs.items())
+    return f"shorter than published: {short}; full=true trains the whole budget"
+
+
+def plan_trial(point: Point) -> Trial:
+    """The trial of a point; raises UserError if it cannot start."""
+    config = point.config
+    if config.reproduce is not None:
+        raise UserError(f"reproduce={config.reproduce}: one trial at a time, without -m")
+    check_device(config.trainer)
+    splits = load_splits(config.data)
+    n_params = _count_parameters(config.model, splits.num_features, splits.num_classes)
+    steps = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size).total_steps
+    return Trial(
+        overrides=point.overrides,
+        varied=point.varied,
+        config=config,
+        name=run_name(config),
+        fingerprint=fingerprint(config, splits.digest),
+        shape=shape(config, splits.digest),
+        n_params=n_params,
+        steps=steps,
+        work=n_params * steps * config.data.batch_size * splits.num_steps,
+    )
+
+
+def _count_parameters(model: ModelConfig, num_features: int, num_classes: int) -> int:
+    with torch.device("meta"):
+        return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), num_features, num_classes))

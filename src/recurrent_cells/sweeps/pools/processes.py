@@ -1,0 +1,177 @@
+"""Processes forked from this one that tell what they do, line by line, and die with it."""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from recurrent_cells.interrupts import SIGNALS
+from recurrent_cells.trial.outcome import Outcome
+
+PR_SET_PDEATHSIG = 1
+LONGEST_READ = 1 << 16
+
+Tell = Callable[[dict[str, Any]], None]
+Work = Callable[[Tell], None]
+
+
+@dataclass
+class Child:
+    """A process at work on the jobs of these places; what it told and nobody cleared, and its end."""
+
+    jobs: Sequence[int]
+    slot: int
+    pid: int
+    pipe: int
+    console: Path
+    said: list[dict[str, Any]] = field(default_factory=list)
+    status: int | None = None
+    _half: bytes = b""
+
+    def read(self) -> None:
+        with suppress(BlockingIOError):
+            while content := os.read(self.pipe, LONGEST_READ):
+                *lines, self._half = (self._half + content).split(b"\n")
+                self.said += [json.loads(line) for line in lines]
+
+    def unsaid(self) -> Outcome:
+        """What became of a job of which an ended process told nothing."""
+        assert self.status is not None
+        code = os.waitstatus_to_exitcode(self.status)
+        if code >= 0:
+            outcome = Outcome("failed", error=f"process {self.pid} exited with {code}")
+        else:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+            outcome = Outcome("killed", error=f"process {self.pid} was ended by {name}")
+        last = self._last_words()
+        return replace(outcome, error=f"{outcome.error}; it said last: {last[:200]}") if last else outcome
+
+    def with_console(self, outcome: Outcome) -> Outcome:
+        """The outcome with the file of all that the process wrote, which is kept if something went wrong."""
+        if outcome.status in ("failed", "killed") and self._last_words():
+            return replace(outcome, log=str(self.console))
+        self.console.unlink(missing_ok=True)
+        return outcome
+
+    def _last_words(self) -> str:
+        lines = self.console.read_text(errors="replace").strip().splitlines() if self.console.exists() else []
+        return lines[-1] if lines else ""
+
+
+class Children:
+    """The processes of some slots."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._alive: list[Child] = []
+
+    def __len__(self) -> int:
+        return len(self._alive)
+
+    @property
+    def free_slot(self) -> int | None:
+        """The lowest slot that no process has."""
+        return min(set(range(self.slots)) - {child.slot for child in self._alive}, default=None)
+
+    def fork(self, jobs: Sequence[int], work: Work, environment: dict[str, str] | None = None) -> None:
+        """Start a process on the lowest free slot that does `work` and ends."""
+        slot = self.free_slot
+        assert slot is not None
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        handle, console = tempfile.mkstemp(prefix="trial-", suffix=".log")
+        _flush()
+        parent = os.getpid()
+        # A signal meets a child that is not yet born or one that is ready for it.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _be_child(work, parent, handle, writer, environment or {}, unblocked)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        os.close(writer)
+        os.close(handle)
+        self._alive.append(Child(jobs, slot, pid, reader, Path(console)))
+
+    def news(self) -> Iterator[Child]:
+        """The processes that told something or have ended; an ended one comes once, with its `status`."""
+        for child in list(self._alive):
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            child.read()
+            if pid:
+                child.status = status
+                os.close(child.pipe)
+                self._alive.remove(child)
+            if child.said or pid:
+                yield child
+
+    def signal(self, signum: int) -> None:
+        for child in self._alive:
+            os.kill(child.pid, signum)
+
+    def kill(self) -> None:
+        """End those that are left at once."""
+        for child in self._alive:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(child.pid, signal.SIGKILL)
+                os.waitpid(child.pid, 0)
+            child.console.unlink(missing_ok=True)
+        self._alive.clear()
+
+
+def _be_child(
+    work: Work,
+    parent: int,
+    console: int,
+    writer: int,
+    environment: dict[str, str],
+    unblocked: set[int | signal.Signals],
+) -> NoReturn:
+    """In the child: nothing leaves this function, the parent's stack is not ours to unwind."""
+    code = 1
+    try:
+        _enter_child(parent, console)
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        os.environ.update(environment)
+        work(lambda said: _write(writer, f"{json.dumps(said)}\n".encode()))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(Exception):
+            _flush()
+        os._exit(code)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+def _enter_child(parent: int, console: int) -> None:
+    """Die with the parent, keep out of the terminal's Ctrl-C (the parent passes it on), write to a file."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    os.setpgid(0, 0)
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_DFL)
+    os.dup2(console, 1)
+    os.dup2(console, 2)
+    sys.stdout = sys.stderr = os.fdopen(console, "w", buffering=1, encoding="utf-8", errors="replace")
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError):
+                stream.flush()

@@ -1,0 +1,85 @@
+"""How a search goes about it: `hydra.sweeper.*` of `hydra/sweeper=optuna`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from recurrent_cells.config.schema import Rule, as_typed, at_least, one_of
+from recurrent_cells.sweeps.grid import raise_together
+
+SAMPLERS = ("tpe", "random", "cmaes", "grid")
+PRUNERS = ("none", "median", "asha", "hyperband")
+# What a search may look at, and which way is better. The test images are not among it.
+OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
+    "val/acc": "maximize",
+    "n_params": "minimize",
+    "seconds": "minimize",
+}
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The settings of a search.
+
+    Args:
+        n_trials: how many trials the search has when it is done; more than before adds some.
+        startup_trials: drawn at random before TPE learns; trained in full before the median pruner judges.
+        min_evaluations: no trial is pruned before so many evaluations.
+        reduction_factor: of asha and hyperband: one of so many trials goes on at each rung.
+    """
+
+    n_trials: int = 20
+    sampler: str = "tpe"
+    pruner: str = "none"
+    objectives: tuple[str, ...] = ("val/acc",)
+    seed: int = 0
+    startup_trials: int = 10
+    min_evaluations: int = 1
+    reduction_factor: int = 3
+
+    @property
+    def prunes(self) -> bool:
+        return self.pruner != "none"
+
+
+RULES = {
+    "n_trials": at_least(1),
+    "sampler": one_of(*SAMPLERS),
+    "pruner": one_of(*PRUNERS),
+    "objectives": Rule(
+        lambda names: 0 < len(names) == len(set(names)) and set(names) <= OBJECTIVES.keys(),
+        f"a list of {', '.join(OBJECTIVES)}, each at most once",
+    ),
+    "seed": at_least(0),
+    "startup_trials": at_least(1),
+    "min_evaluations": at_least(1),
+    "reduction_factor": at_least(2),
+}
+
+
+def checked(settings: SearchSettings) -> SearchSettings:
+    """The settings, if they will do.
+
+    Raises:
+        UserError: with all faults.
+    """
+    raise_together(_faults(settings))
+    return settings
+
+
+def _faults(settings: SearchSettings) -> Iterator[str]:
+    for item in fields(settings):
+        value: Any = getattr(settings, item.name)
+        if not RULES[item.name].allows(value):
+            given = as_typed(list(value) if isinstance(value, tuple) else value)
+            yield f"hydra.sweeper.{item.name}={given}: allowed is {RULES[item.name].words}"
+    if settings.prunes and settings.objectives != ("val/acc",):
+        yield (
+            f"hydra.sweeper.pruner={settings.pruner}: a trial is pruned by its val/acc alone; "
+            "give hydra.sweeper.objectives=[val/acc] or hydra.sweeper.pruner=none"
+        )
+    if settings.sampler == "cmaes" and len(settings.objectives) > 1:
+        yield "hydra.sweeper.sampler=cmaes: has one objective; give hydra.sweeper.objectives=[val/acc] or sampler=tpe"
+    if settings.sampler == "cmaes" and find_spec("cmaes") is None:
+        yield ("hydra.sweeper.sampler=cmaes: needs the package cmaes, which the extra cmaes installs; or sampler=tpe")

@@ -1,0 +1,209 @@
+"""An Optuna study that several processes share and that outlives them: asked, told, and gone on with."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from recurrent_cells.seeds import derive
+from recurrent_cells.sweeps.search.distributions import suggest
+from recurrent_cells.sweeps.search.ranges import Value
+from recurrent_cells.sweeps.search.settings import OBJECTIVES, SearchSettings
+from recurrent_cells.sweeps.search.space import Space
+from recurrent_cells.sweeps.search.storage import make_storage
+from recurrent_cells.tracking.locks import alone
+from recurrent_cells.tracking.provenance import cause_of_death, is_this_process, process_tags
+from recurrent_cells.tracking.store import Store
+
+# Attributes of a trial in Optuna: its place among the points of the search, its values where they were given
+# beforehand, and the process that works on it.
+POINT, GIVEN, OWNER = "point", "given", "owner"
+# Of a study: what its pruner is built from, wherever a trial runs.
+PRUNER = "pruner"
+LARGEST_SEED = 2**32
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A point to be tried: the trial's number in Optuna and the value of each key."""
+
+    number: int
+    point: int
+    values: Mapping[str, Value]
+
+
+class Study:
+    """The points of a search. One is tried by one Optuna trial, or by several where those before failed.
+
+    A trial whose process is gone is given to the next who asks, with the curve it has so far.
+
+    Args:
+        evaluations: the most that a trial has.
+    """
+
+    def __init__(self, store: Store, name: str, space: Space, settings: SearchSettings, evaluations: int) -> None:
+        self.name = name
+        self._folder = store.folder
+        self._space = space
+        self._settings = settings
+        self._grid = space.grid(settings.seed) if settings.sampler == "grid" else []
+        self.size = min(settings.n_trials, len(self._grid)) if self._grid else settings.n_trials
+        with self._alone():
+            self._storage = make_storage(self._folder)
+            self._study = optuna.create_study(
+                study_name=name,
+                storage=self._storage,
+                directions=[OBJECTIVES[objective] for objective in settings.objectives],
+                load_if_exists=True,
+            )
+            if PRUNER not in self._study.user_attrs:
+                self._study.set_user_attr(PRUNER, asdict(settings) | {"evaluations": evaluations})
+
+    def disconnect(self) -> None:
+        """Close connections that a fork must not share."""
+        self._storage.engine.dispose()
+
+    def points(self) -> dict[int, FrozenTrial]:
+        """The latest trial of every point that has all its values, in their order."""
+        latest: dict[int, FrozenTrial] = {}
+        for trial in self._trials():
+            if POINT in trial.user_attrs and values_of(trial).keys() == self._space.ranges.keys():
+                latest[trial.user_attrs[POINT]] = trial
+        return dict(sorted(latest.items()))
+
+    def restore(self, points: Sequence[Mapping[str, Value]]) -> None:
+        """Have the points of a search tried whose study was lost, or is on another machine."""
+        with self._alone():
+            if not self._trials():
+                for point, values in enumerate(points):
+                    self._queue(point, values)
+
+    def queue_failed(self) -> None:
+        """Have those points tried again whose last trial failed."""
+        with self._alone():
+            for point, trial in self.points().items():
+                if trial.state == TrialState.FAIL:
+                    self._queue(point, values_of(trial))
+
+    @property
+    def settled(self) -> int:
+        """How many points are tried."""
+        return sum(trial.state.is_finished() for trial in self.points().values())
+
+    def ask(self, own: set[int], also_new: bool) -> Proposal | None:
+        """The next point: one that nobody works on any more, one that is queued, or a new one.
+
+        Args:
+            own: numbers of the trials that this process has had.
+            also_new: whether the search may grow.
+
+        Returns:
+            None if there is none, all points being asked for.
+        """
+        with self._alone():
+            trials = self._trials()
+            count = len({trial.user_attrs[POINT] for trial in trials if POINT in trial.user_attrs})
+            found = next((trial for trial in trials if _is_abandoned(trial, own)), None)
+            self._study.sampler = self._sampler(found.user_attrs.get(POINT, count) if found else count)
+            if found is not None:
+                return self._propose(Trial(self._study, found._trial_id), count)
+            queued = any(_is_queued(trial) for trial in trials)
+            if not queued and (count >= self.size or not also_new):
+                return None
+            if not queued and self._grid:
+                self._queue(count, self._grid[count])
+            return self._propose(self._study.ask(), count)
+
+    def _propose(self, trial: Trial, count: int) -> Proposal:
+        """All values of a trial. What another process began is ended as it would have done: seeds follow the point."""
+        point = trial.user_attrs.get(POINT, count)
+        trial.set_user_attr(POINT, point)
+        trial.set_user_attr(OWNER, process_tags())
+        values = {key: suggest(trial, key, self._space.ranges[key]) for key in sorted(self._space.ranges)}
+        return Proposal(trial.number, point, values)
+
+    def address(self, number: int) -> list[str]:
+        """Overrides by which a trial finds its judge."""
+        return [f"sweep.study={self.name}", f"sweep.number={number}"]
+
+    def has_curve(self, number: int) -> bool:
+        return bool(self._trials()[number].intermediate_values)
+
+    def report(self, number: int, curve: Mapping[int, float]) -> None:
+        """Give a trial a validation curve, by evaluation."""
+        trial = Trial(self._study, self._trials()[number]._trial_id)
+        for evaluation, accuracy in curve.items():
+            trial.report(accuracy, evaluation)
+
+    def tell(self, number: int, values: Sequence[float]) -> None:
+        """A trial is trained to its end."""
+        self._study.tell(number, list(values), skip_if_finished=True)
+
+    def tell_pruned(self, number: int) -> None:
+        self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+
+    def tell_failed(self, number: int) -> None:
+        self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def others_at_work(self, own: set[int]) -> int:
+        """How many trials other processes have."""
+        return sum(
+            trial.state == TrialState.RUNNING and trial.number not in own and not _is_abandoned(trial, own)
+            for trial in self._trials()
+        )
+
+    def _trials(self) -> list[FrozenTrial]:
+        """By number."""
+        return self._study.get_trials(deepcopy=False)
+
+    def _queue(self, point: int, values: Mapping[str, Value]) -> None:
+        self._study.enqueue_trial(dict(values), user_attrs={POINT: point, GIVEN: dict(values)})
+
+    def _alone(self) -> AbstractContextManager[None]:
+        return alone(self._folder, f"{self.name}.study")
+
+    def _sampler(self, point: int) -> BaseSampler:
+        """One for each point, so that a search gone on with proposes what an undisturbed one does."""
+        seed = derive(self._settings.seed, "search", point) % LARGEST_SEED
+        if self._settings.sampler == "tpe":
+            return TPESampler(seed=seed, n_startup_trials=self._settings.startup_trials)
+        if self._settings.sampler == "cmaes":
+            return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+        return RandomSampler(seed=seed)
+
+
+def build_pruner(settings: Mapping[str, Any]) -> BasePruner:
+    """The pruner of a study, from its attribute `pruner`."""
+    first, factor = settings["min_evaluations"], settings["reduction_factor"]
+    if settings["pruner"] == "median":
+        return MedianPruner(n_startup_trials=settings["startup_trials"], n_warmup_steps=first)
+    if settings["pruner"] == "asha":
+        return SuccessiveHalvingPruner(min_resource=first, reduction_factor=factor)
+    if settings["pruner"] == "hyperband":
+        return HyperbandPruner(min_resource=first, max_resource=settings["evaluations"], reduction_factor=factor)
+    return NopPruner()
+
+
+def values_of(trial: FrozenTrial) -> dict[str, Value]:
+    """The value of each key, also of a trial that is only queued."""
+    return dict(trial.user_attrs.get(GIVEN, trial.params))
+
+
+def _is_queued(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.WAITING
+
+
+def _is_abandoned(trial: FrozenTrial, own: set[int]) -> bool:
+    """Whether nobody works on a trial that is not ended: its process is gone, or is this one and does not know it.
+
+    Asked while no other process asks: a trial without an owner was left while it was made.
+    """
+    if trial.state != TrialState.RUNNING or trial.number in own:
+        return False
+    owner = trial.user_attrs.get(OWNER)
+    return owner is None or is_this_process(owner) or cause_of_death(owner) is not None

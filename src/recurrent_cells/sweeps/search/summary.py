@@ -1,0 +1,46 @@
+"""What a search says at its end, and before its start."""
+
+from collections.abc import Mapping, Sequence
+
+from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.sweeps.search.settings import SearchSettings
+from recurrent_cells.sweeps.summary import summary as table_of
+from recurrent_cells.sweeps.summary import table
+from recurrent_cells.tracking.queries import PRUNED, SELECTION, TrialRecord
+
+MOST_ROWS = 10
+
+
+def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord], search: SearchSettings) -> str:
+    """The best finished trials by validation accuracy, how many were pruned, and what that saved."""
+    known = {trial.fingerprint: records[trial.fingerprint] for trial in trials if trial.fingerprint in records}
+    finished = [trial for trial in trials if _is_whole(known.get(trial.fingerprint))]
+    ranked = sorted(finished, key=lambda trial: -known[trial.fingerprint].metrics.get(SELECTION, 0.0))
+    pruned = [trial for trial in trials if trial.fingerprint in known and known[trial.fingerprint].pruned]
+    lines = [table_of(ranked[:MOST_ROWS], known)] if ranked else []
+    counts = [f"{len(trials)} trials tried", f"{len(finished)} trained in full"]
+    if search.prunes:
+        budget = sum(trial.steps for trial in (*finished, *pruned))
+        spent = sum(trial.steps for trial in finished) + sum(int(known[it.fingerprint].tags[PRUNED]) for it in pruned)
+        saved = f", which saved {1 - spent / budget:.0%} of the training steps" if budget else ""
+        counts.append(f"{len(pruned)} pruned{saved}")
+    if len(ranked) > MOST_ROWS:
+        counts.append(f"the best {MOST_ROWS} are shown")
+    return "\n".join([*lines, "", "; ".join(counts)])
+
+
+def known_so_far(rows: Sequence[Sequence[str]], search: SearchSettings) -> str:
+    """What a dry run prints: the trials there are and how many are to be proposed.
+
+    Args:
+        rows: a header and a row for each trial, its state last.
+    """
+    states = [row[-1] for row in rows[1:]]
+    done = sum(state in ("finished", "pruned") for state in states)
+    new = max(0, search.n_trials - len(states))
+    counts = f"{done} to be left out, {len(states) - done} to run, {new} to be proposed by {search.sampler}"
+    return "\n".join([*(table(rows) if states else []), f"{len(states) + new} trials: {counts}; nothing started"])
+
+
+def _is_whole(record: TrialRecord | None) -> bool:
+    return record is not None and record.status == "FINISHED" and not record.pruned

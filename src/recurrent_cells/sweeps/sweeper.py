@@ -1,0 +1,65 @@
+"""Hydra's sweeper plugins: light until every config has passed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from recurrent_cells.config.schema import SweepConfig, TrackingConfig
+from recurrent_cells.sweeps.grid import compose_grid
+from recurrent_cells.trial.claim import once
+from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
+
+# Keys that do not tell what a sweep is made of.
+UNNAMED = ("hydra", "sweep", *CIRCUMSTANCES)
+
+
+class TrialSweeper(Sweeper):
+    """What the sweepers of this project have in common: the same command again does what is missing and nothing else.
+
+    Args:
+        params: the sweep's own choices, replaced key by key by those on the command line.
+    """
+
+    def __init__(self, params: Mapping[str, str] | None = None) -> None:
+        self.params = dict(params or {})
+        self.config: DictConfig
+        self.hydra_context: HydraContext
+        self.launcher: Launcher
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=once(task_function), config=config
+        )
+
+    def settings(self) -> tuple[SweepConfig, TrackingConfig]:
+        """What holds for the whole sweep."""
+        sweep, tracking = OmegaConf.to_object(self.config.sweep), OmegaConf.to_object(self.config.tracking)
+        assert isinstance(sweep, SweepConfig)
+        assert isinstance(tracking, TrackingConfig)
+        return sweep, tracking
+
+    def name(self, arguments: list[str]) -> str:
+        """What the sweep is made of, an argument in the place of what it replaces, without where and how it runs."""
+        parts = {key: f"{key}={value}" for key, value in self.params.items()}
+        parts |= {argument.partition("=")[0].lstrip("+"): argument for argument in arguments}
+        said = [part for key, part in parts.items() if not is_within(key, UNNAMED)]
+        return " ".join(said)[:250] or "sweep"
+
+
+class GridSweeper(TrialSweeper):
+    """Every combination of the choices on the command line and in `hydra.sweeper.params`."""
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the sweep; raises as `run_sweep` does."""
+        points = compose_grid(self.hydra_context.config_loader, self.config, self.params, arguments)
+
+        # Heavy imports wait until every config has passed.
+        from recurrent_cells.sweeps.sweep import run_sweep
+
+        return run_sweep(points, self.launcher, *self.settings(), self.name(arguments))

@@ -1,0 +1,150 @@
+"""The metrics of one run, on disk first and in MLflow soon after: delivered in order and once."""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recurrent_cells.files import write_atomically
+from recurrent_cells.tracking.patience import reason
+from recurrent_cells.tracking.provenance import HEARTBEAT, heartbeat
+from recurrent_cells.tracking.spool import Spool
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+BATCH = 1000  # the most metrics MLflow takes at once
+SECONDS_BETWEEN_DELIVERIES = 2.0
+SECONDS_BETWEEN_BEATS = 60.0
+PAUSE_FACTOR = 10  # a courier of many journals rests so many times as long as it took to deliver them
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """An append-only file of metric points with a mark of how many are delivered.
+
+    A point written before (a trial resumed from an earlier step repeats some) is dropped. A point delivered twice,
+    because the mark was lost, has the same timestamp and MLflow ignores it. A point is delivered only once it is on
+    disk: else a trial resumed after a crash would write it again with another timestamp.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "journal.jsonl"
+        self._mark = folder / "delivered"
+        self._lock = threading.Lock()
+        lines = _whole_lines(path)
+        points = [json.loads(line) for line in lines]
+        self._written: set[tuple[str, int]] = {(point["key"], point["step"]) for point in points}
+        self._delivered = min(self._marked(), len(lines))
+        self._pending = lines[self._delivered :]
+        self._spool = Spool(path)
+
+    def _marked(self) -> int:
+        try:
+            return int(self._mark.read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def write(self, metrics: dict[str, float], step: int) -> None:
+        """Take points at once, whatever disk and store are doing."""
+        timestamp = int(time.time() * 1000)
+        with self._lock:
+            fresh = [key for key in metrics if (key, step) not in self._written]
+            lines = [
+                json.dumps({"key": key, "value": metrics[key], "step": step, "timestamp": timestamp}) for key in fresh
+            ]
+            self._spool.append("".join(f"{line}\n" for line in lines).encode())
+            self._written.update((key, step) for key in fresh)
+            self._pending.extend(lines)
+
+    def sync(self) -> None:
+        """Have every point on disk; raises OSError if it does not take them."""
+        self._spool.sync()
+
+    def deliver(self, client: "MlflowClient", run_id: str) -> None:
+        """Send what is pending; raises OSError or MLflow's exception if disk or store do not take it."""
+        from mlflow.entities import Metric
+
+        while True:
+            with self._lock:
+                lines = self._pending[:BATCH]
+            if not lines:
+                return
+            self.sync()
+            points: list[dict[str, Any]] = [json.loads(line) for line in lines]
+            client.log_batch(run_id, metrics=[Metric(**point) for point in points])
+            with self._lock:
+                self._pending = self._pending[len(lines) :]
+                self._delivered += len(lines)
+            write_atomically(self._mark, str(self._delivered).encode())
+
+    def close(self) -> None:
+        self._spool.close()
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines written whole; one that a crash cut short is taken off."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        os.truncate(path, len(whole))
+    return whole.decode().splitlines()
+
+
+class Courier(threading.Thread):
+    """Delivers journals from time to time while training goes on; a store that fails is tried again.
+
+    Now and then it tells other hosts that their runs, and the sweeps in `parents`, are still worked on.
+    """
+
+    def __init__(self, client: "MlflowClient", parents: Iterable[str] = ()) -> None:
+        super().__init__(daemon=True, name="courier")
+        self._client, self._parents = client, list(parents)
+        self._journals: dict[str, Journal] = {}
+        self._delivering = threading.Lock()
+        self._stop_asked = threading.Event()
+
+    def add(self, run_id: str, journal: Journal) -> None:
+        with self._delivering:
+            self._journals[run_id] = journal
+
+    def remove(self, run_id: str) -> None:
+        """Once it returns the journal is left alone."""
+        with self._delivering:
+            del self._journals[run_id]
+
+    def run(self) -> None:
+        failing, next_beat, pause = False, time.monotonic() + SECONDS_BETWEEN_BEATS, SECONDS_BETWEEN_DELIVERIES
+        while not self._stop_asked.wait(pause):
+            start = time.monotonic()
+            try:
+                self._deliver(list(self._journals))
+                if start > next_beat:
+                    for run_id in [*self._journals, *self._parents]:
+                        self._client.set_tag(run_id, HEARTBEAT, heartbeat())
+                    next_beat = start + SECONDS_BETWEEN_BEATS
+                if failing:
+                    log.info("metrics are delivered again, none is lost")
+                failing = False
+            except Exception as error:
+                if not failing:
+                    log.warning("metrics cannot be delivered (%s): they are kept, training goes on", reason(error))
+                failing = True
+            pause = max(SECONDS_BETWEEN_DELIVERIES, PAUSE_FACTOR * (time.monotonic() - start))
+
+    def _deliver(self, run_ids: Sequence[str]) -> None:
+        for run_id in run_ids:
+            with self._delivering:
+                if run_id in self._journals:
+                    self._journals[run_id].deliver(self._client, run_id)
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+        self.join()

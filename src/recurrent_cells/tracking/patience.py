@@ -1,0 +1,57 @@
+"""Waiting for a store that fails for a while: a server restarted, a disk full, a database locked."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from mlflow.exceptions import MlflowException
+
+from recurrent_cells.errors import DeliveryError, UserError
+
+T = TypeVar("T")
+
+FIRST_WAIT, LONGEST_WAIT = 0.25, 2.0
+Failures = type[Exception] | tuple[type[Exception], ...]
+STORE_FAILURES: tuple[type[Exception], ...] = (MlflowException, OSError, UserError)
+COMPLAINT = "the tracking store fails ({reason}); once it works the same command goes on"
+# What the store says when the request itself is wrong and will not get better.
+FINAL = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED")
+
+
+def patiently(
+    action: Callable[[], T], patience: float, failures: Failures = STORE_FAILURES, complaint: str = COMPLAINT
+) -> T:
+    """The action's result; after one of `failures` it is tried again for `patience` seconds.
+
+    Raises:
+        DeliveryError: with the complaint, if it fails to the end or for good.
+        UserError: if that is what the action raises to the end.
+    """
+    deadline, wait = time.monotonic() + patience, FIRST_WAIT
+    while True:
+        try:
+            return action()
+        except failures as error:
+            left = deadline - time.monotonic()
+            if (isinstance(error, MlflowException) and error.error_code in FINAL) or left <= 0:
+                if isinstance(error, UserError):
+                    raise
+                raise DeliveryError(complaint.replace("{reason}", reason(error))) from error
+        time.sleep(min(wait, left))
+        wait = min(2 * wait, LONGEST_WAIT)
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what lies at the bottom of an error, at most 200 characters."""
+    while (below := _below(error)) is not None:
+        error = below
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _below(error: BaseException) -> BaseException | None:
+    """What caused it; a context only if it is of the network, as any other may be the trial's own error."""
+    context = error.__context__
+    of_network = isinstance(context, OSError) or type(context).__module__.startswith("urllib3")
+    return error.__cause__ or (context if of_network else None)

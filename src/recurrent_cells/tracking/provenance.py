@@ -1,0 +1,120 @@
+"""What made a run: the code, the machine, the process."""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from recurrent_cells.paths import PACKAGE
+
+LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "mlflow", "numpy")
+HEARTBEAT = "process.heartbeat"
+# By which a launcher on another machine knows the run of a trial that it saw die.
+ATTEMPT = "process.attempt"
+ATTEMPT_VARIABLE = "RECURRENT_CELLS_ATTEMPT"
+# Where code was sent to without its history.
+CODE_VARIABLE = "RECURRENT_CELLS_CODE"
+# A process on another host counts as gone after this long without a heartbeat.
+SILENCE = 600.0
+
+
+@lru_cache(maxsize=1)
+def git_tags() -> dict[str, str]:
+    """`git.commit` and `git.dirty` (uncommitted changes), or `unknown` outside a checkout."""
+    if CODE_VARIABLE in os.environ:
+        return dict(json.loads(os.environ[CODE_VARIABLE]))
+    try:
+        commit = _git("rev-parse", "HEAD")
+        dirty = _git("status", "--porcelain", "--untracked-files=no") != ""
+    except (OSError, subprocess.SubprocessError):
+        return {"git.commit": "unknown", "git.dirty": "unknown"}
+    return {"git.commit": commit, "git.dirty": str(dirty).lower()}
+
+
+def _git(*arguments: str) -> str:
+    result = subprocess.run(["git", *arguments], cwd=PACKAGE, check=True, capture_output=True, text=True, timeout=20)
+    return result.stdout.strip()
+
+
+@lru_cache(maxsize=1)
+def library_tags() -> dict[str, str]:
+    """Versions of what computes and of what it is written in."""
+    own = {"version.python": platform.python_version(), "version.blas": _blas()}
+    return {f"version.{name}": version(name) for name in LIBRARIES} | own
+
+
+def _blas() -> str:
+    """NumPy's linear algebra and the processor it thinks it is on: another one rounds otherwise."""
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    folder = str(Path(np.__file__).parent)  # its own is in numpy/ or numpy.libs/; others may be loaded too
+    found = [it for it in threadpool_info() if it["user_api"] == "blas" and it["filepath"].startswith(folder)]
+    return f"{found[0]['internal_api']} {found[0]['version']} {found[0]['architecture']}" if found else "unknown"
+
+
+def process_tags(pid: int | None = None) -> dict[str, str]:
+    """Who is running a trial, this process or another here, well enough to tell later whether it still does."""
+    pid = os.getpid() if pid is None else pid
+    return {
+        "process.host": socket.gethostname(),
+        "process.boot": boot_id(),
+        "process.pid": str(pid),
+        "process.start": process_start(pid) or "",
+        HEARTBEAT: heartbeat(),
+        ATTEMPT: os.environ.get(ATTEMPT_VARIABLE, ""),
+    }
+
+
+def heartbeat() -> str:
+    return str(int(time.time()))
+
+
+def cause_of_death(tags: Mapping[str, str]) -> str | None:
+    """Why the process that a run's tags name cannot be at work; None if it may be, or if they name none."""
+    if "process.pid" not in tags:
+        return None
+    host, pid = tags["process.host"], tags["process.pid"]
+    if host != socket.gethostname():
+        silence = time.time() - int(tags.get(HEARTBEAT, "0"))
+        return f"no sign of life from host {host} for {silence:.0f} s" if silence > SILENCE else None
+    if tags["process.boot"] != boot_id():
+        return f"host {host} was restarted"
+    if process_start(int(pid)) != tags["process.start"]:
+        return f"process {pid} is gone (killed, or the power failed)"
+    return None
+
+
+def is_this_process(tags: Mapping[str, str]) -> bool:
+    return _is(process_tags(), tags)
+
+
+def is_parent_process(tags: Mapping[str, str]) -> bool:
+    """Whether they name the process that started this one."""
+    return _is(process_tags(os.getppid()), tags)
+
+
+def _is(process: Mapping[str, str], tags: Mapping[str, str]) -> bool:
+    return all(tags.get(key) == value for key, value in process.items() if key not in (HEARTBEAT, ATTEMPT))
+
+
+def boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def process_start(pid: int) -> str | None:
+    """The start time of a process in clock ticks since boot; None if there is no such process, or only its remains."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]

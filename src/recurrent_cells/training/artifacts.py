@@ -1,0 +1,126 @@
+"""The files a finished trial leaves: its config, its best weights, its confusion matrix."""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from omegaconf import OmegaConf
+
+from recurrent_cells.config.schema import Config
+from recurrent_cells.data.sequences import as_image
+from recurrent_cells.data.splits import Splits
+from recurrent_cells.training import state
+from recurrent_cells.training.module import TrialModule
+
+
+def write_config(folder: Path, config: Config) -> None:
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
+
+
+def write_results(folder: Path, module: TrialModule, splits: Splits) -> None:
+    """The weights that were tested, with all it takes to use them, and where they were wrong."""
+    best = module.progress.best
+    assert best is not None
+    content = {
+        "weights": module.classifier.state_dict(),
+        "step": module.step if module.config.trainer.test_with == "last" else best.step,
+        "config": asdict(module.config),
+        "num_features": splits.num_features,
+        "num_classes": splits.num_classes,
+        "image_size": splits.image_size,
+        "offset": splits.offset,
+        "scale": splits.scale,
+    }
+    state.save(content, folder / "best.ckpt")
+    confusion = module.tally.confusion
+    lines = [",".join(str(count) for count in row) for row in confusion]
+    (folder / "confusion_matrix.csv").write_text("\n".join(lines) + "\n")
+    draw_confusion(confusion, folder / "confusion_matrix.png")
+    (folder / "hardest_images.json").write_text(json.dumps(_hardest_images(module, splits)))
+    if module.config.model.readout == "every":
+        by_step = module.tally.accuracy_by_step
+        rows = [f"{count},{accuracy}" for count, accuracy in enumerate(by_step, start=1)]
+        (folder / "accuracy_after_step.csv").write_text("\n".join(["step,accuracy", *rows]) + "\n")
+        draw_accuracy_after_step(by_step, folder / "accuracy_after_step.png")
+    if module.config.sweep.parent is None:
+        first_digits(splits).savefig(folder / "first_digits.png", dpi=100)
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """By which the best weights are known again."""
+    return hashlib.sha256((folder / "best.ckpt").read_bytes()).hexdigest()
+
+
+def _hardest_images(module: TrialModule, splits: Splits) -> list[dict[str, Any]]:
+    """The test images whose labels the network thought least likely, with their bytes row by row."""
+    order = module.config.data.sequence
+    return [
+        {
+            "index": index,
+            "label": int(splits.test.labels[index]),
+            "answer": answer,
+            "probability": probability,
+            "label_probability": label_probability,
+            "pixels": as_image(splits.test.sequences[index], order, splits.offset, splits.scale).tolist(),
+        }
+        for index, answer, probability, label_probability in module.hardest.found
+    ]
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def first_digits(splits: Splits, count: int = 10) -> Figure:
+    """The first training images in file order as the network reads them, two rows of five, with their labels."""
+    figure = _figure(5, 2.4)
+    side = math.isqrt(splits.num_features)
+    one_step = splits.num_steps == 1 and side**2 == splits.num_features
+    for index in range(min(count, len(splits.train))):
+        axes = figure.add_subplot(2, (count + 1) // 2, index + 1)
+        sequence = splits.train.sequences[index].numpy()
+        axes.imshow(sequence.reshape(side, side) if one_step else sequence, cmap="gray_r")
+        axes.set_title(str(int(splits.train.labels[index])), fontsize=10)
+        axes.set_axis_off()
+    return figure
+
+
+def draw_accuracy_after_step(accuracy_by_step: list[float], path: Path) -> None:
+    """What the network knows after it has read t steps."""
+    figure = _figure(5, 3.2)
+    axes = figure.add_subplot()
+    axes.plot(range(1, len(accuracy_by_step) + 1), accuracy_by_step, color="#0072B2")
+    axes.set_xlabel("steps read")
+    axes.set_ylabel("accuracy on the test images")
+    axes.set_ylim(0, 1)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)
+
+
+def draw_confusion(confusion: list[list[int]], path: Path) -> None:
+    """Rows are labels, columns answers; the diagonal is left uncoloured so that errors show."""
+    size = len(confusion)
+    errors = [[0 if row == column else confusion[row][column] for column in range(size)] for row in range(size)]
+    figure = Figure(figsize=(5, 5))
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.11, 0.08, 0.87, 0.85))  # to lay it out by itself would take as long as to draw it
+    axes.imshow(errors, cmap="Oranges")
+    if size <= 20:
+        for row in range(size):
+            for column in range(size):
+                if confusion[row][column]:
+                    axes.text(column, row, str(confusion[row][column]), ha="center", va="center", fontsize=8)
+        axes.set_xticks(range(size))
+        axes.set_yticks(range(size))
+    axes.set_xlabel("answer")
+    axes.set_ylabel("label")
+    right = sum(confusion[index][index] for index in range(size))
+    axes.set_title(f"test images: {right} of {sum(map(sum, confusion))} right", fontsize=10)
+    figure.savefig(path, dpi=100)

@@ -1,0 +1,56 @@
+"""A trial of a search ends early where its validation curve does not promise enough."""
+
+import logging
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+
+from recurrent_cells.tracking.queries import PRUNED, PRUNED_BY
+from recurrent_cells.tracking.run import TrialRun
+from recurrent_cells.training.module import TrialModule
+
+log = logging.getLogger(__name__)
+
+
+class Judge(Protocol):
+    """Says whether a trial is to stop, by its validation accuracies in their order; evaluation 1 is the first."""
+
+    def __call__(self, evaluation: int, accuracy: float) -> bool: ...
+
+    def has_stopped(self, evaluation: int) -> bool: ...
+
+
+class Pruning(pl.Callback):
+    """Asks after each evaluation but the last; the run of a trial that stops is tagged with step and search."""
+
+    def __init__(self, judge: Judge, run: TrialRun) -> None:
+        self._judge = judge
+        self._run = run
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """A trial that was killed between its last evaluation and its test has nothing left to train."""
+        assert isinstance(module, TrialModule)
+        if module.step > 0 and module.step % module.schedule.eval_every == 0:
+            self._stop_if(self._judge.has_stopped(_evaluation(module)), trainer, module)
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrialModule)
+        if trainer.state.fn == "fit":
+            stop = self._judge(_evaluation(module), module.progress.latest["val/acc"])
+            self._stop_if(stop and not module.progress.done, trainer, module)
+
+    def _stop_if(self, stop: bool, trainer: pl.Trainer, module: TrialModule) -> None:
+        if stop:
+            self._run.tags |= {PRUNED: str(module.step), PRUNED_BY: self._run.parent or ""}
+            log.info("pruned at step %d of %d", module.step, module.schedule.total_steps)
+            trainer.should_stop = True
+
+
+def _evaluation(module: TrialModule) -> int:
+    """How many evaluations there are up to this step: comparable where batches differ."""
+    return -(-module.step // module.schedule.eval_every)
+
+
+def pruned_at(run: TrialRun) -> dict[str, Any]:
+    """What a result says of a trial that was stopped."""
+    return {"pruned": int(run.tags[PRUNED])} if PRUNED in run.tags else {}

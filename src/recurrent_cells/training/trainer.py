@@ -1,0 +1,62 @@
+"""The Trainer from config, without what this project does by itself."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers.logger import Logger
+
+from recurrent_cells.config.schema import TrainerConfig
+from recurrent_cells.interrupts import Interruption
+from recurrent_cells.tracking.run import TrialRun
+from recurrent_cells.training.callbacks import Bar, Checkpointing, Lines
+from recurrent_cells.training.device import Device, use_determinism
+from recurrent_cells.training.profiling import FOLDER as PROFILE
+from recurrent_cells.training.profiling import Profile
+
+# Epochs may be shorter than it takes to write a state.
+SECONDS_BETWEEN_CHECKPOINTS = 2.0
+
+
+def build_trainer(
+    config: TrainerConfig,
+    device: Device,
+    run: TrialRun,
+    logger: Logger,
+    interruption: Interruption,
+    more: Sequence[pl.Callback] = (),
+) -> pl.Trainer:
+    """A Trainer that runs until the module says it is done, or one of the callbacks in `more` has it stop."""
+    quiet_lightning()
+    use_determinism(config.deterministic)
+    seconds_between = 0.0 if config.checkpoint_every else SECONDS_BETWEEN_CHECKPOINTS
+    callbacks: list[pl.Callback] = [Checkpointing(run, interruption, seconds_between), *more]
+    if config.profile:
+        callbacks.append(Profile(run.artifacts / PROFILE))
+    on_terminal = sys.stderr.isatty() if config.progress is None else config.progress
+    return pl.Trainer(
+        accelerator=device.accelerator,
+        devices=1,
+        precision=device.precision,  # type: ignore[arg-type]
+        deterministic=config.deterministic,
+        detect_anomaly=config.detect_anomaly,
+        logger=logger,
+        callbacks=[*callbacks, Bar() if on_terminal else Lines()],
+        default_root_dir=str(run.folder),
+        max_epochs=-1,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def quiet_lightning() -> None:
+    """No banners, and no advice about worker processes that there are none of."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*GPU available but not used.*"):
+        warnings.filterwarnings("ignore", message)

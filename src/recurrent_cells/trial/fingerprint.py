@@ -1,0 +1,52 @@
+"""What makes two trials the same."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from recurrent_cells.config.schema import Config, OptimizerConfig
+
+# Where things lie, on what a trial runs, how it is watched, what is kept of it.
+CIRCUMSTANCES = (
+    "registry",
+    "tracking",
+    "data.root",
+    "data.download",
+    "trainer.accelerator",
+    "trainer.checkpoint_every",
+    "trainer.progress",
+    "trainer.profile",
+)
+# Keys that do not decide a trial's result.
+IRRELEVANT = ("sweep", "recipe", "full", "reproduce", "trainer.short_epochs", *CIRCUMSTANCES)
+
+
+def fingerprint(config: Config, data_digest: str) -> str:
+    """A hash of all that decides a trial's result; 16 hexadecimal digits.
+
+    A reproduction is another trial than its original, which it must never stand for or go on with.
+    """
+    relevant = _without(asdict(config), IRRELEVANT) | {"data_digest": data_digest}
+    if config.reproduce is not None:
+        relevant["reproduce"] = config.reproduce
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def shape(config: Config, data_digest: str) -> str:
+    """What trials of about equal cost share: all of the fingerprint but seed and optimiser settings."""
+    return fingerprint(replace(config, seed=0, optimizer=OptimizerConfig(name=config.optimizer.name)), data_digest)
+
+
+def is_within(key: str, keys: Iterable[str]) -> bool:
+    """Whether a dotted key is one of `keys` or lies in a section that is."""
+    return any(key == it or key.startswith(f"{it}.") for it in keys)
+
+
+def _without(config: Mapping[str, Any], keys: tuple[str, ...], prefix: str = "") -> dict[str, Any]:
+    return {
+        key: _without(value, keys, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if f"{prefix}{key}" not in keys
+    }

@@ -1,0 +1,153 @@
+"""Training a recorded trial again: its config, what is not as it was, and whether the curves came out the same."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from recurrent_cells.config.schema import Config, as_typed, schema_fields, validated
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.errors import UserError
+from recurrent_cells.tracking.provenance import LIBRARIES, git_tags, library_tags
+from recurrent_cells.tracking.queries import SELECTION, TrialRecord, find_trial, read_artifact
+from recurrent_cells.tracking.store import Store, open_store
+from recurrent_cells.training.device import resolve_device
+from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
+
+# What may differ from the run.
+FREE = tuple(key for key, _ in schema_fields() if is_within(key, CIRCUMSTANCES))
+TIMINGS = ("epoch_seconds", "samples_per_second")
+COMPARED_TAGS = (
+    "git.commit",
+    "device",
+    "precision",
+    "version.python",
+    "version.blas",
+    *(f"version.{name}" for name in LIBRARIES),
+)
+
+log = logging.getLogger(__name__)
+
+Points = dict[tuple[str, int], float]
+
+
+@dataclass(frozen=True)
+class Original:
+    """A recorded trial, and the config that trains it again."""
+
+    store: Store
+    record: TrialRecord
+    config: Config
+
+
+def read_original(given: Config) -> Original:
+    """The trial that `given.reproduce` names, with a warning of what is not as it was.
+
+    Raises:
+        UserError: if there is no such trial, it cannot be trained here, or its data are others now.
+    """
+    assert given.reproduce is not None
+    _refuse_overrides(given.reproduce)
+    store = open_store(given.tracking.experiment)
+    record = find_trial(store, given.reproduce, "reproduce")
+    original = Original(store, record, _recorded_config(store, record, given))
+    digest = load_splits(original.config.data).digest
+    if digest != record.tags["data.digest"]:
+        raise UserError(
+            f"reproduce={given.reproduce}: its images had the digest {record.tags['data.digest']}, those of "
+            f"data={original.config.data.name} here have {digest}; data.root=FOLDER names others"
+        )
+    device = resolve_device(original.config.trainer)
+    now = git_tags() | library_tags() | {"device": device.name, "precision": device.precision}
+    if differences := _differences(record.tags, now):
+        log.warning("not as it was, so the curves may differ: %s", "; ".join(differences))
+    return original
+
+
+def compare(original: Original, run_id: str) -> str:
+    """Whether every metric of a run, its timings left out, equals the original's to the bit; in words."""
+    then = _points(original.store, original.record)
+    now = _points(original.store, find_trial(original.store, run_id, "run"))
+    pruned = original.record.pruned
+    if pruned:  # it was tested earlier
+        then = {key: value for key, value in then.items() if not key[0].startswith(("test/", SELECTION))}
+    whole = original.record.status == "FINISHED" and not pruned
+    if not whole:  # compared as far as it went
+        now = {key: value for key, value in now.items() if key in then}
+    name = f"{original.record.name} ({original.record.run_id})"
+    different = [key for key in then.keys() | now.keys() if not _equal(then.get(key), now.get(key))]
+    if not different:
+        ended = "PRUNED" if pruned else original.record.status
+        far = "" if whole else f", as far as it went ({ended})"
+        return f"the same to the bit as {name}: {len(then):,} points of {len({key for key, _ in then})} metrics{far}"
+    metric, step = min(different, key=lambda key: (key[1], key[0]))
+    first = f"{metric} at step {step} was {_word(then.get((metric, step)))}, is {_word(now.get((metric, step)))}"
+    return f"not the same as {name}: {len(different):,} of {len(then | now):,} points differ, the first {first}"
+
+
+def _refuse_overrides(run_id: str) -> None:
+    """The run decides what is trained; nothing else on the command line may."""
+    if not HydraConfig.initialized():
+        return
+    for override in HydraConfig.get().overrides.task:
+        key = override.lstrip("+~").partition("=")[0]
+        if key not in (*FREE, "reproduce"):
+            raise UserError(
+                f"{override}: reproduce={run_id} takes it from the run; allowed beside it: {', '.join(FREE)}"
+            )
+
+
+def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config:
+    text = read_artifact(store, record.run_id, record.artifact_uri, "config.yaml")
+    if text is None:
+        raise UserError(f"reproduce={given.reproduce}: run {record.name} ({record.status}) has left no config.yaml")
+    try:
+        recorded = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(text))
+    except OmegaConfBaseException as error:
+        fault = str(error).splitlines()[0]
+        commit = record.tags.get("git.commit", "unknown")
+        raise UserError(
+            f"reproduce={given.reproduce}: its config is not of this version ({fault}); its code was commit {commit}"
+        ) from None
+    default, present = OmegaConf.structured(Config), OmegaConf.structured(given)
+    for key in FREE:
+        if OmegaConf.select(present, key) != OmegaConf.select(default, key):
+            OmegaConf.update(recorded, key, OmegaConf.select(present, key))
+    for key in ("reproduce", "sweep.parent", "sweep.study", "sweep.number"):
+        OmegaConf.update(recorded, key, None)
+    assert isinstance(recorded, DictConfig)
+    return replace(validated(recorded), reproduce=record.run_id)
+
+
+def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    found = [
+        f"{key.removeprefix('version.')} {then.get(key, 'unknown')} then, {now[key]} now"
+        for key in COMPARED_TAGS
+        if then.get(key) != now[key]
+    ]
+    if "pack" in then:
+        found.append(f"one of {then['pack']} trials trained as one program then, alone now")
+    dirty = [when for when, tags in (("then", then), ("now", now)) if tags.get("git.dirty") != "false"]
+    return [*found, *([f"uncommitted changes {' and '.join(dirty)}"] if dirty else [])]
+
+
+def _points(store: Store, record: TrialRecord) -> Points:
+    points: Points = {}
+    for metric in record.metrics.keys() - set(TIMINGS):
+        for point in sorted(store.client.get_metric_history(record.run_id, metric), key=lambda it: it.timestamp):
+            points[metric, point.step] = point.value
+    return points
+
+
+def _equal(then: float | None, now: float | None) -> bool:
+    if then is None or now is None:
+        return then is now
+    return then == now or (math.isnan(then) and math.isnan(now))
+
+
+def _word(value: float | None) -> str:
+    return "missing" if value is None else as_typed(value)

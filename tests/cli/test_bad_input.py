@@ -1,0 +1,246 @@
+"""Bad input ends with code 2 and a line or two, and leaves neither a run nor files behind."""
+
+import gzip
+import socket
+import time
+import urllib.error
+
+import numpy as np
+import pytest
+import torch
+
+from recurrent_cells.config.schema import TrainerConfig
+from recurrent_cells.data import sources
+from recurrent_cells.data.sources import IDX_FILES
+from recurrent_cells.errors import UserError
+from recurrent_cells.tracking import store
+from recurrent_cells.training.device import check_device, resolve_device
+from tests.support import python, write_idx
+
+# The fewest steps that still train, evaluate and test.
+SHORT = (
+    *("trainer=cpu", "trainer.max_steps=4", "trainer.eval_every=2", "trainer.progress=false"),
+    *("data=idx", "data.val_size=10", "data.batch_size=8", "model.hidden_size=4"),
+)
+
+
+@pytest.fixture
+def refused(run_cli, tmp_path, monkeypatch):
+    """`refused(…)` gives the message of a command line that must leave everything as it was."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, lines: int = 1) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        answer = run_cli(*arguments)
+        assert (answer.code, answer.out) == (2, "")
+        assert len(answer.err.splitlines()) == lines
+        assert max(map(len, answer.err.splitlines())) < 300
+        assert sorted(tmp_path.rglob("*")) == before
+        return answer.err.rstrip("\n")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.hiden_size=3", "model.hiden_size: no such key; did you mean model.hidden_size?"),
+        ("+model.x=3", "+model.x: no such key; python -m src.train --cfg job shows all there are"),
+        ("model=foo", "model=foo: no such option; allowed are gru, lstm, simple_rnn"),
+        ("model=lstm,gru", "model=lstm,gru: several values are a sweep; add -m, or give one value"),
+        ("model=null", "null and numbers are no options of a group (model, data, …): name one, or leave the group out"),
+        ("model.hidden_size=abc", "model.hidden_size=abc: allowed is an integer of at least 1"),
+        ("model.hidden_size=0", "model.hidden_size=0: allowed is an integer of at least 1"),
+        ("model.hidden_size=-1", "model.hidden_size=-1: allowed is an integer of at least 1"),
+        ("model.dropout=1.5", "model.dropout=1.5: allowed is a number of at least 0 and below 1"),
+        ("model.cell=foo", "model.cell=foo: allowed is one of simple_rnn, lstm, gru"),
+        ("trainer.max_epochs=0", "trainer.max_epochs=0: allowed is an integer of at least 1, or null"),
+        ("data.batch_size=0", "data.batch_size=0: allowed is an integer of at least 1"),
+        ("optimizer.lr=nan", "optimizer.lr=nan: allowed is a number above 0"),
+        ("optimizer.lr=-1", "optimizer.lr=-1.0: allowed is a number above 0"),
+        ("data=idx", "data.root=null: data=idx needs the folder of the four IDX files, data.root=FOLDER"),
+        ("--config-name=foo", "--config-name=foo: no such file in the config folder"),
+    ],
+)
+def test_a_config_that_will_not_do(refused, override, message):
+    assert refused(override) == message
+
+
+def test_a_folder_for_hydra_that_cannot_be_made(refused):
+    words = "/proc/x: cannot be used (No such file or directory); make it writable or choose another place"
+    assert refused("hydra.run.dir=/proc/x") == words
+
+
+def test_a_sweep_with_trials_that_will_not_do_starts_none(refused):
+    message = refused("-m", "model=gru,foo", "model.hidden_size=0,8,abc", lines=3)
+    assert sorted(message.splitlines()) == [
+        "model.hidden_size=0: allowed is an integer of at least 1",
+        "model.hidden_size=abc: allowed is an integer of at least 1",
+        "model=foo: no such option; allowed are gru, lstm, simple_rnn (3 trials)",
+    ]
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def test_a_device_that_is_not_there(refused, no_gpu):
+    assert refused("trainer=gpu") == "trainer.accelerator=gpu: no CUDA device here; use trainer=auto or trainer=cpu"
+
+
+def test_a_precision_the_device_lacks(refused, no_gpu, monkeypatch):
+    words = "trainer.precision=16-mixed: needs a GPU; allowed on a CPU are auto, 32-true, 64-true, bf16-mixed"
+    assert refused("trainer.precision=16-mixed") == words
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Old GPU")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    assert check_device(TrainerConfig(precision="bf16-mixed")) == "gpu"
+    assert resolve_device(TrainerConfig()).precision == "16-mixed"
+    with pytest.raises(
+        UserError, match=r"^trainer.precision=bf16-mixed: Old GPU has no bf16; allowed are auto, 16-mix"
+    ):
+        resolve_device(TrainerConfig(precision="bf16-mixed"))
+
+
+def edit(change):
+    """A kind of damage: `change` applied to a file's bytes."""
+    return lambda path: path.write_bytes(change(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "words"),
+    [
+        (
+            IDX_FILES[0],
+            lambda path: path.unlink(),
+            "data.root={folder}: no train-images-idx3-ubyte, plain or .gz; put ",
+        ),
+        (IDX_FILES[1], edit(lambda content: b""), "{path}: the file is empty, expected an IDX file"),
+        (IDX_FILES[2], edit(lambda content: gzip.compress(content)[:-30]), "{path}: truncated, the gzip stream ends"),
+        (IDX_FILES[2], edit(lambda content: b"\x1f\x8b" + b"damaged" * 9), "{path}: damaged gzip file"),
+        (
+            IDX_FILES[0],
+            edit(lambda content: b"PK\x03\x04" + content),
+            "{path}: wrong magic number 0x504b0304, expected",
+        ),
+        (IDX_FILES[3], lambda path: write_idx(path, np.zeros(19)), "{path}: 19 labels, but t10k-images-idx3-ubyte has"),
+        (IDX_FILES[3], lambda path: write_idx(path, np.full(20, 8)), "{path}: the label 8 is outside the 4 classes, "),
+    ],
+    ids=["missing", "empty", "truncated", "damaged", "magic", "counts", "labels"],
+)
+def test_data_that_will_not_do(refused, idx_folder, name, damage, words):
+    damage(idx_folder / name)
+    message = refused(*SHORT, f"data.root={idx_folder}")
+    assert message.startswith(words.format(folder=idx_folder, path=idx_folder / name))
+
+
+def test_a_data_folder_that_is_not_there(refused):
+    words = "data.root=/absent: does not exist; give a folder with train-images-idx3-ubyte[.gz] and the three others"
+    assert refused("data=mnist", "data.root=/absent") == words
+    assert refused("data.root=/absent").startswith("data.root=/absent: data=mnist_5k reads no folder; ")
+
+
+def test_files_of_another_data_set(refused, idx_folder):
+    for name in ("mnist", "fashion_mnist"):
+        message = refused(f"data={name}", f"data.root={idx_folder}")
+        assert message.startswith(
+            f"{idx_folder}/train-images-idx3-ubyte: 60 x 6 x 5 bytes where data={name} has 60000 x"
+        )
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.batch_size=51", "data.batch_size=51: more than there are training images; allowed is 1 to 50"),
+        ("data.val_size=60", "data.train_size=null data.val_size=60: together more than the 60 images there are"),
+        ("data.train_size=51", "data.train_size=51 data.val_size=10: together more than the 60 images there are"),
+        ("data.num_classes=3", "data.num_classes=3: "),
+    ],
+)
+def test_sizes_the_data_does_not_have(refused, idx_folder, override, words):
+    assert refused(*SHORT, f"data.root={idx_folder}", override).startswith(words)
+
+
+def test_no_network_for_a_download(run_cli, tmp_path, monkeypatch, runs):
+    def urlopen(*_: object, **__: object):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monkeypatch.setattr(sources, "DATASETS", tmp_path / "datasets")
+    answer = run_cli("data=mnist")
+    assert (answer.code, answer.out, runs()) == (2, "", [])
+    announced, failed, ways_out = answer.err.splitlines()
+    assert announced == f"data=mnist: downloading into {tmp_path}/datasets"
+    assert failed.startswith(
+        f"data=mnist: the download into {tmp_path}/datasets failed (<urlopen error Name or service"
+    )
+    assert ways_out.startswith("Give data.root=FOLDER with the four IDX files (plain or .gz), or use data=mnist_5k")
+
+
+def test_an_output_folder_that_cannot_be_written(refused, idx_folder, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
+    message = refused(*SHORT, f"data.root={idx_folder}")
+    assert message.startswith(f"{tmp_path}/file: cannot be written (Not a directory); make it writable, or set MLFLOW_")
+
+
+def test_a_server_that_does_not_answer(refused, idx_folder, monkeypatch):
+    monkeypatch.setattr(store, "SERVER_TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        silent = refused(*SHORT, f"data.root={idx_folder}")
+    gone = refused(*SHORT, f"data.root={idx_folder}")
+    for message, reason in ((silent, "timed out"), (gone, "[Errno 111] Connection refused")):
+        assert message == (
+            f"MLFLOW_TRACKING_URI={uri}: the server does not answer ({reason}); "
+            "start it, or unset MLFLOW_TRACKING_URI to use mlruns/"
+        )
+
+
+def test_a_tracking_uri_that_is_rubbish(refused, idx_folder, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "foo")
+    message = refused(*SHORT, f"data.root={idx_folder}", lines=2)
+    assert message.startswith("MLFLOW_TRACKING_URI=foo: MLflow keeps no runs in folders any more;\nallowed are sqlite:")
+
+
+def test_odd_data_trains_and_dropout_without_effect_is_one_line(run_cli, idx_folder, store_file, runs):
+    answer = run_cli(*SHORT, f"data.root={idx_folder}", "model.dropout=0.5")
+    assert answer.code == 0
+    warning, *progress = answer.err.splitlines()
+    assert warning == (
+        "model.dropout=0.5: no effect, it acts between recurrent layers and there is one; "
+        "model.num_layers=2 or model.output_dropout would use it"
+    )
+    assert [line.split()[:2] for line in progress] == [["step", "2/4"], ["step", "4/4"]]
+    assert [run.info.status for run in runs()] == ["FINISHED"]
+
+
+def test_a_config_error_answers_before_the_heavy_imports(tmp_path):
+    start = time.monotonic()
+    result = python("-X", "importtime", "-m", "src.train", "model.hidden_size=0")
+    seconds = time.monotonic() - start
+    imported = {
+        line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time")
+    }
+    said = [line for line in result.stderr.splitlines() if not line.startswith("import time")]
+    assert result.returncode == 2
+    assert said == ["model.hidden_size=0: allowed is an integer of at least 1"]
+    assert "hydra" in imported
+    assert not imported & {"torch", "numpy", "mlflow", "pytorch_lightning", "mlxtend", "matplotlib"}
+    assert seconds < 5  # a third of a second on an idle machine; the imports alone take four
+
+
+def test_the_traceback_is_there_for_who_asks(tmp_path):
+    result = python("-m", "src.train", "model.hidden_size=0", env={"HYDRA_FULL_ERROR": "1"})
+    assert result.returncode != 0
+    assert "Traceback (most recent call last)" in result.stderr
+    assert "recurrent_cells.errors.UserError: model.hidden_size=0: allowed is an integer of at least 1" in result.stderr
+
+
+def test_a_fault_found_late_is_one_line_too(tmp_path):
+    result = python("-m", "src.train", "data=mnist", "data.root=/absent")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("data.root=/absent: does not exist; ")
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,45 @@
+"""The command: python -m src.report [sweep=…] [metric=…]."""
+
+import pytest
+
+from recurrent_cells.cli.report import main
+from tests.support import refusal
+from tests.written_sweeps import Made, make_sweep, store
+
+__all__ = ["make_sweep", "store"]  # fixtures
+
+
+def test_it_says_the_verdict_and_where_the_page_is(make_sweep, capsys, tmp_path):
+    parent = make_sweep(*(Made(cell, seed, 0.9) for cell in ("gru", "lstm") for seed in (0, 1)))
+    main(["metric=test/acc"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "2 seeds cannot separate GRU from LSTM: their means are equal.",
+        f"Report: {tmp_path}/reports/{parent}/report.html",
+    ]
+
+
+def test_help(capsys):
+    main(["--help"])
+    assert "sweep: latest" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["metrics=x"], "metrics=x: no such key; allowed are sweep=, metric="),
+        (["sweep="], "sweep=: a value is missing"),
+        (["sweep=abcd"], "sweep=abcd: no such sweep"),
+        (["metric=test/f1"], "metric=test/f1: no finished trial has it; allowed are epoch, "),
+    ],
+)
+def test_bad_input(make_sweep, capsys, arguments, words):
+    make_sweep(Made("gru", 0))
+    assert words in refusal(main, arguments, capsys)
+
+
+def test_a_store_without_sweeps(store, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert end.value.code == 2
+    assert "has no sweep" in capsys.readouterr().err

@@ -1,0 +1,98 @@
+"""What a user sees in the MLflow UI, in a real browser."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from recurrent_cells.reports.write import write_report
+from src import REPOSITORY
+from tests.support import within
+from tests.written_sweeps import Made, make_sweep, store
+
+__all__ = ["make_sweep", "store"]  # fixtures
+
+# MLflow's page says these of itself, whatever it shows.
+MLFLOWS_OWN = ("ResizeObserver loop", "the server responded with a status of 404")
+
+
+@pytest.fixture
+def ui(store) -> Iterator[str]:
+    """`make ui` over this test's store; its output up to where it can be used."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "src.ui", str(port)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        said = process.stdout.readline() + process.stdout.readline()
+
+        def answers() -> bool:
+            try:
+                return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).status == 200
+            except OSError:
+                return False
+
+        within(120, answers)
+        yield said
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.slow
+def test_a_browser_shows_curves_trials_and_report(ui, make_sweep, store, browser):
+    hidden_size = {"model.hidden_size": "8"}
+    trials = [
+        Made(cell, seed, 0.9 + 0.01 * seed, params=hidden_size)
+        for cell in ("simple_rnn", "lstm", "gru")
+        for seed in (0, 1)
+    ]
+    parent = make_sweep(*trials)
+    write_report(store, parent)
+    errors: list[str] = []
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    charts, table = re.findall(r"http://\S+", ui)
+
+    page.goto(charts)
+    page.get_by_text("Group: gru").wait_for()
+    assert page.get_by_text("Group:").count() == 3
+    page.locator("h3, h4, div", has_text=re.compile("^val/acc$")).first.wait_for()
+    page.locator("path.js-line").first.wait_for()
+
+    page.goto("about:blank")
+    page.goto(table)
+    page.get_by_text("Parameters", exact=True).wait_for()
+    page.get_by_text("gru-h8x1-s1").first.wait_for()
+    assert page.get_by_role("link", name=re.compile("-h8x1-s")).count() == len(trials)
+    for column in ("test/acc", "val/best_acc", "model.hidden_size"):
+        assert page.get_by_text(column, exact=True).count() > 0, column
+
+    page.goto(f"{charts.partition('/runs')[0]}/runs/{parent}/artifacts/report/report.html")
+    report = page.frame_locator("iframe")
+    report.get_by_role("heading", name="Verdict").wait_for()
+    results = report.locator("table", has_text="Means over seeds").first.locator("tbody tr")
+    assert results.count() == 3
+    pictures = report.locator("img")
+    assert pictures.count() > 8
+    assert pictures.evaluate_all("all => all.every(picture => picture.complete && picture.naturalWidth > 0)")
+
+    page.goto(f"{charts.partition('/runs')[0]}/runs/{parent}")
+    page.get_by_text("seeds cannot separate").first.wait_for()  # the note
+    assert [error for error in errors if not any(own in error for own in MLFLOWS_OWN)] == []

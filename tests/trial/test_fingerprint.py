@@ -1,0 +1,41 @@
+import pytest
+
+from recurrent_cells.config.schema import validated
+from recurrent_cells.trial.fingerprint import fingerprint, shape
+from tests.support import compose_config
+
+
+def config(*overrides: str):
+    return validated(compose_config(*overrides))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("sweep.retries=3", "sweep.parent=abc", "tracking.experiment=other", "tracking.patience=1"),
+        *("data.download=false", "trainer.accelerator=cpu", "trainer.checkpoint_every=7", "trainer.progress=true"),
+    ],
+)
+def test_where_and_how_it_is_watched_makes_no_other_trial(override):
+    assert fingerprint(config(override), "digest") == fingerprint(config(), "digest")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("seed=1", "model=gru", "model.hidden_size=64", "optimizer.lr=0.1", "trainer.precision=64-true"),
+        *("trainer.threads=2", "trainer.log_every=7", "data.batch_size=32", "data.split_seed=1"),
+    ],
+)
+def test_what_decides_its_numbers_makes_another_trial(override):
+    assert fingerprint(config(override), "digest") != fingerprint(config(), "digest")
+
+
+def test_other_data_makes_another_trial():
+    assert fingerprint(config(), "one") != fingerprint(config(), "other")
+
+
+def test_seed_and_optimiser_settings_leave_the_shape():
+    expected = shape(config(), "digest")
+    assert shape(config("seed=3", "optimizer.lr=0.1", "optimizer.warmup_steps=5"), "digest") == expected
+    assert shape(config("model.hidden_size=64"), "digest") != expected
