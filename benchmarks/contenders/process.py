@@ -52,4 +52,4 @@ def write_data(path: Path) -> None:
     from recurrent_cells.data.splits import load_splits
 
     splits = load_splits(DataConfig(name="mnist_5k", val_size=500, test_size=500))
-    np.savez(path, x=splits.train.sequences.numpy(), y=splits.train.labels.numpy())
+    np.savez(path, x=splits.train.sequences.numpy(), y=splits.train.targets.numpy())

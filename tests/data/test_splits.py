@@ -67,7 +67,7 @@ def test_splits_hold_sequences_labels_and_the_shape_of_the_data(idx_folder):
     assert (len(splits.train), len(splits.val), len(splits.test)) == (50, 10, 20)
     assert (splits.num_steps, splits.num_features, splits.num_classes) == (6, 5, 4)
     assert splits.train.sequences.dtype == torch.float32
-    assert splits.train.labels.dtype == torch.int64
+    assert splits.train.targets.dtype == torch.int64
 
 
 def test_columns_turn_height_and_width_round(idx_folder):

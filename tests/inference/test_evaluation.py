@@ -88,6 +88,6 @@ def test_a_data_set_without_test_files_is_asked_about_the_images_that_test_in_it
     store = open_store("recurrent-cells")
     trained = load_trained(store, find_winner(store, result["run_id"]))
     held_out = load_held_out(trained)
-    assert np.array_equal(held_out.labels, load_splits(trained.config.data).test.labels.numpy())
+    assert np.array_equal(held_out.labels, load_splits(trained.config.data).test.targets.numpy())
     evaluation = evaluate(trained, held_out)
     assert evaluation.accuracy == trained.record.metrics["test/acc"]

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.cells import CELLS
+from recurrent_cells.tables import TASKS
 
 log = logging.getLogger(__name__)
 
@@ -229,6 +230,8 @@ class Config:
     reproduce: str | None = None
     # keep the best network of a trial as an MLflow model, and register that of a sweep
     registry: bool = True
+    # what is asked of the sequences; `auto`: the class, after every step where model.readout=every
+    task: str = _key("auto", Rule(lambda value: value == "auto" or value in TASKS, "auto or the name of a task"))
     seed: int = _key(0, Rule(lambda value: 0 <= value < 2**32, "an integer from 0 to 4294967295"))
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)

@@ -25,8 +25,8 @@ class Batches:
 
     def __call__(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """The batches of steps start … stop - 1 in a row: (S·B, T, F) and labels (S·B,)."""
-        indices = self.indices(start, stop).flatten().to(self.split.labels.device)
-        return self.split.sequences.index_select(0, indices), self.split.labels.index_select(0, indices)
+        indices = self.indices(start, stop).flatten().to(self.split.targets.device)
+        return self.split.sequences.index_select(0, indices), self.split.targets.index_select(0, indices)
 
     def indices(self, start: int, stop: int) -> Tensor:
         """The places in the split of the same batches, (S, B), on the CPU."""

@@ -16,16 +16,16 @@ from recurrent_cells.errors import UserError
 
 @dataclass(frozen=True)
 class Split:
-    """Sequences (N, T, F) in float32 and their labels (N,)."""
+    """Sequences (N, T, F) in float32 and what is asked of each, (N,)."""
 
     sequences: Tensor
-    labels: Tensor
+    targets: Tensor
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.targets)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Split":
-        return Split(self.sequences.to(device, dtype), self.labels.to(device))
+        return Split(self.sequences.to(device, dtype), self.targets.to(device))
 
 
 @dataclass(frozen=True)

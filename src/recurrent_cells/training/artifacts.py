@@ -62,7 +62,7 @@ def _hardest_images(module: TrialModule, splits: Splits) -> list[dict[str, Any]]
     return [
         {
             "index": index,
-            "label": int(splits.test.labels[index]),
+            "label": int(splits.test.targets[index]),
             "answer": answer,
             "probability": probability,
             "label_probability": label_probability,
@@ -87,7 +87,7 @@ def first_digits(splits: Splits, count: int = 10) -> Figure:
         axes = figure.add_subplot(2, (count + 1) // 2, index + 1)
         sequence = splits.train.sequences[index].numpy()
         axes.imshow(sequence.reshape(side, side) if one_step else sequence, cmap="gray_r")
-        axes.set_title(str(int(splits.train.labels[index])), fontsize=10)
+        axes.set_title(str(int(splits.train.targets[index])), fontsize=10)
         axes.set_axis_off()
     return figure
 

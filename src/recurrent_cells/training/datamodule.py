@@ -23,7 +23,7 @@ class Slices:
         return -(-len(self.split) // self.size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return iter(zip(self.split.sequences.split(self.size), self.split.labels.split(self.size), strict=True))
+        return iter(zip(self.split.sequences.split(self.size), self.split.targets.split(self.size), strict=True))
 
 
 class Chunks:

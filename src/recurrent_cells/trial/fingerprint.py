@@ -19,6 +19,8 @@ CIRCUMSTANCES = (
     "trainer.progress",
     "trainer.profile",
 )
+# Keys that came later count only where they say something else than what was done before.
+LATER = {"task": "auto"}
 # Keys that do not decide a trial's result.
 IRRELEVANT = ("sweep", "recipe", "full", "reproduce", "trainer.short_epochs", *CIRCUMSTANCES)
 
@@ -29,6 +31,7 @@ def fingerprint(config: Config, data_digest: str) -> str:
     A reproduction is another trial than its original, which it must never stand for or go on with.
     """
     relevant = _without(asdict(config), IRRELEVANT) | {"data_digest": data_digest}
+    relevant = {key: value for key, value in relevant.items() if (key, value) not in LATER.items()}
     if config.reproduce is not None:
         relevant["reproduce"] = config.reproduce
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]

@@ -107,7 +107,7 @@ class Pack:
         return self._compute(indices, rates)
 
     def _compute_step(self, indices: Tensor, rates: Tensor) -> tuple[Tensor, ...]:
-        labels = self._train.labels[indices]
+        labels = self._train.targets[indices]
         with self._autocast():
             logits = self._network(self._train.sequences[indices])  # (K, B, T, F) →
             losses = _losses(logits, labels)
@@ -119,7 +119,7 @@ class Pack:
         """Take the memory that a step takes, without taking one."""
         indices = torch.stack([batches.indices(0, 1)[0] for batches in self._batches]).to(self._on)
         with self._autocast():
-            losses = _losses(self._network(self._train.sequences[indices]), self._train.labels[indices])
+            losses = _losses(self._network(self._train.sequences[indices]), self._train.targets[indices])
         self._network.gradients(losses)
 
     def training_points(self) -> list[tuple[float, float, float]]:
@@ -141,7 +141,9 @@ class Pack:
         count, loss, right = len(self._val), torch.zeros(1), torch.zeros(1)
         loss, right = loss.to(self._on, torch.float64), right.to(self._on, torch.int64)
         batches = zip(
-            self._val.sequences.split(self._eval_batch_size), self._val.labels.split(self._eval_batch_size), strict=True
+            self._val.sequences.split(self._eval_batch_size),
+            self._val.targets.split(self._eval_batch_size),
+            strict=True,
         )
         for sequences, labels in batches:
             x = sequences.expand(len(self.members), *sequences.shape)

@@ -1,0 +1,49 @@
+"""What is asked of sequences; a task is a file here."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor
+
+from recurrent_cells.tables import METRICS, TASKS, Table
+from recurrent_cells.tasks.metrics import Metric
+
+
+class Task(ABC):
+    """A loss, and the metric by which networks are compared.
+
+    B is the number of sequences and C that of outputs; leading dimensions (…) are those of networks that are trained
+    together. Outputs are (…, B, C), or (…, B, T, C) of a network that answers after every step.
+    """
+
+    table: ClassVar[Table] = TASKS
+    name: ClassVar[str]
+    # the name of a metric: its best validation value chooses the checkpoint, the champion and what a search prefers
+    metric: ClassVar[str]
+    # whether targets are classes, of which each has an output
+    has_classes: ClassVar[bool] = False
+    # whether the network answers after every step (`model.readout=every`)
+    every_step: ClassVar[bool] = False
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of each network in at least float32: outputs and targets (…, B) → (…)."""
+
+    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The metric of each sequence, after each answer of the network: targets (…, B) → (…, B, T'), T' = 1 or T."""
+        answers = outputs if self.every_step else outputs.unsqueeze(-2)
+        targets = targets.unsqueeze(-1).expand(answers.shape[:-1])
+        metric: Metric = METRICS[self.metric]()
+        return metric(answers, targets)
+
+    def final(self, outputs: Tensor) -> Tensor:
+        """The answer that counts, (…, B, C): that after the last step."""
+        return outputs[..., -1, :] if self.every_step else outputs
+
+
+def task_of(name: str, readout: str) -> Task:
+    """The task of a name; `auto` is classification, at every step where the readout is `every`."""
+    if name == "auto":
+        name = "per_step" if readout == "every" else "classification"
+    task: Task = TASKS[name]()
+    return task
