@@ -33,7 +33,8 @@ class Table:
         if name not in self.names:
             raise KeyError(name)
         module = import_module(".".join([PACKAGE.name, *Path(self._folder).parts, name]))
-        return next(it for it in vars(module).values() if isinstance(it, type) and getattr(it, "name", None) == name)
+        classes = (it for it in vars(module).values() if isinstance(it, type) and it.__module__ == module.__name__)
+        return next(it for it in classes if getattr(it, "name", None) == name)
 
     def add(self, thing: type[Any]) -> None:
         """Take in the class of an extension."""

@@ -1,6 +1,6 @@
 """Which images train, validate and test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -25,7 +25,8 @@ class Split:
         return len(self.targets)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Split":
-        return Split(self.sequences.to(device, dtype), self.targets.to(device))
+        targets = self.targets.to(dtype) if self.targets.is_floating_point() else self.targets
+        return Split(self.sequences.to(device, dtype), targets.to(device))
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Splits:
     digest: str
     offset: float
     scale: float
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Splits":
+        train, val, test = (split.to(device, dtype) for split in (self.train, self.val, self.test))
+        return replace(self, train=train, val=val, test=test)
 
     @property
     def num_features(self) -> int:

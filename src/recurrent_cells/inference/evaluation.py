@@ -12,7 +12,8 @@ from torch import Tensor
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.held_out import HeldOut
 from recurrent_cells.inference.trained import Trained
-from recurrent_cells.training.statistics import Tally, correct_by_step
+from recurrent_cells.tasks import task_of
+from recurrent_cells.training.tally import Confusion, Tally
 
 BINS = 15
 Z_95 = 1.959964  # of the normal distribution, two-sided
@@ -74,14 +75,16 @@ class Evaluation:
 
 def evaluate(trained: Trained, held_out: HeldOut) -> Evaluation:
     """Ask the network about every image, `data.eval_batch_size` at a time."""
-    tally, answers = Tally(), []
+    task = task_of(trained.config.task, trained.config.model.readout)
+    tally, confusion, answers = Tally(task), Confusion(), []
     size = trained.config.data.eval_batch_size
     labels = torch.from_numpy(held_out.labels.astype(np.int64))
     for start in range(0, len(labels), size):
         with torch.inference_mode():
             logits = trained.classifier(trained.sequences(held_out.images[start : start + size]))
         tally.add(logits, labels[start : start + size])
-        answers.append(logits if logits.dim() == 2 else logits[:, -1])
+        answers.append(task.final(logits))
+        confusion.add(answers[-1], labels[start : start + size])
     error, bins = calibration(torch.cat(answers), labels)
     by_step, reason = _accuracy_by_step(trained, held_out.images, labels, size)
     return Evaluation(
@@ -89,12 +92,12 @@ def evaluate(trained: Trained, held_out: HeldOut) -> Evaluation:
         name=trained.record.name,
         data=held_out.name,
         count=len(labels),
-        loss=tally.loss,
-        accuracy=tally.accuracy,
-        interval=wilson(tally.accuracy, len(labels)),
+        loss=tally.losses[0],
+        accuracy=tally.scores[0][-1],
+        interval=wilson(tally.scores[0][-1], len(labels)),
         recorded=trained.record.metrics.get("test/acc") if held_out.is_own else None,
-        classes=class_scores(tally.confusion),
-        confusion=tally.confusion,
+        classes=class_scores(confusion.counts),
+        confusion=confusion.counts,
         calibration_error=error,
         reliability=bins,
         accuracy_by_step=by_step,
@@ -157,7 +160,7 @@ def _accuracy_by_step(
     try:
         for start in range(0, len(labels), size):
             logits = trained.logits_by_step(images[start : start + size])
-            correct += correct_by_step(logits, labels[start : start + size])
+            correct += (logits.argmax(dim=2) == labels[start : start + size, None]).sum(dim=0)
     except UserError as error:
         return None, str(error)
     assert isinstance(correct, Tensor)

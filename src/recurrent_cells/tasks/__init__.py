@@ -1,6 +1,7 @@
 """What is asked of sequences; a task is a file here."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import ClassVar
 
 from torch import Tensor
@@ -29,12 +30,16 @@ class Task(ABC):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of each network in at least float32: outputs and targets (…, B) → (…)."""
 
-    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The metric of each sequence, after each answer of the network: targets (…, B) → (…, B, T'), T' = 1 or T."""
+    @cached_property
+    def judge(self) -> Metric:
+        """The metric."""
+        judge: Metric = METRICS[self.metric]()
+        return judge
+
+    def scores(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The metric of each answer to each sequence: outputs and targets (…, B) → (…, B, T'), T' = 1 or T."""
         answers = outputs if self.every_step else outputs.unsqueeze(-2)
-        targets = targets.unsqueeze(-1).expand(answers.shape[:-1])
-        metric: Metric = METRICS[self.metric]()
-        return metric(answers, targets)
+        return self.judge(answers, targets.unsqueeze(-1).expand(answers.shape[:-1]))
 
     def final(self, outputs: Tensor) -> Tensor:
         """The answer that counts, (…, B, C): that after the last step."""

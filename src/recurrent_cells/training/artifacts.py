@@ -15,21 +15,22 @@ from recurrent_cells.config.schema import Config
 from recurrent_cells.data.sequences import as_image
 from recurrent_cells.data.splits import Splits
 from recurrent_cells.training import state
-from recurrent_cells.training.module import TrialModule
+from recurrent_cells.training.fit import Tested
+from recurrent_cells.training.member import Member
 
 
 def write_config(folder: Path, config: Config) -> None:
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
 
 
-def write_results(folder: Path, module: TrialModule, splits: Splits) -> None:
+def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) -> None:
     """The weights that were tested, with all it takes to use them, and where they were wrong."""
-    best = module.progress.best
+    config, best = member.config, member.progress.best
     assert best is not None
     content = {
-        "weights": module.classifier.state_dict(),
-        "step": module.step if module.config.trainer.test_with == "last" else best.step,
-        "config": asdict(module.config),
+        "weights": member.classifier.state_dict(),
+        "step": member.progress.step if config.trainer.test_with == "last" else best.step,
+        "config": asdict(config),
         "num_features": splits.num_features,
         "num_classes": splits.num_classes,
         "image_size": splits.image_size,
@@ -37,17 +38,18 @@ def write_results(folder: Path, module: TrialModule, splits: Splits) -> None:
         "scale": splits.scale,
     }
     state.save(content, folder / "best.ckpt")
-    confusion = module.tally.confusion
-    lines = [",".join(str(count) for count in row) for row in confusion]
-    (folder / "confusion_matrix.csv").write_text("\n".join(lines) + "\n")
-    draw_confusion(confusion, folder / "confusion_matrix.png")
-    (folder / "hardest_images.json").write_text(json.dumps(_hardest_images(module, splits)))
-    if module.config.model.readout == "every":
-        by_step = module.tally.accuracy_by_step
+    if tested.confusion is not None:
+        lines = [",".join(str(count) for count in row) for row in tested.confusion]
+        (folder / "confusion_matrix.csv").write_text("\n".join(lines) + "\n")
+        draw_confusion(tested.confusion, folder / "confusion_matrix.png")
+        hardest = _hardest_images(tested, config.data.sequence, splits)
+        (folder / "hardest_images.json").write_text(json.dumps(hardest))
+    if len(tested.scores) > 1:
+        by_step = tested.scores
         rows = [f"{count},{accuracy}" for count, accuracy in enumerate(by_step, start=1)]
         (folder / "accuracy_after_step.csv").write_text("\n".join(["step,accuracy", *rows]) + "\n")
         draw_accuracy_after_step(by_step, folder / "accuracy_after_step.png")
-    if module.config.sweep.parent is None:
+    if config.sweep.parent is None:
         first_digits(splits).savefig(folder / "first_digits.png", dpi=100)
 
 
@@ -56,9 +58,8 @@ def checkpoint_digest(folder: Path) -> str:
     return hashlib.sha256((folder / "best.ckpt").read_bytes()).hexdigest()
 
 
-def _hardest_images(module: TrialModule, splits: Splits) -> list[dict[str, Any]]:
+def _hardest_images(tested: Tested, order: str, splits: Splits) -> list[dict[str, Any]]:
     """The test images whose labels the network thought least likely, with their bytes row by row."""
-    order = module.config.data.sequence
     return [
         {
             "index": index,
@@ -68,7 +69,7 @@ def _hardest_images(module: TrialModule, splits: Splits) -> list[dict[str, Any]]
             "label_probability": label_probability,
             "pixels": as_image(splits.test.sequences[index], order, splits.offset, splits.scale).tolist(),
         }
-        for index, answer, probability, label_probability in module.hardest.found
+        for index, answer, probability, label_probability in tested.hardest
     ]
 
 

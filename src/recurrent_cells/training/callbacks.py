@@ -3,68 +3,81 @@
 import logging
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 from tqdm import tqdm
 
 from recurrent_cells.interrupts import Interruption
-from recurrent_cells.tracking.run import TrialRun
 from recurrent_cells.training import state
-from recurrent_cells.training.module import TrialModule
+from recurrent_cells.training.module import ProgramModule
+
+# The states of many trials take their time: so many times as long passes until the next are due.
+PAUSE_FACTOR = 20
 
 log = logging.getLogger(__name__)
 
 
 class Checkpointing(pl.Callback):
-    """Saves the trial's state at its interval, at the end of training, and when it is asked to stop.
+    """Saves the states of a program's members at their interval, when a member is done, and when it is asked to stop.
 
     Never where an evaluation is due and not yet done: a state says that all up to its step has happened.
 
     Args:
-        seconds_between: what is due sooner after the last state is left out.
+        seconds_between: what is due sooner after the last states is left out.
     """
 
-    def __init__(self, run: TrialRun, interruption: Interruption, seconds_between: float) -> None:
-        self._run = run
+    def __init__(self, interruption: Interruption, seconds_between: float) -> None:
         self._interruption = interruption
         self._seconds_between = seconds_between
+        self._pause = seconds_between
         self._latest = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        assert isinstance(module, TrialModule)
-        if module.step % module.schedule.eval_every == 0 or module.step >= module.schedule.total_steps:
-            return
-        self._save_if_due(module)
+        assert isinstance(module, ProgramModule)
+        schedule, step = module.program.schedule, module.step
+        if step % schedule.eval_every and step < schedule.total_steps:
+            self._save_if_due(module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, TrialModule)
+        assert isinstance(module, ProgramModule)
         self._save_if_due(module)
+        module.program.end([member for _, member in module.program.open if member.progress.done])
+        trainer.should_stop = trainer.should_stop or module.program.is_done
 
-    def _save_if_due(self, module: TrialModule) -> None:
-        late_enough = time.monotonic() - self._latest >= self._seconds_between
-        due = module.step % module.schedule.checkpoint_every == 0 and late_enough
-        if self._interruption.asked or module.progress.done or due:
-            self._run.checkpoint(lambda path: state.save(module.trial_state(), path))
+    def _save_if_due(self, module: ProgramModule) -> None:
+        program, start = module.program, time.monotonic()
+        due = module.step % program.schedule.checkpoint_every == 0 and start - self._latest >= self._pause
+        if self._interruption.asked or due or any(member.progress.done for _, member in program.open):
+            states = program.states()
+            for place, member in program.open:
+                member.run.checkpoint(partial(state.save, states[place]))
             self._latest = time.monotonic()
+            if self._seconds_between:
+                self._pause = max(self._seconds_between, PAUSE_FACTOR * (self._latest - start))
         self._interruption.raise_if_asked()
 
 
 class Lines(pl.Callback):
-    """A line per evaluation, for logs and pipes."""
+    """A line per evaluation, for logs and pipes; of several trials each in the log of its own run."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, TrialModule)
-        log.info(module.progress.summary())
+        assert isinstance(module, ProgramModule)
+        members = module.program.members
+        for member in members:
+            if member.progress.evaluated_at == module.step:
+                own = {"run_id": member.run.run_id, "only_file": len(members) > 1}
+                log.info(member.progress.summary(), extra=own)
 
 
 class Bar(pl.Callback):
-    """A progress bar with loss and accuracy, for a terminal."""
+    """A progress bar with loss and metric of one trial, for a terminal."""
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, TrialModule)
+        assert isinstance(module, ProgramModule)
         self._bar = tqdm(
-            total=module.schedule.total_steps,
+            total=module.program.schedule.total_steps,
             initial=module.step,
             unit=" steps",
             file=sys.stderr,
@@ -73,18 +86,18 @@ class Bar(pl.Callback):
         self._shown = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        assert isinstance(module, TrialModule)
+        assert isinstance(module, ProgramModule)
         self._bar.update(module.step - self._bar.n)
         if time.monotonic() - self._shown > 0.2:
             self._show(module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, TrialModule)
+        assert isinstance(module, ProgramModule)
         self._show(module)
 
-    def _show(self, module: TrialModule) -> None:
-        names = ("train/loss", "train/acc", "val/loss", "val/acc")
-        latest = module.progress.latest
+    def _show(self, module: ProgramModule) -> None:
+        names = [f"{split}/{name}" for split in ("train", "val") for name in ("loss", module.task.metric)]
+        latest = module.program.members[0].progress.latest
         self._bar.set_postfix({name: f"{latest[name]:.4f}" for name in names if name in latest})
         self._shown = time.monotonic()
 

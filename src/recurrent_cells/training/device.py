@@ -7,6 +7,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from recurrent_cells.config.schema import TrainerConfig
+from recurrent_cells.data.splits import Splits
 from recurrent_cells.errors import UserError
 
 # cuBLAS is deterministic only with a workspace of fixed size, set before its first use.
@@ -40,6 +41,11 @@ class Device:
     accelerator: str
     precision: str
     name: str
+
+    def hold(self, splits: Splits) -> Splits:
+        """The splits on this device, in the type in which is computed."""
+        dtype = torch.float64 if self.precision == "64-true" else torch.float32
+        return splits.to(torch.device("cuda" if self.accelerator == "gpu" else "cpu"), dtype)
 
 
 def check_device(trainer: TrainerConfig) -> str:

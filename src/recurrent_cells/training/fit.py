@@ -1,45 +1,147 @@
-"""Train to the budget, continuing where a killed trial was, then read the test images once."""
+"""Trains trials of one shape to their ends, going on where killed ones were, and reads the test examples once."""
 
-from typing import Any
+import logging
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import pytorch_lightning as pl
+import torch
 
+from recurrent_cells.data.splits import Splits
+from recurrent_cells.errors import TrialError
 from recurrent_cells.interrupts import Interruption
-from recurrent_cells.models.classifier import num_parameters
-from recurrent_cells.tracking.run import TrialRun
-from recurrent_cells.training import state
+from recurrent_cells.tasks import Task
 from recurrent_cells.training.datamodule import SequenceDataModule
-from recurrent_cells.training.module import TrialModule
+from recurrent_cells.training.device import Device
+from recurrent_cells.training.member import Member
+from recurrent_cells.training.module import ProgramModule, TrialModule
+from recurrent_cells.training.program import Program
+from recurrent_cells.training.pruning import Pruning
+from recurrent_cells.training.trainer import build_trainer
+
+PROBED = 2
+USABLE_MEMORY = 0.8
+
+log = logging.getLogger(__name__)
 
 
-def fit_and_test(
-    trainer: pl.Trainer,
-    module: TrialModule,
-    data: SequenceDataModule,
-    run: TrialRun,
-    interruption: Interruption,
-) -> dict[str, Any]:
-    """Fit, then test with the best weights by validation accuracy, or the last if the config says so."""
-    if run.state_file.exists():
-        module.resume_from(state.load(run.state_file))
-    with interruption.deferred():
-        if module.config.trainer.eval_at_start and module.step == 0:
-            trainer.validate(module, datamodule=data, verbose=False)
-        if not module.progress.done:
-            trainer.fit(module, datamodule=data)
-    interruption.raise_if_asked()
-    if module.config.trainer.test_with == "best":
-        module.use_best_weights()
-    trainer.test(module, datamodule=data, verbose=False)
-    progress = module.progress
-    progress.log_best()
-    assert progress.best is not None
-    seconds = progress.seconds()
-    run.tags["seconds"] = f"{seconds:.2f}"
-    return {
-        "n_params": num_parameters(module.classifier),
-        "seconds": seconds,
-        "val/acc": progress.best.accuracy,
-        "test/loss": progress.latest["test/loss"],
-        "test/acc": progress.latest["test/acc"],
-    }
+@dataclass(frozen=True)
+class Fit:
+    """Trains members to their ends; those at different steps, or too many, in one program after another.
+
+    Args:
+        data: on the device.
+        ended: takes each member once it has ended, its last state kept.
+        most: the most members of a program; None: as many as the GPU's memory holds.
+        pruning: stops a trial that is alone.
+    """
+
+    data: Splits
+    task: Task
+    device: Device
+    interruption: Interruption
+    ended: Callable[[Member], None]
+    most: int | None = None
+    pruning: Pruning | None = None
+
+    def __call__(self, members: Sequence[Member]) -> None:
+        """Train all.
+
+        Raises:
+            Interrupted: after a signal, their states being saved.
+        """
+        waiting = deque(self._groups(members))
+        while waiting:
+            group = waiting.popleft()
+            fits = self._train(group)
+            left = [member for member in group if not member.ended]
+            if not fits and len(left) == 1:
+                left[0].ended = True
+                left[0].error = TrialError("out of memory, alone in its program: a smaller data.batch_size may help")
+                left = []
+            for member in group:
+                if member.ended:
+                    self.ended(member)
+            if not fits and left:
+                log.warning("%d trials at once are too many for the memory: in two halves", len(left))
+                waiting.extendleft([left[len(left) // 2 :], left[: len(left) // 2]])
+            elif left:
+                waiting.appendleft(left)
+
+    def _groups(self, members: Sequence[Member]) -> Iterator[list[Member]]:
+        most = self.most or self._as_many_as_fit(members)
+        by_step: dict[int, list[Member]] = defaultdict(list)
+        for member in members:
+            by_step[member.progress.step].append(member)
+        for _, together in sorted(by_step.items()):
+            size = -(-len(together) // -(-len(together) // most))  # of equal size rather than a full and a small one
+            yield from (together[start : start + size] for start in range(0, len(together), size))
+
+    def _as_many_as_fit(self, members: Sequence[Member]) -> int:
+        if self.device.accelerator != "gpu" or len(members) <= PROBED:
+            return len(members)
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        Program(members[:PROBED], self.data, self.task, self.device).rehearse()
+        for_each = (torch.cuda.max_memory_allocated() - before) / PROBED
+        torch.cuda.empty_cache()
+        free, _ = torch.cuda.mem_get_info()
+        return max(1, int(USABLE_MEMORY * free / for_each))
+
+    def _train(self, group: Sequence[Member]) -> bool:
+        """Train a program until it is done; False if the memory does not hold it. Those left have their states then."""
+        program = None
+        try:
+            program = Program(group, self.data, self.task, self.device)
+            self._run(program)
+        except torch.OutOfMemoryError:
+            if self.device.accelerator == "gpu":
+                torch.cuda.empty_cache()
+            return False
+        except TrialError:
+            pass  # the members have it
+        finally:
+            if program is not None and program.open:
+                states = program.states()
+                for place, member in program.open:
+                    member.state = states[place]
+        return True
+
+    def _run(self, program: Program) -> None:
+        first = program.members[0]
+        config = first.config
+        size = max(config.data.batch_size, config.data.eval_batch_size // len(program.members))
+        loaders, module = SequenceDataModule(self.data, size, program), ProgramModule(program)
+        callbacks = [] if self.pruning is None else [self.pruning]
+        trainer = build_trainer(config.trainer, self.device, first.run.folder, self.interruption, callbacks)
+        with self.interruption.deferred():
+            if program.is_evaluation_due:
+                trainer.validate(module, datamodule=loaders, verbose=False)
+            if not program.is_done:
+                trainer.fit(module, datamodule=loaders)
+        self.interruption.raise_if_asked()
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What came of the test of a network, where it has classes with its confusions and the hardest examples."""
+
+    confusion: list[list[int]] | None
+    hardest: list[tuple[int, int, float, float]]
+    scores: list[float]
+
+
+def test(member: Member, data: Splits, task: Task, device: Device, interruption: Interruption) -> Tested:
+    """Test a member that has ended with its best weights by validation, or the last if the config says so."""
+    network = member.classifier.to(data.test.sequences.device, data.test.sequences.dtype)
+    network.load_state_dict(member.chosen_weights())
+    module = TrialModule(network, task)
+    trainer: pl.Trainer = build_trainer(member.config.trainer, device, member.run.folder, interruption)
+    loaders = SequenceDataModule(data, member.config.data.eval_batch_size)
+    trainer.test(module, datamodule=loaders, verbose=False)
+    (loss,), (scores,) = module.tally.losses, module.tally.scores
+    member.progress.log_test(loss, scores)
+    if not task.has_classes:
+        return Tested(None, [], scores)
+    return Tested(module.confusion.counts, module.hardest.found, scores)

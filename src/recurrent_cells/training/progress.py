@@ -8,15 +8,16 @@ from typing import Any
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.errors import TrialError
+from recurrent_cells.tasks import Task
 from recurrent_cells.training.schedule import Schedule, learning_rate
 
 
 @dataclass(frozen=True)
 class Best:
-    """The evaluation with the highest validation accuracy, the earliest of equals."""
+    """The evaluation with the best value of the task's metric, the earliest of equals."""
 
     step: int
-    accuracy: float
+    value: float
 
 
 class Progress:
@@ -26,14 +27,16 @@ class Progress:
         log: takes metrics and the step they belong to.
     """
 
-    def __init__(self, config: Config, schedule: Schedule, log: Callable[[dict[str, float], int], None]) -> None:
+    def __init__(
+        self, config: Config, schedule: Schedule, task: Task, log: Callable[[dict[str, float], int], None]
+    ) -> None:
         self.config = config
         self.schedule = schedule
+        self.task = task
         self.step = 0
         self.best: Best | None = None
         self.evaluations_since_best = 0
         self.evaluated_at: int | None = None
-        self.ended = False
         self.latest: dict[str, float] = {}
         self._log_metrics = log
         self._started = time.monotonic()
@@ -51,7 +54,7 @@ class Progress:
         """Since training began, the time before an interruption counted, that between not."""
         return time.monotonic() - self._started
 
-    def log_training(self, loss: float, accuracy: float, grad_norm: float, steps: int) -> None:
+    def log_training(self, loss: float, score: float, grad_norm: float, steps: int) -> None:
         """Write a point of the training curves, which stands for so many steps.
 
         Raises:
@@ -62,16 +65,16 @@ class Progress:
                 f"the training loss is {loss} between steps {self.step - steps + 1} and {self.step} "
                 f"(optimizer.lr={self.config.optimizer.lr:g}): a lower optimizer.lr or optimizer.clip_norm=1 may help"
             )
-        point = {"train/loss": loss, "train/acc": accuracy, "lr": self.learning_rate(self.step - 1)}
+        point = {"train/loss": loss, f"train/{self.task.metric}": score, "lr": self.learning_rate(self.step - 1)}
         if self.config.optimizer.clip_norm is not None:
             point["train/grad_norm"] = grad_norm
         self.log(point)
 
-    def log_evaluation(self, loss: float, accuracy_by_step: Sequence[float], seconds: float, steps: int) -> bool:
+    def log_evaluation(self, loss: float, scores: Sequence[float], seconds: float, steps: int) -> bool:
         """Write a point of the validation curves; whether it is the best so far.
 
         Args:
-            accuracy_by_step: with `readout=every` after each step read, else one.
+            scores: the metric after each answer, of which the last counts.
             seconds: of training since the last evaluation, with its `steps`.
 
         Raises:
@@ -80,37 +83,47 @@ class Progress:
         self.evaluated_at = self.step
         if not math.isfinite(loss):
             raise TrialError(f"the validation loss is {loss} at step {self.step}: a lower optimizer.lr may help")
-        accuracy = accuracy_by_step[-1]
-        point = {"val/loss": loss, "val/acc": accuracy, "epoch": self.schedule.epoch(self.step)}
-        if self.config.model.readout == "every":
-            point["val/acc_mean_over_steps"] = sum(accuracy_by_step) / len(accuracy_by_step)
+        metric, score = self.task.metric, scores[-1]
+        point = {"val/loss": loss, f"val/{metric}": score, "epoch": self.schedule.epoch(self.step)}
+        if self.task.every_step:
+            point[f"val/{metric}_mean_over_steps"] = sum(scores) / len(scores)
         if steps:
             point["epoch_seconds"] = seconds / steps * self.schedule.steps_per_epoch
             point["samples_per_second"] = steps * self.config.data.batch_size / seconds
         self.log(point)
-        is_best = self.best is None or accuracy > self.best.accuracy
+        is_best = self.best is None or self._is_better(score, self.best.value)
         self.evaluations_since_best = 0 if is_best else self.evaluations_since_best + 1
         if is_best:
-            self.best = Best(self.step, accuracy)
+            self.best = Best(self.step, score)
         return is_best
+
+    def _is_better(self, score: float, other: float) -> bool:
+        return score > other if self.task.judge.higher_is_better else score < other
+
+    def log_test(self, loss: float, scores: Sequence[float]) -> None:
+        """Write what came of the test, and the best validation value at its step."""
+        metric = self.task.metric
+        self.log({"test/loss": loss, f"test/{metric}": scores[-1]})
+        if self.task.every_step:
+            self.log({f"test/{metric}_mean_over_steps": sum(scores) / len(scores)})
+            for count, score in enumerate(scores, start=1):  # here x is the steps the network has read
+                self._log_metrics({f"test/{metric}_after_step": score}, count)
+        assert self.best is not None
+        self._log_metrics({f"val/best_{metric}": self.best.value}, self.best.step)
 
     def log(self, point: dict[str, float]) -> None:
         self.latest.update(point)
         self._log_metrics(point, self.step)
 
-    def log_best(self) -> None:
-        assert self.best is not None
-        self._log_metrics({"val/best_acc": self.best.accuracy}, self.best.step)
-
     def summary(self) -> str:
         """The latest evaluation in a line."""
-        now = self.latest
+        now, metric = self.latest, self.task.metric
         parts = [f"step {self.step}/{self.schedule.total_steps}", f"epoch {now['epoch']:.4g}"]
         if "train/loss" in now:  # not yet where an evaluation comes before the first point of the curve
-            parts.append(f"train loss {now['train/loss']:.4f} acc {now['train/acc']:.4f}")
-        parts.append(f"val loss {now['val/loss']:.4f} acc {now['val/acc']:.4f}")
+            parts.append(f"train loss {now['train/loss']:.4f} {metric} {now[f'train/{metric}']:.4f}")
+        parts.append(f"val loss {now['val/loss']:.4f} {metric} {now[f'val/{metric}']:.4f}")
         if "samples_per_second" in now:
-            parts.append(f"{now['samples_per_second']:.0f} images/s")
+            parts.append(f"{now['samples_per_second']:.0f} sequences/s")
         return "  ".join(parts)
 
     def state_dict(self) -> dict[str, Any]:
@@ -122,4 +135,5 @@ class Progress:
         self.evaluated_at = self.step
         self._started = time.monotonic() - state["seconds"]
         best = state["best"]
-        self.best = None if best is None else Best(best["step"], best["accuracy"])
+        # Called accuracy in states that an earlier version has left.
+        self.best = None if best is None else Best(best["step"], best["value" if "value" in best else "accuracy"])

@@ -7,15 +7,15 @@ import pytorch_lightning as pl
 
 from recurrent_cells.tracking.queries import PRUNED, PRUNED_BY
 from recurrent_cells.tracking.run import TrialRun
-from recurrent_cells.training.module import TrialModule
+from recurrent_cells.training.module import ProgramModule
 
 log = logging.getLogger(__name__)
 
 
 class Judge(Protocol):
-    """Says whether a trial is to stop, by its validation accuracies in their order; evaluation 1 is the first."""
+    """Says whether a trial is to stop, by its validation metric evaluation by evaluation; 1 is the first."""
 
-    def __call__(self, evaluation: int, accuracy: float) -> bool: ...
+    def __call__(self, evaluation: int, value: float) -> bool: ...
 
     def has_stopped(self, evaluation: int) -> bool: ...
 
@@ -29,26 +29,28 @@ class Pruning(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """A trial that was killed between its last evaluation and its test has nothing left to train."""
-        assert isinstance(module, TrialModule)
-        if module.step > 0 and module.step % module.schedule.eval_every == 0:
+        assert isinstance(module, ProgramModule)
+        if module.step > 0 and module.step % module.program.schedule.eval_every == 0:
             self._stop_if(self._judge.has_stopped(_evaluation(module)), trainer, module)
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, TrialModule)
+        assert isinstance(module, ProgramModule)
         if trainer.state.fn == "fit":
-            stop = self._judge(_evaluation(module), module.progress.latest["val/acc"])
-            self._stop_if(stop and not module.progress.done, trainer, module)
+            (member,) = module.program.members
+            stop = self._judge(_evaluation(module), member.progress.latest[f"val/{module.task.metric}"])
+            self._stop_if(stop and not member.progress.done, trainer, module)
 
-    def _stop_if(self, stop: bool, trainer: pl.Trainer, module: TrialModule) -> None:
+    def _stop_if(self, stop: bool, trainer: pl.Trainer, module: ProgramModule) -> None:
         if stop:
             self._run.tags |= {PRUNED: str(module.step), PRUNED_BY: self._run.parent or ""}
-            log.info("pruned at step %d of %d", module.step, module.schedule.total_steps)
+            log.info("pruned at step %d of %d", module.step, module.program.schedule.total_steps)
+            module.program.end(module.program.members)
             trainer.should_stop = True
 
 
-def _evaluation(module: TrialModule) -> int:
+def _evaluation(module: ProgramModule) -> int:
     """How many evaluations there are up to this step: comparable where batches differ."""
-    return -(-module.step // module.schedule.eval_every)
+    return -(-module.step // module.program.schedule.eval_every)
 
 
 def pruned_at(run: TrialRun) -> dict[str, Any]:

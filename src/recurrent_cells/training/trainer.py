@@ -4,13 +4,12 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers.logger import Logger
 
 from recurrent_cells.config.schema import TrainerConfig
 from recurrent_cells.interrupts import Interruption
-from recurrent_cells.tracking.run import TrialRun
 from recurrent_cells.training.callbacks import Bar, Checkpointing, Lines
 from recurrent_cells.training.device import Device, use_determinism
 from recurrent_cells.training.profiling import FOLDER as PROFILE
@@ -23,18 +22,21 @@ SECONDS_BETWEEN_CHECKPOINTS = 2.0
 def build_trainer(
     config: TrainerConfig,
     device: Device,
-    run: TrialRun,
-    logger: Logger,
+    folder: Path,
     interruption: Interruption,
     more: Sequence[pl.Callback] = (),
 ) -> pl.Trainer:
-    """A Trainer that runs until the module says it is done, or one of the callbacks in `more` has it stop."""
+    """A Trainer that runs until a program is done, or one of the callbacks in `more` has it stop.
+
+    Args:
+        folder: of the run, for what Lightning and the profiler write.
+    """
     quiet_lightning()
     use_determinism(config.deterministic)
     seconds_between = 0.0 if config.checkpoint_every else SECONDS_BETWEEN_CHECKPOINTS
-    callbacks: list[pl.Callback] = [Checkpointing(run, interruption, seconds_between), *more]
+    callbacks: list[pl.Callback] = [Checkpointing(interruption, seconds_between), *more]
     if config.profile:
-        callbacks.append(Profile(run.artifacts / PROFILE))
+        callbacks.append(Profile(folder / "artifacts" / PROFILE))
     on_terminal = sys.stderr.isatty() if config.progress is None else config.progress
     return pl.Trainer(
         accelerator=device.accelerator,
@@ -42,9 +44,9 @@ def build_trainer(
         precision=device.precision,  # type: ignore[arg-type]
         deterministic=config.deterministic,
         detect_anomaly=config.detect_anomaly,
-        logger=logger,
+        logger=False,
         callbacks=[*callbacks, Bar() if on_terminal else Lines()],
-        default_root_dir=str(run.folder),
+        default_root_dir=str(folder),
         max_epochs=-1,
         num_sanity_val_steps=0,
         enable_checkpointing=False,

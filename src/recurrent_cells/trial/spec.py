@@ -10,6 +10,7 @@ from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import Split, Splits
 from recurrent_cells.models.cells import CELLS
 from recurrent_cells.models.classifier import num_parameters
+from recurrent_cells.tasks import task_of
 from recurrent_cells.tracking.run import RunSpec, flat
 from recurrent_cells.training.device import Device
 from recurrent_cells.trial.fingerprint import fingerprint, shape
@@ -46,8 +47,13 @@ def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Devi
 
 
 def _tags(config: Config, splits: Splits, device: Device) -> dict[str, str]:
+    task = task_of(config.task, config.model.readout)
     tags = {
         "cell": config.model.cell,
+        "task": task.name,
+        "metric": task.metric,
+        "metric.higher_is_better": str(task.judge.higher_is_better).lower(),
+        "metric.is_share": str(task.judge.is_share).lower(),
         "seed": str(config.seed),
         "sweep": config.sweep.parent or "",
         "data.digest": splits.digest,

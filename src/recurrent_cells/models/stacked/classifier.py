@@ -41,10 +41,10 @@ class StackedClassifier(nn.Module):
         logits: Tensor = self._network(x)
         return logits
 
-    def gradients(self, losses: Tensor) -> Tensor:
-        """Those of each network's loss, (K,), by its own trained weights: (K, P) in the order of `flat`."""
-        found = torch.autograd.grad(losses.sum(), [self._network.get_parameter(name) for name in self.shapes])
-        return torch.cat([gradient.flatten(1) for gradient in found], dim=1)
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        """The trained parameters of all networks, (K, …), in the order of `shapes`; views of `flat`."""
+        return [self._network.get_parameter(name) for name in self.shapes]
 
     @property
     def drops_out(self) -> bool:

@@ -23,19 +23,7 @@ from recurrent_cells.trial.outcome import Outcome, job_return
 POLL_SECONDS = 0.02
 
 # What `train` imports late, in the parent once and for all.
-NEEDED_BY_TRIALS = (
-    "matplotlib.backends.backend_agg",
-    "recurrent_cells.training.datamodule",
-    "recurrent_cells.inference.saved",
-    "recurrent_cells.models.classifier",
-    "recurrent_cells.trial.spec",
-    "recurrent_cells.training.logger",
-    "recurrent_cells.training.artifacts",
-    "recurrent_cells.training.fit",
-    "recurrent_cells.training.module",
-    "recurrent_cells.training.pruning",
-    "recurrent_cells.training.trainer",
-)
+NEEDED_BY_TRIALS = ("matplotlib.backends.backend_agg", "recurrent_cells.trial.life")
 
 
 class LocalLauncher(PlannedLauncher):

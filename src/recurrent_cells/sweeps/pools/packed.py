@@ -95,11 +95,10 @@ class PackedLauncher(LocalLauncher):
         def work(tell: Tell) -> None:
             from recurrent_cells.trial.pack import train_pack
 
-            def told(index: int, what: str | Outcome) -> None:
-                said = {"run_id": what} if isinstance(what, str) else {"outcome": asdict(what)}
-                tell({"place": group[index]} | said)
+            def told(index: int, outcome: Outcome) -> None:
+                tell({"place": group[index], "outcome": asdict(outcome)})
 
-            train_pack(configs, most, os.getppid(), told)
+            train_pack(configs, most, told)
 
         return work
 

@@ -36,8 +36,8 @@ class Judge:
         study.sampler = optuna.samplers.RandomSampler()  # it has nothing to do
         return optuna.trial.Trial(study, study.get_trials(deepcopy=False)[self._number]._trial_id)
 
-    def __call__(self, evaluation: int, accuracy: float) -> bool:
-        """Whether a trial with this accuracy at this evaluation (1 is the first) is to stop.
+    def __call__(self, evaluation: int, value: float) -> bool:
+        """Whether a trial with this value at this evaluation (1 is the first) is to stop.
 
         Asked again about an evaluation, by a trial that was killed, it answers as before.
         """
@@ -45,7 +45,7 @@ class Judge:
             known = self._trial.study.get_trials(deepcopy=False)[self._number]
             if evaluation in known.intermediate_values:
                 return bool(known.user_attrs.get(PRUNED_AT) == evaluation)
-            self._trial.report(accuracy, evaluation)
+            self._trial.report(value, evaluation)
             if not self._trial.should_prune():
                 return False
             self._trial.set_user_attr(PRUNED_AT, evaluation)

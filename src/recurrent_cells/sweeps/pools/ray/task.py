@@ -68,15 +68,12 @@ def _train_together(
     outcomes: dict[int, Outcome] = {}
     trained: dict[int, str] = {}
 
-    def told(index: int, what: str | Outcome) -> None:
-        if isinstance(what, str):
-            trained[index] = what
-        else:
-            outcomes[index] = what
+    def told(index: int, what: Outcome) -> None:
+        outcomes[index] = what
 
     checked = [_checked(config) for config in configs]
     try:
-        train_pack(checked, most, os.getpid(), told)
+        train_pack(checked, most, told)
         while trained:
             index, _ = trained.popitem()
             outcomes[index] = run(configs[index])

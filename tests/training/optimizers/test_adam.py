@@ -7,7 +7,7 @@ import torch
 from torch.optim import Adam
 
 from recurrent_cells.config.schema import OptimizerConfig
-from recurrent_cells.training.optimizer import build_optimizer
+from recurrent_cells.training.optimizers import optimizer_of
 
 
 def weights(seed=0):
@@ -27,7 +27,7 @@ def both():
     ours, theirs = weights(), weights()
     config = OptimizerConfig(name="adam", lr=0.02, beta1=0.8, beta2=0.95, eps=1e-6, weight_decay=0.1)
     settings = {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1, "fused": True}
-    return ours, build_optimizer(config, ours), theirs, Adam(theirs, **settings)
+    return ours, optimizer_of(config).build(config, ours), theirs, Adam(theirs, **settings)
 
 
 def test_adam_takes_the_steps_of_torch(both):

@@ -1,0 +1,171 @@
+"""The networks of a program with their optimisers: one trial's as it is, or those of K trials stacked."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from recurrent_cells.models.stacked.classifier import StackedClassifier
+from recurrent_cells.training.member import Member
+from recurrent_cells.training.optimizers import optimizer_of
+from recurrent_cells.training.pack_optimizer import PackOptimizer
+
+
+class Networks(Protocol):
+    """What a program trains.
+
+    Attributes:
+        module: sequences → outputs; those of K networks have a leading dimension K, those of one have none.
+        trained: the tensors whose gradients an update takes.
+        drops_out: whether a step draws dropout masks.
+    """
+
+    module: nn.Module
+    trained: list[nn.Parameter]
+    drops_out: bool
+
+    def seed_dropout(self, seeds: Sequence[int]) -> None:
+        """Make the masks of the next step a function of a seed for each trial."""
+
+    def total(self, losses: Tensor) -> Tensor:
+        """The number whose gradients are taken, of the losses (K,) or of one ()."""
+
+    def prepare(self, start: int, stop: int) -> None:
+        """Bring to the device what updates from step `start` to `stop` need."""
+
+    def update(self, gradients: Sequence[Tensor], step: int) -> Tensor | None:
+        """Update all weights; the norms of the gradients before clipping, (K,) or (), if any is clipped."""
+
+    def keep_best(self, best: Sequence[bool]) -> None:
+        """Take the weights of these trials as their best so far."""
+
+    def states(self) -> list[dict[str, Any]]:
+        """The weights of each trial, the best ones, and the states of optimiser and gradient scaler."""
+
+
+class SingleNetwork:
+    """The network of one trial and torch's optimiser, with a gradient scaler in fp16."""
+
+    def __init__(self, member: Member, device: torch.device, dtype: torch.dtype, precision: str) -> None:
+        self._member, settings = member, member.config.optimizer
+        self.module: nn.Module = member.classifier.to(device, dtype)
+        self.trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        model = member.config.model
+        self.drops_out = model.dropout > 0 or model.output_dropout > 0
+        self._clip_norm, self._device = settings.clip_norm, device
+        self._scaler = torch.amp.GradScaler(device.type) if precision == "16-mixed" else None
+        self._best: dict[str, Tensor] = {}
+        if member.state is not None:
+            self.module.load_state_dict(member.state["weights"])
+            self._best = member.state["best"] and member.state["best"]["weights"]
+        self.optimizer = optimizer_of(settings).build(settings, self.trained)
+        if member.state is not None:
+            self.optimizer.load_state_dict(member.state["optimizer"])
+            if self._scaler is not None:
+                self._scaler.load_state_dict(member.state["scaler"])
+
+    def seed_dropout(self, seeds: Sequence[int]) -> None:
+        (seed,) = seeds
+        if self._device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        else:
+            torch.default_generator.manual_seed(seed)
+
+    def total(self, losses: Tensor) -> Tensor:
+        return losses if self._scaler is None else self._scaler.scale(losses)
+
+    def prepare(self, start: int, stop: int) -> None:
+        pass
+
+    def update(self, gradients: Sequence[Tensor], step: int) -> Tensor | None:
+        for parameter, gradient in zip(self.trained, gradients, strict=True):
+            parameter.grad = gradient.contiguous()  # fused optimisers go by memory, not by strides
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._member.progress.learning_rate(step)
+        if self._scaler is not None:
+            self._scaler.unscale_(self.optimizer)
+        norm = None
+        if self._clip_norm is not None:
+            norm = nn.utils.clip_grad_norm_(self.trained, self._clip_norm, foreach=True)
+        if self._scaler is None:
+            self.optimizer.step()
+        else:
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+        for parameter in self.trained:  # as zero_grad, which takes its time
+            parameter.grad = None
+        return norm
+
+    def keep_best(self, best: Sequence[bool]) -> None:
+        if any(best):
+            self._best = {name: it.detach().clone() for name, it in self.module.state_dict().items()}
+
+    def states(self) -> list[dict[str, Any]]:
+        content = {
+            "weights": self.module.state_dict(),
+            "best": self._best,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": None if self._scaler is None else self._scaler.state_dict(),
+        }
+        return [content]
+
+
+class StackedNetworks:
+    """The networks of K trials as one module over one matrix of weights, a row for each trial."""
+
+    def __init__(self, members: Sequence[Member], device: torch.device, dtype: torch.dtype) -> None:
+        self._members = members
+        self._stack = StackedClassifier([member.classifier for member in members], device, dtype)
+        self.module: nn.Module = self._stack
+        self.drops_out = self._stack.drops_out
+        states = [member.state for member in members]
+        for place, state in enumerate(states):
+            if state is not None:
+                self._stack.flat[place] = self._stack.row(state["weights"])
+        self._best = self._stack.flat.clone()
+        for place, state in enumerate(states):
+            if state is not None and state["best"] is not None:
+                self._best[place] = self._stack.row(state["best"]["weights"])
+        self._optimizer = PackOptimizer(
+            [member.config.optimizer for member in members],
+            self._stack.flat,
+            lambda place, step: members[place].progress.learning_rate(step),
+            [state and state["optimizer"] for state in states],
+        )
+        self.trained = self._stack.trained
+
+    def seed_dropout(self, seeds: Sequence[int]) -> None:
+        for generator, seed in zip(self._stack.generators, seeds, strict=True):
+            generator.manual_seed(seed)
+
+    def total(self, losses: Tensor) -> Tensor:
+        return losses.sum()
+
+    def prepare(self, start: int, stop: int) -> None:
+        self._optimizer.prepare(start, stop)
+
+    def update(self, gradients: Sequence[Tensor], step: int) -> Tensor | None:
+        return self._optimizer.step(torch.cat([gradient.flatten(1) for gradient in gradients], dim=1), step)
+
+    def keep_best(self, best: Sequence[bool]) -> None:
+        chosen = torch.tensor(best, device=self._best.device).unsqueeze(1)
+        self._best = torch.where(chosen, self._stack.flat, self._best)
+
+    def states(self) -> list[dict[str, Any]]:
+        now, best = self._stack.flat.detach().cpu(), self._best.detach().cpu()
+        steps = [member.progress.step for member in self._members]
+        optimizers = self._optimizer.states(steps, list(self._stack.shapes.values()))
+        return [
+            {
+                "weights": self._weights(member, now[place]),
+                "best": self._weights(member, best[place]),
+                "optimizer": optimizers[place],
+                "scaler": None,
+            }
+            for place, member in enumerate(self._members)
+        ]
+
+    def _weights(self, member: Member, row: Tensor) -> dict[str, Tensor]:
+        fixed = {name: value.to(row.dtype) for name, value in member.classifier.state_dict().items()}
+        return fixed | self._stack.weights(row)

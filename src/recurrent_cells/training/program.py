@@ -1,0 +1,200 @@
+"""K trials of one shape trained step by step as one program; a trial alone is a pack of one."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recurrent_cells.data.batches import Batches
+from recurrent_cells.data.splits import Splits
+from recurrent_cells.errors import TrialError
+from recurrent_cells.seeds import derive
+from recurrent_cells.tasks import Task
+from recurrent_cells.training.device import Device
+from recurrent_cells.training.graph import graphed
+from recurrent_cells.training.member import Member
+from recurrent_cells.training.networks import Networks, SingleNetwork, StackedNetworks
+from recurrent_cells.training.tally import Tally
+from recurrent_cells.training.window import Stopwatch, TrainWindow
+
+# Batches of several steps are gathered at once up to so many numbers: one call instead of many.
+MOST_GATHERED = 1 << 24
+
+
+class Program:
+    """Trains and evaluates its members, who stand at the same step; place k is that of member k everywhere.
+
+    Every random draw is a function of a trial's seed and the step: `states` has all there is to go on from.
+
+    Args:
+        data: on the device and in the type in which is computed.
+    """
+
+    def __init__(self, members: Sequence[Member], data: Splits, task: Task, device: Device) -> None:
+        self.members, self.task = members, task
+        self.schedule = members[0].progress.schedule
+        sequences = data.train.sequences
+        self._train, self._batch_size = data.train, members[0].config.data.batch_size
+        if len(members) == 1:
+            self.networks: Networks = SingleNetwork(members[0], sequences.device, sequences.dtype, device.precision)
+        else:
+            self.networks = StackedNetworks(members, sequences.device, sequences.dtype)
+        self._batches = [
+            Batches(data.train, self._batch_size, member.config.data.order, member.config.seed) for member in members
+        ]
+        trainer = members[0].config.trainer
+        self._to_be_graphed = (
+            trainer.cuda_graph
+            and sequences.device.type == "cuda"
+            and not (self.networks.drops_out or trainer.detect_anomaly)
+        )
+        self._compute, self._is_graphed = self._gradients, False
+        self._window, self._stopwatch = TrainWindow(), Stopwatch()
+        windows = [member.state["window"] for member in members if member.state is not None]
+        if windows:
+            self._window.load_states(windows, sequences.device)
+
+    @property
+    def step(self) -> int:
+        return max(member.progress.step for member in self.members)  # a member that has ended stays behind
+
+    @property
+    def open(self) -> list[tuple[int, Member]]:
+        """The members that have not ended, with their places."""
+        return [(place, member) for place, member in enumerate(self.members) if not member.ended]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether half of the members have ended: those left are fewer than what is computed."""
+        return 2 * len(self.open) <= len(self.members)
+
+    @property
+    def is_evaluation_due(self) -> bool:
+        """Whether the members stand where the schedule has an evaluation that was not done."""
+        _, first = self.open[0]
+        step = self.step
+        if first.progress.evaluated_at == step:
+            return False
+        return first.config.trainer.eval_at_start if step == 0 else self.schedule.next_evaluation(step - 1) == step
+
+    # --- training -----------------------------------------------------------------------------------------
+
+    def train(self, stop: int) -> None:
+        """Train on to step `stop`; after an exception all stand at the last step that was taken whole."""
+        start, taken = self.step, []
+        try:
+            with self._stopwatch:
+                self.networks.prepare(start, stop)
+                for step, (sequences, targets) in zip(range(start, stop), self._inputs(start, stop), strict=True):
+                    taken.append((*self._take_step(step, sequences, targets), targets))
+        finally:
+            if taken:
+                losses, answers, norms, answered = zip(*taken, strict=True)
+                scores = self.task.judge(torch.stack(answers), torch.stack(answered)).sum(dim=-1)
+                known_norms = None if norms[0] is None else torch.stack(norms)
+                self._window.add(torch.stack(losses), scores, known_norms, self._batch_size)
+                self._stopwatch.steps += len(taken)
+            for _, member in self.open:
+                member.progress.step = start + len(taken)
+
+    def _inputs(self, start: int, stop: int) -> Iterable[tuple[Tensor, Tensor]]:
+        """Sequences ([K,] B, T, F) and targets ([K,] B) of each step."""
+        sequences, targets = self._train.sequences, self._train.targets
+        indices = torch.stack([batches.indices(start, stop) for batches in self._batches], dim=1)  # (S, K, B)
+        indices = (indices.squeeze(1) if len(self.members) == 1 else indices).to(targets.device)
+        if indices.numel() * sequences[0].numel() > MOST_GATHERED:
+            return ((sequences[places], targets[places]) for places in indices)
+        flat = indices.flatten()
+        gathered = (part.index_select(0, flat).unflatten(0, indices.shape) for part in (sequences, targets))
+        return zip(*gathered, strict=True)
+
+    def _take_step(self, step: int, sequences: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """One optimiser step of all; losses ([K]), answers ([K,] B, C), and gradient norms ([K]) if any is clipped."""
+        if self.networks.drops_out:
+            self.networks.seed_dropout([derive(member.config.seed, "dropout", step) for member in self.members])
+        if self._to_be_graphed:
+            recorded = graphed(self._gradients, [sequences, targets])
+            self._to_be_graphed, self._is_graphed = False, recorded is not None
+            self._compute = recorded or self._gradients
+        losses, answers, *gradients = self._compute(sequences, targets)
+        if self._is_graphed:  # the next step writes into the same memory
+            losses, answers = losses.clone(), answers.clone()
+        return losses, answers, self.networks.update(gradients, step)
+
+    def _gradients(self, sequences: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
+        """Losses, answers, and the gradients of all trained tensors."""
+        outputs = self.networks.module(sequences)
+        losses = self.task.loss(outputs, targets)
+        gradients = torch.autograd.grad(self.networks.total(losses), self.networks.trained)
+        return losses.detach(), self.task.final(outputs).detach(), *gradients
+
+    def rehearse(self) -> None:
+        """Take the memory that a step takes, without taking one."""
+        for sequences, targets in self._inputs(0, 1):
+            self._gradients(sequences, targets)
+
+    def log_training(self) -> None:
+        """Write a point of the training curves of each member; a member whose loss is not finite fails.
+
+        Raises:
+            TrialError: if that leaves none to train.
+        """
+        points = self._window.read(self.members[0].config.trainer.log_train == "batch")
+        steps = self._window.steps
+        self._window.reset()
+        for place, member in self.open:
+            try:
+                member.progress.log_training(*points[place], steps)
+            except TrialError as error:
+                self._fail(member, error)
+
+    # --- evaluation ---------------------------------------------------------------------------------------
+
+    def outputs(self, sequences: Tensor) -> Tensor:
+        """What each member answers to the same sequences (B, T, F): ([K,] B, C) or ([K,] B, T, C)."""
+        if len(self.members) > 1:
+            sequences = sequences.expand(len(self.members), *sequences.shape)
+        outputs: Tensor = self.networks.module(sequences)
+        return outputs
+
+    def log_evaluation(self, tally: Tally) -> None:
+        """Write a point of the validation curves of each member, and keep the weights of those that are best so far.
+
+        Raises:
+            TrialError: if a loss that is not finite leaves none to train.
+        """
+        seconds, steps = self._stopwatch.lap()
+        best = [False] * len(self.members)
+        for place, member in self.open:
+            try:
+                best[place] = member.progress.log_evaluation(tally.losses[place], tally.scores[place], seconds, steps)
+            except TrialError as error:
+                self._fail(member, error)
+        self.networks.keep_best(best)
+
+    def end(self, members: Sequence[Member]) -> None:
+        """End members, who keep their state of now while others go on."""
+        states = self.states() if members else []
+        for place, member in self.open:
+            if member in members:
+                member.state, member.ended = states[place], True
+
+    def _fail(self, member: Member, error: TrialError) -> None:
+        member.ended, member.error = True, error
+        if not self.open:
+            raise error
+
+    # --- states -------------------------------------------------------------------------------------------
+
+    def states(self) -> list[dict[str, Any]]:
+        """All that the training of each member depends on, as tensors and plain values."""
+        contents = []
+        windows = self._window.states(len(self.members))
+        for member, networks, window in zip(self.members, self.networks.states(), windows, strict=True):
+            content = member.progress.state_dict() | networks | {"window": window, "best": None}
+            best = member.progress.best
+            if best is not None:
+                content["best"] = {"step": best.step, "value": best.value, "weights": networks["best"]}
+            contents.append(content)
+        return contents

@@ -1,0 +1,82 @@
+"""What the answers to a split come to, batch by batch, kept on the device until it is asked for."""
+
+import torch
+from torch import Tensor
+
+from recurrent_cells.tasks import Task
+
+
+class Tally:
+    """Mean loss and metric of each of K networks over the batches of a split."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._count = 0
+        self._losses: Tensor | float = 0.0
+        self._scores: Tensor | float = 0.0
+
+    def add(self, outputs: Tensor, targets: Tensor) -> None:
+        """Outputs ([K,] B, C) or ([K,] B, T, C), and targets (B,) that the networks share."""
+        self._count += len(targets)
+        targets = targets.expand(*outputs.shape[: outputs.dim() - (3 if self._task.every_step else 2)], -1)
+        self._losses += self._task.loss(outputs, targets).double().reshape(-1) * targets.shape[-1]
+        scores = self._task.scores(outputs, targets).sum(dim=-2)  # ([K,] T')
+        self._scores += scores.view(-1, scores.shape[-1])
+
+    @property
+    def losses(self) -> list[float]:
+        """The mean loss of each network."""
+        assert isinstance(self._losses, Tensor)
+        return [loss / self._count for loss in self._losses.tolist()]
+
+    @property
+    def scores(self) -> list[list[float]]:
+        """The metric of each network after each of its answers; the last counts."""
+        assert isinstance(self._scores, Tensor)
+        return [[score / self._count for score in row] for row in self._scores.tolist()]
+
+
+class Confusion:
+    """How often each class (rows) was taken for each (columns), by the answer that counts."""
+
+    def __init__(self) -> None:
+        self._counts: Tensor | int = 0
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Logits (B, C), labels (B,)."""
+        num_classes = logits.shape[1]
+        pairs = labels * num_classes + logits.argmax(dim=1)
+        self._counts += torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
+
+    @property
+    def counts(self) -> list[list[int]]:
+        assert isinstance(self._counts, Tensor)
+        rows: list[list[int]] = self._counts.tolist()
+        return rows
+
+
+class Hardest:
+    """The sequences whose labels were thought least likely."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._seen = 0
+        self._kept: list[Tensor] = []  # label probability, index, answer, answer's probability: each (count,)
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Logits (B, C), labels (B,)."""
+        probabilities = logits.double().softmax(dim=1)
+        of_labels = probabilities.gather(1, labels.unsqueeze(1)).squeeze(1)
+        of_answers, answers = probabilities.max(dim=1)
+        indices = torch.arange(self._seen, self._seen + len(labels), device=labels.device)
+        new = [of_labels, indices, answers, of_answers]
+        found = [torch.cat(pair) for pair in zip(self._kept, new, strict=True)] if self._kept else new
+        hardest = found[0].topk(min(self._count, len(found[0])), largest=False, sorted=True).indices
+        self._kept = [values[hardest] for values in found]
+        self._seen += len(labels)
+
+    @property
+    def found(self) -> list[tuple[int, int, float, float]]:
+        """Hardest first: index, answer, its probability, the label's probability."""
+        of_labels, indices, answers, of_answers = (values.tolist() for values in self._kept)
+        return list(zip(indices, answers, of_answers, of_labels, strict=True))

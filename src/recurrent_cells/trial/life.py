@@ -1,0 +1,110 @@
+"""The life of a trial: opened as a run, trained, tested, its files kept, ended."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from recurrent_cells.config.schema import Config
+from recurrent_cells.data.splits import Splits, load_splits
+from recurrent_cells.inference.saved import save_network
+from recurrent_cells.interrupts import Interruption, handled
+from recurrent_cells.models.classifier import build_classifier, num_parameters
+from recurrent_cells.sweeps.search.judge import judge_of
+from recurrent_cells.tasks import Task, task_of
+from recurrent_cells.tracking.journal import Courier
+from recurrent_cells.tracking.patience import patiently
+from recurrent_cells.tracking.recovery import recover
+from recurrent_cells.tracking.run import trial_run
+from recurrent_cells.tracking.store import Store, open_store
+from recurrent_cells.training import state
+from recurrent_cells.training.artifacts import checkpoint_digest, write_config, write_results
+from recurrent_cells.training.device import Device, resolve_device, use_tf32, use_threads
+from recurrent_cells.training.fit import Fit, test
+from recurrent_cells.training.member import Member
+from recurrent_cells.training.progress import Progress
+from recurrent_cells.training.pruning import Pruning, pruned_at
+from recurrent_cells.training.schedule import Schedule
+from recurrent_cells.trial.spec import run_spec
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What trials of one shape share: data, task, device and store."""
+
+    splits: Splits
+    task: Task
+    device: Device
+    store: Store
+
+    @cached_property
+    def data(self) -> Splits:
+        """The splits on the device."""
+        return self.device.hold(self.splits)
+
+
+def surroundings(config: Config) -> Surroundings:
+    """Set this process up for a trial; raises UserError if device, data or store will not do."""
+    use_threads(config.trainer.threads)  # first of all: initial weights too depend on it
+    use_tf32(config.trainer.tf32)
+    device = resolve_device(config.trainer)
+    splits = load_splits(config.data)
+    alone, patience = config.sweep.parent is None, config.tracking.patience
+    # A sweep has begun with a store that answered: its trials wait for one that is away.
+    store = patiently(lambda: open_store(config.tracking.experiment, patience), 0 if alone else patience)
+    if alone:
+        recover(store)
+    return Surroundings(splits, task_of(config.task, config.model.readout), device, store)
+
+
+@contextmanager
+def opened(config: Config, around: Surroundings, courier: Courier | None = None) -> Iterator[Member]:
+    """A trial as an open run, standing where it was if it was killed; raises as `trial_run`."""
+    splits = around.splits
+    classifier = build_classifier(config.model, splits.num_features, splits.num_classes, config.seed)
+    with trial_run(around.store, run_spec(config, splits, classifier, around.device), courier) as run:
+        run.keep(lambda: write_config(run.artifacts, config))
+        schedule = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size)
+        member = Member(config, classifier, Progress(config, schedule, around.task, run.journal.write), run)
+        if run.state_file.exists():
+            member.state = state.load(run.state_file)
+            member.progress.load_state_dict(member.state)
+        yield member
+
+
+def finish(member: Member, around: Surroundings, interruption: Interruption) -> dict[str, Any]:
+    """Test a trained member and keep its files; what is said of the trial."""
+    tested = test(member, around.data, around.task, around.device, interruption)
+    run, progress, config = member.run, member.progress, member.config
+    seconds = progress.seconds()
+    run.tags["seconds"] = f"{seconds:.2f}"
+    run.keep(lambda: write_results(run.artifacts, member, tested, around.splits))
+    if config.registry:
+        run.keep(lambda: save_network(run, config, member.classifier, around.splits))
+    run.tags["checkpoint.sha256"] = checkpoint_digest(run.artifacts)
+    assert progress.best is not None
+    result = {
+        "run_id": run.run_id,
+        "name": run.name,
+        "n_params": num_parameters(member.classifier),
+        "seconds": seconds,
+        "metric": around.task.metric,
+        f"val/{around.task.metric}": progress.best.value,
+    }
+    return result | {name: progress.latest[name] for name in ("test/loss", f"test/{around.task.metric}")}
+
+
+def live(config: Config) -> dict[str, Any]:
+    """Train and test one checked config as one MLflow run; returns and raises as `train`."""
+    around = surroundings(config)
+    judge = judge_of(config.sweep, around.store)
+    with handled() as interruption, opened(config, around) as member:
+        pruning = None if judge is None else Pruning(judge, member.run)
+        Fit(around.data, around.task, around.device, interruption, _raise_error, 1, pruning)([member])
+        return finish(member, around, interruption) | pruned_at(member.run)
+
+
+def _raise_error(member: Member) -> None:
+    if member.error is not None:
+        raise member.error

@@ -1,0 +1,49 @@
+"""Losses and metrics of the tasks there are."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from recurrent_cells.tables import METRICS, TASKS
+from recurrent_cells.tasks import task_of
+
+
+def test_the_tasks_and_what_auto_means():
+    assert TASKS.names == ["classification", "per_step"]
+    assert METRICS.names == ["acc"]
+    assert task_of("auto", "last").name == task_of("auto", "mean").name == "classification"
+    assert task_of("auto", "every").name == "per_step"
+
+
+@pytest.mark.parametrize(("readout", "shape"), [("last", (4, 10)), ("every", (4, 7, 10))])
+def test_uniform_logits_cost_log_of_classes(readout, shape):
+    loss = task_of("auto", readout).loss(torch.zeros(shape), torch.arange(4))
+    assert loss.item() == pytest.approx(math.log(10))
+
+
+def test_half_precision_logits_are_lost_in_float32():
+    loss = task_of("auto", "last").loss(torch.randn(4, 10).bfloat16(), torch.arange(4))
+    assert loss.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("readout", "shape"), [("last", (3, 6, 5)), ("every", (3, 6, 4, 5))])
+def test_leading_dimensions_are_networks_of_their_own(readout, shape):
+    torch.manual_seed(0)
+    task = task_of("auto", readout)
+    logits, labels = torch.randn(shape, dtype=torch.float64), torch.randint(0, 5, (3, 6))
+    losses, scores = task.loss(logits, labels), task.scores(logits, labels)
+    for place in range(3):
+        torch.testing.assert_close(losses[place], task.loss(logits[place], labels[place]))
+        assert torch.equal(scores[place], task.scores(logits[place], labels[place]))
+
+
+def test_per_step_is_the_mean_over_steps_and_the_last_answer_counts():
+    torch.manual_seed(0)
+    task = task_of("auto", "every")
+    logits, labels = torch.randn(6, 4, 5), torch.randint(0, 5, (6,))
+    by_step = [F.cross_entropy(logits[:, step], labels) for step in range(4)]
+    torch.testing.assert_close(task.loss(logits, labels), torch.stack(by_step).mean())
+    assert torch.equal(task.final(logits), logits[:, -1])
+    assert torch.equal(task.scores(logits, labels)[:, -1], (logits[:, -1].argmax(1) == labels).double())

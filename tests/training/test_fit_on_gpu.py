@@ -1,0 +1,61 @@
+"""What only a GPU can show of programs."""
+
+import pytest
+import torch
+
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.interrupts import Interruption
+from recurrent_cells.tasks import task_of
+from recurrent_cells.training import program
+from recurrent_cells.training.device import resolve_device, use_determinism
+from recurrent_cells.training.fit import Fit
+from tests.training.test_fit import Kept, alone, assert_same, packed
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+ON_GPU = ("trainer.accelerator=gpu", "trainer.max_steps=120")
+
+
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+def test_each_is_what_it_is_alone(configs, tmp_path, cell):
+    chosen = configs(f"model={cell}", *ON_GPU, each=[{"seed": 0}, {"seed": 1, "optimizer.clip_norm": 0.3}])
+    use_determinism(True)
+    kept = packed(chosen, tmp_path)
+    for place, config in enumerate(chosen):
+        wanted, points = alone(config, tmp_path)
+        assert_same(kept.states[place], wanted, tolerance=1e-8)
+        assert_same(kept.points[place], points, tolerance=1e-8)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_a_graph_does_what_its_kernels_do(configs, tmp_path, monkeypatch, precision, count):
+    each = [{"seed": seed} for seed in range(count)]
+    chosen = configs("model=lstm", *ON_GPU, f"trainer.precision={precision}", each=each)
+    as_graph = packed(chosen, tmp_path, most=1 if precision == "16-mixed" else 100)
+    monkeypatch.setattr(program, "graphed", lambda compute, inputs: None)
+    kernels = packed(chosen, tmp_path, most=1 if precision == "16-mixed" else 100)
+    for place in range(count):
+        assert_same(as_graph.points[place], kernels.points[place], tolerance=1e-5)
+
+
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+def test_mixed_precision_learns(configs, tmp_path, cell):
+    each = [{"seed": seed, "model.output_dropout": 0.1 * seed} for seed in range(3)]
+    kept = packed(configs(f"model={cell}", *ON_GPU, "trainer.precision=bf16-mixed", each=each), tmp_path)
+    for points in kept.points:
+        losses = [value for (key, _), value in points.items() if key == "train/loss"]
+        assert losses[-1] < losses[0]
+
+
+def test_programs_are_as_large_as_the_memory_is_measured_to_hold(configs, tmp_path):
+    chosen = configs("model=gru", *ON_GPU, each=[{"seed": seed} for seed in range(8)])
+    kept = Kept(tmp_path)
+    members = [kept.add(config) for config in chosen]
+    device = resolve_device(chosen[0].trainer)
+    task, data = task_of("auto", "last"), device.hold(load_splits(chosen[0].data))
+    assert Fit(data, task, device, Interruption(), kept.end)._as_many_as_fit(members) > 8
+    kept.train(most=None)
+    assert kept.errors == dict.fromkeys(range(8))
