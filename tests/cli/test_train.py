@@ -193,13 +193,13 @@ def test_a_loss_that_is_not_finite_fails_the_trial_and_says_so(use_store, stripe
     assert "Traceback" in artifact(run, "train.log").read_text()
 
 
-@pytest.mark.parametrize("place", ["trainer.build_trainer", "artifacts.write_results"])
+@pytest.mark.parametrize("place", ["training.fit.build_trainer", "trial.life.write_results"])
 def test_errors_before_and_after_fit_fail_the_run(use_store, stripes, monkeypatch, place):
     def broken(*_):
         raise RuntimeError("broken on purpose")
 
     store = use_store()
-    monkeypatch.setattr(f"recurrent_cells.training.{place}", broken)
+    monkeypatch.setattr(f"recurrent_cells.{place}", broken)
     with pytest.raises(RuntimeError, match="broken on purpose"):
         train(compose_config(*TINY, stripes))
     run = only_run(store)

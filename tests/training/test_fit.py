@@ -20,7 +20,7 @@ from recurrent_cells.tasks import task_of
 from recurrent_cells.training.device import resolve_device
 from recurrent_cells.training.fit import Fit
 from recurrent_cells.training.member import Member
-from recurrent_cells.training.module import ProgramModule
+from recurrent_cells.training.module import TrialModule
 from recurrent_cells.training.optimizers import Optimizer
 from recurrent_cells.training.program import Program
 from recurrent_cells.training.progress import Progress
@@ -191,7 +191,7 @@ def test_each_stops_early_by_itself(configs, tmp_path):
 def test_programs_that_are_too_large_go_on_in_halves(configs, tmp_path, monkeypatch):
     """Memory runs out in the middle of a stretch, and in an evaluation."""
     chosen = configs("model=lstm", "trainer.max_steps=100", each=[{"seed": seed} for seed in range(4)])
-    take_step, evaluate, sizes = Program._take_step, ProgramModule.validation_step, []
+    take_step, evaluate, sizes = Program._take_step, TrialModule.validation_step, []
 
     def short_of_memory(self: Program, step: int, *rest: Any) -> Any:
         sizes.append(len(self.members))
@@ -199,13 +199,13 @@ def test_programs_that_are_too_large_go_on_in_halves(configs, tmp_path, monkeypa
             raise torch.OutOfMemoryError("CUDA out of memory")
         return take_step(self, step, *rest)
 
-    def short_again(self: ProgramModule, *rest: Any) -> None:
+    def short_again(self: TrialModule, *rest: Any) -> None:
         if len(self.program.members) == 2 and self.step == 80:
             raise torch.OutOfMemoryError("CUDA out of memory")
         evaluate(self, *rest)
 
     monkeypatch.setattr(Program, "_take_step", short_of_memory)
-    monkeypatch.setattr(ProgramModule, "validation_step", short_again)
+    monkeypatch.setattr(TrialModule, "validation_step", short_again)
     kept = packed(chosen, tmp_path)
     assert kept.errors == dict.fromkeys(range(4))
     assert [sizes.count(size) for size in (4, 2, 1)] == [54, 2 * 27, 4 * 20]  # no step is taken twice

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.training import state
-from recurrent_cells.training.module import ProgramModule
+from recurrent_cells.training.module import TrialModule
 
 # The states of many trials take their time: so many times as long passes until the next are due.
 PAUSE_FACTOR = 20
@@ -35,18 +35,18 @@ class Checkpointing(pl.Callback):
         self._latest = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         schedule, step = module.program.schedule, module.step
         if step % schedule.eval_every and step < schedule.total_steps:
             self._save_if_due(module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         self._save_if_due(module)
         module.program.end([member for _, member in module.program.open if member.progress.done])
         trainer.should_stop = trainer.should_stop or module.program.is_done
 
-    def _save_if_due(self, module: ProgramModule) -> None:
+    def _save_if_due(self, module: TrialModule) -> None:
         program, start = module.program, time.monotonic()
         due = module.step % program.schedule.checkpoint_every == 0 and start - self._latest >= self._pause
         if self._interruption.asked or due or any(member.progress.done for _, member in program.open):
@@ -63,7 +63,7 @@ class Lines(pl.Callback):
     """A line per evaluation, for logs and pipes; of several trials each in the log of its own run."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         members = module.program.members
         for member in members:
             if member.progress.evaluated_at == module.step:
@@ -75,7 +75,7 @@ class Bar(pl.Callback):
     """A progress bar with loss and metric of one trial, for a terminal."""
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         self._bar = tqdm(
             total=module.program.schedule.total_steps,
             initial=module.step,
@@ -86,16 +86,16 @@ class Bar(pl.Callback):
         self._shown = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         self._bar.update(module.step - self._bar.n)
         if time.monotonic() - self._shown > 0.2:
             self._show(module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         self._show(module)
 
-    def _show(self, module: ProgramModule) -> None:
+    def _show(self, module: TrialModule) -> None:
         names = [f"{split}/{name}" for split in ("train", "val") for name in ("loss", module.task.metric)]
         latest = module.program.members[0].progress.latest
         self._bar.set_postfix({name: f"{latest[name]:.4f}" for name in names if name in latest})

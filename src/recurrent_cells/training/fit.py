@@ -15,7 +15,7 @@ from recurrent_cells.tasks import Task
 from recurrent_cells.training.datamodule import SequenceDataModule
 from recurrent_cells.training.device import Device
 from recurrent_cells.training.member import Member
-from recurrent_cells.training.module import ProgramModule, TrialModule
+from recurrent_cells.training.module import TrialModule
 from recurrent_cells.training.program import Program
 from recurrent_cells.training.pruning import Pruning
 from recurrent_cells.training.trainer import build_trainer
@@ -112,7 +112,10 @@ class Fit:
         first = program.members[0]
         config = first.config
         size = max(config.data.batch_size, config.data.eval_batch_size // len(program.members))
-        loaders, module = SequenceDataModule(self.data, size, program), ProgramModule(program)
+        loaders, module = (
+            SequenceDataModule(self.data, size, program),
+            TrialModule(program.networks.module, self.task, program),
+        )
         callbacks = [] if self.pruning is None else [self.pruning]
         trainer = build_trainer(config.trainer, self.device, first.run.folder, self.interruption, callbacks)
         with self.interruption.deferred():

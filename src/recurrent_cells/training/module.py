@@ -1,4 +1,4 @@
-"""The LightningModule: a program's steps, its evaluations, and the test of one network."""
+"""The LightningModule: a program's steps, its evaluations, and the test of a network."""
 
 import pytorch_lightning as pl
 from torch import Tensor, nn
@@ -18,13 +18,20 @@ class TrialModule(pl.LightningModule):
 
     A batch of `training_step` is a pair (start, stop) of steps; those of `validation_step` and `test_step` are
     sequences (B, T, F) with targets (B,). Lightning's loops hold nothing that training depends on.
+
+    Args:
+        program: what is trained and validated; a test needs a network alone.
     """
 
-    def __init__(self, network: nn.Module, task: Task) -> None:
+    program: Program
+
+    def __init__(self, network: nn.Module, task: Task, program: Program | None = None) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network = network
         self.task = task
+        if program is not None:
+            self.program = program
         self.tally = Tally(task)
         self.confusion, self.hardest = Confusion(), Hardest(HARDEST)
 
@@ -32,26 +39,6 @@ class TrialModule(pl.LightningModule):
         """Sequences (B, T, F) → outputs (B, C) or (B, T, C)."""
         outputs: Tensor = self.network(x)
         return outputs
-
-    def on_test_epoch_start(self) -> None:
-        self.tally = Tally(self.task)
-        self.confusion, self.hardest = Confusion(), Hardest(HARDEST)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        sequences, targets = batch
-        outputs = self.network(sequences)
-        self.tally.add(outputs, targets)
-        if self.task.has_classes:
-            self.confusion.add(self.task.final(outputs), targets)
-            self.hardest.add(self.task.final(outputs), targets)
-
-
-class ProgramModule(TrialModule):
-    """Trains the members of a program."""
-
-    def __init__(self, program: Program) -> None:
-        super().__init__(program.networks.module, program.task)
-        self.program = program
 
     @property
     def step(self) -> int:
@@ -76,3 +63,15 @@ class ProgramModule(TrialModule):
 
     def on_validation_epoch_end(self) -> None:
         self.program.log_evaluation(self.tally)
+
+    def on_test_epoch_start(self) -> None:
+        self.tally = Tally(self.task)
+        self.confusion, self.hardest = Confusion(), Hardest(HARDEST)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        sequences, targets = batch
+        outputs = self.network(sequences)
+        self.tally.add(outputs, targets)
+        if self.task.has_classes:
+            self.confusion.add(self.task.final(outputs), targets)
+            self.hardest.add(self.task.final(outputs), targets)

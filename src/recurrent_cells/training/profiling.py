@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from recurrent_cells.training.module import ProgramModule
+from recurrent_cells.training.module import TrialModule
 
 FOLDER = "profile"
 WARM_UP, STEPS = 20, 40
@@ -28,7 +28,7 @@ class Profile(pl.Callback):
         self._done = False
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         warm = module.step >= min(WARM_UP, module.program.schedule.total_steps // 3)
         if self._done or self._profile is not None or not warm:
             return
@@ -37,12 +37,12 @@ class Profile(pl.Callback):
         self._profile.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         if self._profile is not None and module.step - self._first >= STEPS:
             self._write(module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         if self._profile is not None:
             self._write(module)
 
@@ -51,7 +51,7 @@ class Profile(pl.Callback):
             with suppress(RuntimeError):
                 self._profile.stop()
 
-    def _write(self, module: ProgramModule) -> None:
+    def _write(self, module: TrialModule) -> None:
         assert self._profile is not None
         if module.device.type == "cuda":
             torch.cuda.synchronize()

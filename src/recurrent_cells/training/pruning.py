@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 
 from recurrent_cells.tracking.queries import PRUNED, PRUNED_BY
 from recurrent_cells.tracking.run import TrialRun
-from recurrent_cells.training.module import ProgramModule
+from recurrent_cells.training.module import TrialModule
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +29,18 @@ class Pruning(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """A trial that was killed between its last evaluation and its test has nothing left to train."""
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         if module.step > 0 and module.step % module.program.schedule.eval_every == 0:
             self._stop_if(self._judge.has_stopped(_evaluation(module)), trainer, module)
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, ProgramModule)
+        assert isinstance(module, TrialModule)
         if trainer.state.fn == "fit":
             (member,) = module.program.members
             stop = self._judge(_evaluation(module), member.progress.latest[f"val/{module.task.metric}"])
             self._stop_if(stop and not member.progress.done, trainer, module)
 
-    def _stop_if(self, stop: bool, trainer: pl.Trainer, module: ProgramModule) -> None:
+    def _stop_if(self, stop: bool, trainer: pl.Trainer, module: TrialModule) -> None:
         if stop:
             self._run.tags |= {PRUNED: str(module.step), PRUNED_BY: self._run.parent or ""}
             log.info("pruned at step %d of %d", module.step, module.program.schedule.total_steps)
@@ -48,7 +48,7 @@ class Pruning(pl.Callback):
             trainer.should_stop = True
 
 
-def _evaluation(module: ProgramModule) -> int:
+def _evaluation(module: TrialModule) -> int:
     """How many evaluations there are up to this step: comparable where batches differ."""
     return -(-module.step // module.program.schedule.eval_every)
 
