@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -30,10 +31,12 @@ from recurrent_cells.config.schema import Config, DataConfig, ModelConfig, Optim
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.statistics.comparisons import mean_interval
+from recurrent_cells.tasks import task_of
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.store import open_store
 from recurrent_cells.training.device import resolve_device, use_determinism, use_threads
-from recurrent_cells.training.packs.pack import Member, Pack
+from recurrent_cells.training.member import Member
+from recurrent_cells.training.program import Program
 from recurrent_cells.training.progress import Progress
 from recurrent_cells.training.schedule import Schedule
 from src import REPOSITORY
@@ -41,6 +44,7 @@ from src import REPOSITORY
 CELLS = ("simple_rnn", "lstm", "gru")
 COLORS = {"simple_rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}
 BATCH_SIZE = 128
+NO_RUN: Any = None  # nothing is written down
 SECONDS_A_ROUND = 1.0
 KINDS = {
     "products": ("gemm", "bmm", "mm", "cutlass", "sm90", "sm80"),
@@ -50,7 +54,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Point:
-    """Seconds a step (the median of rounds) of `count` trials in one pack, and the most bytes it took on a GPU."""
+    """Seconds a step (the median of rounds) of `count` trials in one program, and the most bytes it took on a GPU."""
 
     cell: str
     hidden_size: int
@@ -74,24 +78,25 @@ def config_of(cell: str, hidden_size: int, precision: str, seed: int) -> Config:
     )
 
 
-def build_pack(cell: str, hidden_size: int, precision: str, count: int) -> Pack:
-    members = []
+def build_program(cell: str, hidden_size: int, precision: str, count: int) -> Program:
+    members, task = [], task_of("auto", "last")
     for seed in range(count):
         config = config_of(cell, hidden_size, precision, seed)
         splits = load_splits(config.data)
         classifier = build_classifier(config.model, splits.num_features, splits.num_classes, seed)
         schedule = Schedule.from_config(config.trainer, len(splits.train), BATCH_SIZE)
-        members.append(Member(config, classifier, Progress(config, schedule, lambda *_: None)))
+        progress = Progress(config, schedule, task, lambda *_: None)
+        members.append(Member(config, classifier, progress, NO_RUN))
     device = resolve_device(members[0].config.trainer)
-    return Pack(members, splits.train, splits.val, device)
+    return Program(members, device.hold(splits), task, device)
 
 
-def timed(pack: Pack, steps: int) -> float:
+def timed(program: Program, steps: int) -> float:
     """Seconds a step, to the end of what was started."""
     start = time.perf_counter()
-    for stop in range(pack.step + 20, pack.step + steps + 1, 20):
-        pack.train(stop)
-    pack.training_points()
+    for stop in range(program.step + 20, program.step + steps + 1, 20):
+        program.train(stop)
+    program.log_training()
     return (time.perf_counter() - start) / steps
 
 
@@ -99,21 +104,21 @@ def measure(cell: str, hidden_size: int, precision: str, count: int, repeats: in
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    pack = build_pack(cell, hidden_size, precision, count)
-    timed(pack, 20)
-    steps = max(20, int(SECONDS_A_ROUND / timed(pack, 20)) // 20 * 20)
-    seconds = statistics.median(timed(pack, steps) for _ in range(repeats))
+    program = build_program(cell, hidden_size, precision, count)
+    timed(program, 20)
+    steps = max(20, int(SECONDS_A_ROUND / timed(program, 20)) // 20 * 20)
+    seconds = statistics.median(timed(program, steps) for _ in range(repeats))
     memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     return Point(cell, hidden_size, precision, count, seconds, memory)
 
 
 def shares(cell: str, hidden_size: int, precision: str, count: int) -> dict[str, float]:
     """Of a step's time on the GPU, the share of each kind of kernel, and that of no kernel at all."""
-    pack = build_pack(cell, hidden_size, precision, count)
-    timed(pack, 40)
+    program = build_program(cell, hidden_size, precision, count)
+    timed(program, 40)
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     with torch.profiler.profile(activities=activities) as profile:
-        whole = timed(pack, 40) * 40
+        whole = timed(program, 40) * 40
     seconds: dict[str, float] = defaultdict(float)
     for event in profile.key_averages():
         if event.self_device_time_total > 0:
@@ -144,7 +149,7 @@ def command(launcher: Sequence[str], cell: str, count: int, epochs: int, precisi
 
 
 def commands(epochs: int, precision: str, count: int) -> Iterator[str]:
-    """Trials an hour of whole commands: in a pack, one after another, several processes at once."""
+    """Trials an hour of whole commands: in a program, one after another, several processes at once."""
     packed = ["hydra/launcher=packed", *([] if torch.cuda.is_available() else [f"hydra.launcher.max_pack={count}"])]
     few = min(count, 16)
     yield f"Trials an hour, whole commands, {epochs} epochs, {precision}, hidden 128, batch {BATCH_SIZE}:"
@@ -226,7 +231,7 @@ def table(points: Sequence[Point]) -> Iterator[str]:
 
 
 def draw(points: Sequence[Point], path: Path) -> None:
-    """Seconds a step against the number of trials in the pack."""
+    """Seconds a step against the number of trials in the program."""
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -278,7 +283,7 @@ def main() -> None:
     lines = ["# Packs: many trials as one program", "", f"`python -m benchmarks.packs {' '.join(sys.argv[1:])}`", ""]
     if points:
         lines += [
-            f"A step of all K trials of a pack, batch {BATCH_SIZE}, 28 rows of 28; in brackets trials a second as a"
+            f"A step of all K trials of a program, batch {BATCH_SIZE}, 28 rows of 28; in brackets trials a second as a"
         ]
         lines += ["multiple of the pack of one.", "", *table(points), ""]
     if gpu and points:
