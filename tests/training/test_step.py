@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recurrent_cells.config.schema import validated
+from recurrent_cells.config.validation import validated
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.training import step as module
 from recurrent_cells.training.optimizer import build_optimizer

@@ -9,7 +9,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from recurrent_cells.config.schema import Config, as_typed, schema_fields, validated
+from recurrent_cells.config.schema import Config, as_typed, schema_fields
+from recurrent_cells.config.validation import validated
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
 from recurrent_cells.tracking.provenance import LIBRARIES, git_tags, library_tags

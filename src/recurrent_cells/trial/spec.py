@@ -61,7 +61,7 @@ def _tags(config: Config, splits: Splits, device: Device) -> dict[str, str]:
         tags["reproduces"] = config.reproduce
     if config.recipe is not None:
         tags["recipe"] = config.recipe
-    if not config.full and config.trainer.short_epochs is not None:
+    if config.is_shortened:
         tags["shortened"] = f"{config.trainer.short_epochs} epochs, full=true trains the published budget"
     return tags
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recurrent_cells.config.schema import validated
+from recurrent_cells.config.validation import validated
 from recurrent_cells.inference.evaluation import evaluate
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.trained import load_trained
