@@ -1,4 +1,4 @@
-"""Evaluate a trained network: python -m src.evaluate run=RUN_ID|best|champion [data=NAME] [data.root=FOLDER]."""
+"""Evaluate a trained network: run=RUN_ID|best|champion [data=NAME] [data.root=FOLDER]."""
 
 import json
 import sys

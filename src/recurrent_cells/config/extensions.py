@@ -1,9 +1,12 @@
 """Files of the user that add a cell, a data source, a task, a metric, an optimiser or a pool."""
 
 import hashlib
+import json
+import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +28,10 @@ GROUPS: dict[Table, tuple[str, type[Any], str]] = {
     SOURCES: ("data", DataConfig, "name"),
     OPTIMIZERS: ("optimizer", OptimizerConfig, "name"),
 }
+# The tag of a run with the digests of the files that it used, in the order of its paths, commas between.
+DIGESTS = "extensions.digest"
+# The digests by path that this process, or the one that launched it, has loaded: no trial of a sweep takes others.
+DIGESTS_VARIABLE = "RECURRENT_CELLS_EXTENSIONS"
 
 
 @dataclass(frozen=True)
@@ -70,15 +77,16 @@ def load(paths: Sequence[str]) -> None:
             _loaded[path] = _imported(path)
 
 
-def load_recorded(paths: Sequence[str], digests: Sequence[str]) -> None:
-    """Load the files that a run used, each if its content is still the recorded one.
+def load_recorded(paths: Sequence[str], tags: Mapping[str, str]) -> None:
+    """Load the files that a run used, each if its content is still what the run's tags have the digest of.
 
     Raises:
         UserError: if one is gone or has changed, and as `load`.
     """
-    for path, digest in zip(paths, digests, strict=True):
+    recorded = dict(zip(paths, tags.get(DIGESTS, "").split(","), strict=False))
+    for path in paths:
         known = _loaded.get(Path(path))
-        if (known.digest if known else hashlib.sha256(_read(Path(path))).hexdigest()) != digest:
+        if (known.digest if known else _digest(_read(Path(path)))) != recorded.get(path):
             raise UserError(f"extensions=[{path}]: the file has changed since the run used it; bring that version back")
         load([path])
 
@@ -101,6 +109,7 @@ def clear() -> None:
     for cls in _added(_loaded.values()):
         cls.table.clear()
     _loaded.clear()
+    os.environ.pop(DIGESTS_VARIABLE, None)
 
 
 def _added(extensions: Any) -> Iterator[type[Any]]:
@@ -110,7 +119,10 @@ def _added(extensions: Any) -> Iterator[type[Any]]:
 
 def _imported(path: Path) -> Extension:
     content = _read(path)
-    digest = hashlib.sha256(content).hexdigest()
+    digest = _digest(content)
+    digests = json.loads(os.environ.get(DIGESTS_VARIABLE, "{}"))
+    if digests.get(str(path), digest) != digest:
+        raise UserError(f"extensions=[{path}]: the file has changed since the sweep began; start the sweep again")
     module = _module(path, content, digest)
     classes = [cls for cls in vars(module).values() if _is_addition(cls, module)]
     if not classes:
@@ -126,6 +138,7 @@ def _imported(path: Path) -> Extension:
         cls.table.add(cls)
         if cls.table in GROUPS:
             _store(cls)
+    os.environ[DIGESTS_VARIABLE] = json.dumps(digests | {str(path): digest})
     return Extension(path, digest, tuple(classes))
 
 
@@ -134,6 +147,10 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"extensions=[{path}]: cannot be read ({error.strerror})") from None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _module(path: Path, content: bytes, digest: str) -> ModuleType:
@@ -158,7 +175,8 @@ def _is_addition(thing: Any, module: ModuleType) -> bool:
 
 
 def _store(cls: type[Any]) -> None:
-    """Make a class an option of its config group; a config file of that name goes before it."""
+    """Make a class an option of its config group; what a config file of that name says goes before."""
+    warnings.filterwarnings("ignore", message=r"\s*'.*' is validated against ConfigStore schema")
     group, section, key = GROUPS[cls.table]
     shared = option("model", "lstm") if cls.table is CELLS else asdict(section())  # cells differ in nothing else
     node = {**shared, **getattr(cls, "defaults", {}), key: cls.name}

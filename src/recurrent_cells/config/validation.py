@@ -21,15 +21,25 @@ MOST_FAULTS = 6
 
 
 def validated(cfg: DictConfig) -> Config:
-    """The typed config of a trial, checked, with its budget resolved and the extensions that it uses.
+    """The typed config of a trial, checked.
 
     Raises:
         UserError: naming every key out of range, the value given and what is allowed.
         OmegaConfBaseException: if a value is missing or refers to one that does not exist.
     """
+    return checked(typed(cfg))
+
+
+def typed(cfg: DictConfig) -> Config:
+    """The typed config of a trial; raises as `validated`, and UserError only for keys that do not exist."""
     _refuse(list(_added(cfg)))
     config = OmegaConf.to_object(cfg)
     assert isinstance(config, Config)
+    return config
+
+
+def checked(config: Config) -> Config:
+    """A typed config whose values will do, with its budget and the extensions that it uses; raises as `validated`."""
     extensions.load(config.extensions)
     _refuse(list(_out_of_range(config)))
     trainer = config.trainer

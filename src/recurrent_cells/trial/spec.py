@@ -6,6 +6,7 @@ from dataclasses import asdict
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from torch import nn
 
+from recurrent_cells.config.extensions import DIGESTS, used_by
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import Split, Splits
 from recurrent_cells.models.cells import CELLS
@@ -57,6 +58,8 @@ def _tags(config: Config, splits: Splits, device: Device) -> dict[str, str]:
         "shape": shape(config, splits.digest),
         RUN_COLOR: CELLS[config.model.cell].color,
     }
+    if used := used_by(config):
+        tags[DIGESTS] = ",".join(extension.digest for extension in used)
     if config.reproduce is not None:
         tags["reproduces"] = config.reproduce
     if config.recipe is not None:
