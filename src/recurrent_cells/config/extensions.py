@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -60,7 +60,8 @@ def load_given(arguments: Sequence[str]) -> list[str]:
         if override.is_sweep_override():
             raise UserError(f"{argument}: a sweep has one list of files; give extensions=[FILE,FILE]")
         value = override.value()
-        paths = [str(Path(path).expanduser().absolute()) for path in (value if isinstance(value, list) else [value])]
+        named = value if isinstance(value, list) else [value]
+        paths = [str(Path(str(path)).expanduser().absolute()) for path in named]
         load(paths)
         made[place] = f"extensions=[{','.join(QuotedString(path, Quote.single).with_quotes() for path in paths)}]"
     return made
@@ -99,22 +100,19 @@ def used_by(config: Config) -> list[Extension]:
         (TASKS, config.task),
         (OPTIMIZERS, config.optimizer.name),
     }
-    tasks = [cls for cls in _added(_loaded.values()) if (cls.table, cls.name) == (TASKS, config.task)]
-    names |= {(METRICS, task.metric) for task in tasks}
+    added = {(cls.table, cls.name): cls for it in _loaded.values() for cls in it.classes}
+    if (TASKS, config.task) in added:
+        names.add((METRICS, added[TASKS, config.task].metric))
     return [it for it in _loaded.values() if any((cls.table, cls.name) in names for cls in it.classes)]
 
 
 def clear() -> None:
     """Forget all that was loaded."""
-    for cls in _added(_loaded.values()):
-        cls.table.clear()
+    for extension in _loaded.values():
+        for cls in extension.classes:
+            cls.table.clear()
     _loaded.clear()
     os.environ.pop(DIGESTS_VARIABLE, None)
-
-
-def _added(extensions: Any) -> Iterator[type[Any]]:
-    for extension in extensions:
-        yield from extension.classes
 
 
 def _imported(path: Path) -> Extension:
@@ -134,7 +132,6 @@ def _imported(path: Path) -> Extension:
         if not str(cls.name).isidentifier() or cls.name in cls.table:
             why = "is taken" if cls.name in cls.table else "is none: allowed are letters, digits and _"
             raise UserError(f"extensions=[{path}]: the name {cls.name!r} of {cls.__name__} {why}; choose another")
-    for cls in classes:
         cls.table.add(cls)
         if cls.table in GROUPS:
             _store(cls)
@@ -186,11 +183,10 @@ def _store(cls: type[Any]) -> None:
 def option(group: str, name: str) -> dict[str, Any]:
     """What an option of a config group says, in the package or by an extension."""
     file = files("recurrent_cells.conf") / group / f"{name}.yaml"
-    node = (
-        OmegaConf.create(file.read_text())
-        if file.is_file()
-        else ConfigStore.instance().load(f"{group}/{name}.yaml").node
-    )
+    if file.is_file():
+        node = OmegaConf.create(file.read_text())
+    else:
+        node = ConfigStore.instance().load(f"{group}/{name}.yaml").node
     values = OmegaConf.to_container(node)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
