@@ -29,7 +29,7 @@ train: $(READY)  ## train one trial (ARGS='model=gru model.hidden_size=64')
 	$(RUN) data=$(DATA) $(ARGS)
 
 test: $(READY)  ## run the tests (ARGS='-m "not slow"')
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses=2 $(ARGS)
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 os.environ.setdefault("RECURRENT_CELLS_HOME", str(REPOSITORY))
+os.environ.setdefault("RECURRENT_CELLS_COMMAND", "python -m src.{}")
 
 import recurrent_cells  # noqa: E402 - found by what stands above
 

@@ -14,8 +14,9 @@ import pytest
 from omegaconf import DictConfig
 
 from recurrent_cells.cli import train as cli
+from recurrent_cells.config import extensions, validation
 from recurrent_cells.config import schema as config
-from recurrent_cells.data import images
+from recurrent_cells.data import examples
 from tests.support import write_data_set
 
 
@@ -42,8 +43,9 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     config.register()
-    config._warn_once.cache_clear()
-    images._load.cache_clear()
+    validation._warn_once.cache_clear()
+    examples._load.cache_clear()
+    extensions.clear()
 
 
 @pytest.fixture(scope="session")

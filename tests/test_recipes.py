@@ -2,7 +2,7 @@
 
 import pytest
 
-from recurrent_cells.config.schema import validated
+from recurrent_cells.config.validation import validated
 from recurrent_cells.models.classifier import build_classifier, num_parameters
 from recurrent_cells.training.schedule import Schedule
 from src import REPOSITORY
@@ -74,6 +74,11 @@ def test_long_recipes_are_short_unless_full():
     assert recipe("keras_rnn_per_step").trainer.max_epochs == 200
     assert recipe("keras_rnn_per_step", "full=false").trainer.max_epochs < 200
     assert recipe("tf_gru_stacked", "full=false").trainer.max_epochs == 3
+
+
+def test_epochs_that_are_asked_for_go_before_those_of_the_recipe():
+    assert recipe("keras_rnn_per_step", "full=false", "trainer.max_epochs=3").trainer.max_epochs == 3
+    assert recipe("keras_rnn_per_step", "trainer.max_epochs=3").trainer.max_epochs == 3
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,3 +10,11 @@ HOME = Path(os.environ.get(HOME_VARIABLE) or ".").expanduser().resolve()
 DATASETS = HOME / "datasets"
 TRACKING = HOME / "mlruns"
 REPORTS = HOME / "reports"
+
+# How a command is called here, with the place of its name: a door of the repository says it, or it is the script's.
+COMMAND_VARIABLE = "RECURRENT_CELLS_COMMAND"
+
+
+def command(name: str) -> str:
+    """A command as its user types it."""
+    return os.environ.get(COMMAND_VARIABLE, "recurrent-cells {}").format(name)

@@ -1,5 +1,6 @@
 """What has one file each, by name: cells, data sources, tasks, metrics, optimisers, pools."""
 
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,27 +15,31 @@ class Table:
     the attribute `name`.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *names: str) -> None:
         self._folder = folder
+        self._named = names  # without a file of their own yet
         self._added: dict[str, type[Any]] = {}
 
     @property
     def names(self) -> list[str]:
-        files = (PACKAGE / self._folder).glob("[a-z]*.py")
-        return sorted({file.stem for file in files} | self._added.keys())
+        return sorted(self._own | self._added.keys())
+
+    @cached_property
+    def _own(self) -> set[str]:
+        return {file.stem for file in (PACKAGE / self._folder).glob("[a-z]*.py")} | {*self._named}
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return name in self._own or name in self._added
 
     def __getitem__(self, name: str) -> Any:
         """The class of a name; raises KeyError for another than `names`."""
         if name in self._added:
             return self._added[name]
-        if name not in self.names:
+        if name not in self._own:
             raise KeyError(name)
         module = import_module(".".join([PACKAGE.name, *Path(self._folder).parts, name]))
-        classes = (it for it in vars(module).values() if isinstance(it, type) and it.__module__ == module.__name__)
-        return next(it for it in classes if getattr(it, "name", None) == name)
+        classes = [it for it in vars(module).values() if isinstance(it, type) and getattr(it, "table", None) is self]
+        return next(cls for cls in classes if getattr(cls, "name", None) == name)
 
     def add(self, thing: type[Any]) -> None:
         """Take in the class of an extension."""
@@ -45,9 +50,9 @@ class Table:
         self._added.clear()
 
 
-CELLS = Table("models/cells")
+CELLS = Table("models/cells", "gru", "lstm", "simple_rnn")
 SOURCES = Table("data/sources")
 TASKS = Table("tasks")
 METRICS = Table("tasks/metrics")
-OPTIMIZERS = Table("training/optimizers")
+OPTIMIZERS = Table("training/optimizers", "adam", "rmsprop", "sgd")
 POOLS = Table("sweeps/pools")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from recurrent_cells import paths
 from recurrent_cells.config.schema import TrainerConfig
-from recurrent_cells.data import sources
-from recurrent_cells.data.sources import IDX_FILES
+from recurrent_cells.data.idx_folder import IDX_FILES
 from recurrent_cells.errors import UserError
 from recurrent_cells.tracking import store
 from recurrent_cells.training.device import check_device, resolve_device
@@ -45,7 +45,7 @@ def refused(run_cli, tmp_path, monkeypatch):
     ("override", "message"),
     [
         ("model.hiden_size=3", "model.hiden_size: no such key; did you mean model.hidden_size?"),
-        ("+model.x=3", "+model.x: no such key; python -m src.train --cfg job shows all there are"),
+        ("+model.x=3", "+model.x: no such key; python -m src.train --help shows all there are"),
         ("model=foo", "model=foo: no such option; allowed are gru, lstm, simple_rnn"),
         ("model=lstm,gru", "model=lstm,gru: several values are a sweep; add -m, or give one value"),
         ("model=null", "null and numbers are no options of a group (model, data, …): name one, or leave the group out"),
@@ -53,12 +53,12 @@ def refused(run_cli, tmp_path, monkeypatch):
         ("model.hidden_size=0", "model.hidden_size=0: allowed is an integer of at least 1"),
         ("model.hidden_size=-1", "model.hidden_size=-1: allowed is an integer of at least 1"),
         ("model.dropout=1.5", "model.dropout=1.5: allowed is a number of at least 0 and below 1"),
-        ("model.cell=foo", "model.cell=foo: allowed is one of simple_rnn, lstm, gru"),
+        ("model.cell=foo", "model.cell=foo: allowed is one of gru, lstm, simple_rnn"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0: allowed is an integer of at least 1, or null"),
         ("data.batch_size=0", "data.batch_size=0: allowed is an integer of at least 1"),
         ("optimizer.lr=nan", "optimizer.lr=nan: allowed is a number above 0"),
         ("optimizer.lr=-1", "optimizer.lr=-1.0: allowed is a number above 0"),
-        ("data=idx", "data.root=null: data=idx needs the folder of the four IDX files, data.root=FOLDER"),
+        ("data=idx", "data.root=null: data=idx needs the folder of its files, data.root=FOLDER"),
         ("--config-name=foo", "--config-name=foo: no such file in the config folder"),
     ],
 )
@@ -167,7 +167,7 @@ def test_no_network_for_a_download(run_cli, tmp_path, monkeypatch, runs):
         raise urllib.error.URLError("Name or service not known")
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
-    monkeypatch.setattr(sources, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr(paths, "DATASETS", tmp_path / "datasets")
     answer = run_cli("data=mnist")
     assert (answer.code, answer.out, runs()) == (2, "", [])
     announced, failed, ways_out = answer.err.splitlines()

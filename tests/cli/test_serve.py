@@ -34,7 +34,8 @@ def test_a_port_that_is_taken(capsys):
         with pytest.raises(SystemExit) as end:
             main([str(port)])
     assert end.value.code == 2
-    assert capsys.readouterr().err == f"port {port}: Address already in use; give another, make serve PORT=8001\n"
+    way_out = "python -m src.serve 0 takes one that is free"
+    assert capsys.readouterr().err == f"port {port}: Address already in use; {way_out}\n"
 
 
 def test_a_store_without_trials(store_file, capsys):

@@ -4,7 +4,7 @@ import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from recurrent_cells.config.messages import explain, suggestion
-from recurrent_cells.config.schema import validated
+from recurrent_cells.config.validation import validated
 from recurrent_cells.errors import TrialError, UserError
 from tests.support import compose_config
 
@@ -31,11 +31,11 @@ TWICE = "not understood; close brackets, and quote special characters twice: 'ke
         ("lr=1", "lr: no such key; did you mean optimizer.lr?"),
         ("trainer.epochs=1", "trainer.epochs: no such key; did you mean trainer.max_epochs?"),
         ("model.cell.x=1", "model.cell.x: no such key; did you mean model.cell?"),
-        ("quux=1", "quux: no such key; python -m src.train --cfg job shows them all"),
-        ("~quux", "quux: no such key; python -m src.train --cfg job shows them all"),
+        ("quux=1", "quux: no such key; python -m src.train --help shows them all"),
+        ("~quux", "quux: no such key; python -m src.train --help shows them all"),
         ("hydra.quux=1", "hydra.quux: no such key; python -m src.train --cfg hydra shows them all"),
         ("hydra.mode=x", "hydra.mode: Invalid value 'x', expected one of [RUN, MULTIRUN]"),
-        ("~model.cell", "~model.cell: a key cannot be left out; give it a value, one of simple_rnn, lstm, gru"),
+        ("~model.cell", "~model.cell: a key cannot be left out; give it a value, one of gru, lstm, simple_rnn"),
         ("model=foo", "model=foo: no such option; allowed are gru, lstm, simple_rnn"),
         ("model=ltsm", "model=ltsm: no such option; allowed are gru, lstm, simple_rnn; did you mean model=lstm?"),
         ("optimizer=foo", "optimizer=foo: no such option; allowed are adam, rmsprop, sgd"),

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from recurrent_cells.config.schema import Config, ModelConfig, allowed, schema_fields, validated
+from recurrent_cells.config.schema import Config, ModelConfig, allowed, schema_fields
+from recurrent_cells.config.validation import validated
 from recurrent_cells.errors import UserError
 from src import REPOSITORY
 from tests.support import compose_config
@@ -54,7 +55,7 @@ def test_every_key_says_what_it_allows_and_allows_its_default():
     [
         ("seed=-1", "an integer from 0 to 4294967295"),
         ("seed=4294967296", "an integer from 0 to 4294967295"),
-        ("model.cell=foo", "one of simple_rnn, lstm, gru"),
+        ("model.cell=foo", "one of gru, lstm, simple_rnn"),
         ("model.hidden_size=0", "an integer of at least 1"),
         ("model.hidden_size=-1", "an integer of at least 1"),
         ("model.dropout=1.5", "a number of at least 0 and below 1"),

@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 import torch
 
-from recurrent_cells.data.images import load_images
+from recurrent_cells.data.examples import load_examples
 from recurrent_cells.errors import ExportError, UserError
 from recurrent_cells.inference import export as exporting
 from recurrent_cells.inference.export import ONNX_PACKAGES, check_packages, export
@@ -37,8 +37,7 @@ def test_the_program_takes_any_number_of_images(store_file, idx_folder, tmp_path
     trained = train_tiny(idx_folder, "trainer.max_steps=2")
     export(trained, "torch", tmp_path / "network.pt2")
     program = torch.export.load(tmp_path / "network.pt2").module()
-    images = load_images(trained.config.data).test_images
-    assert images is not None
+    images = load_examples(trained.config.data).test.values
     for count in (1, 7):
         answers = program(torch.from_numpy(images[:count].astype("float32")))
         assert torch.allclose(answers, trained.logits(images[:count]), atol=1e-5)

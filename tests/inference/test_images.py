@@ -113,9 +113,9 @@ def test_an_image_of_the_networks_size_is_kept_to_the_byte():
 
 def test_no_digit_of_mnist_is_taken_for_dark_on_light():
     from recurrent_cells.config.schema import DataConfig
-    from recurrent_cells.data.images import load_images
+    from recurrent_cells.data.examples import load_examples
 
-    for pixels in load_images(DataConfig()).images[::25]:
+    for pixels in load_examples(DataConfig()).train.values[::25]:
         assert (prepare(pixels.astype(np.float32), SIZE).pixels == pixels).all()
 
 

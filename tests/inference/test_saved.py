@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from recurrent_cells.data.images import load_images
+from recurrent_cells.data.examples import load_examples
 from tests.support import train_tiny, within
 
 
 def what_it_thinks(trained):
     """The test images, and the probabilities that the network of a trial has for them."""
-    images = load_images(trained.config.data).test_images
-    assert images is not None
+    images = load_examples(trained.config.data).test.values
     return images, trained.logits(images).softmax(dim=1).numpy()
 
 
@@ -70,8 +69,7 @@ def test_without_the_registry_a_trial_leaves_none(store_file, idx_folder):
 @pytest.mark.slow
 def test_mlflow_serves_it(store_file, idx_folder, tmp_path):
     trained = train_tiny(idx_folder, "registry=true")
-    images = load_images(trained.config.data).test_images
-    assert images is not None
+    images = load_examples(trained.config.data).test.values
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from recurrent_cells.data.images import load_images
+from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.trained import find_winner, load_trained
@@ -28,8 +28,7 @@ def store(store_file, idx_folder) -> Store:
 def network_and_images(folder, *overrides):
     """A network trained for one step, and its test images."""
     trained = train_tiny(folder, "trainer.max_steps=1", *overrides)
-    images = load_images(trained.config.data).test_images
-    assert images is not None
+    images = load_examples(trained.config.data).test.values
     return trained, images
 
 
@@ -41,10 +40,10 @@ def test_it_answers_as_the_trial_did(store, idx_folder):
     for record in trial_records(store):
         trained = load_trained(store, record)
         assert trained.image_size == (6, 5)
-        images = load_images(trained.config.data)
-        answers = trained.logits(images.test_images).argmax(dim=1).numpy()
-        assert (answers == images.test_labels).mean() == pytest.approx(record.metrics["test/acc"])
-        assert (trained.sequences(images.test_images) == load_splits(trained.config.data).test.sequences).all()
+        images = load_examples(trained.config.data)
+        answers = trained.logits(images.test.values).argmax(dim=1).numpy()
+        assert (answers == images.test.targets).mean() == pytest.approx(record.metrics["test/acc"])
+        assert (trained.sequences(images.test.values) == load_splits(trained.config.data).test.sequences).all()
 
 
 def test_the_best_is_the_one_with_the_highest_validation_accuracy(store):

@@ -1,6 +1,6 @@
 import pytest
 
-from recurrent_cells.config.schema import validated
+from recurrent_cells.config.validation import validated
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.classifier import build_classifier, num_parameters
 from recurrent_cells.sweeps.grid import Point

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from recurrent_cells.config.schema import Config, validated
+from recurrent_cells.config.schema import Config
+from recurrent_cells.config.validation import validated
 from recurrent_cells.training.device import use_threads
 from tests.support import compose_config, write_data_set
 

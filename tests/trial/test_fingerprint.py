@@ -1,6 +1,6 @@
 import pytest
 
-from recurrent_cells.config.schema import validated
+from recurrent_cells.config.validation import validated
 from recurrent_cells.trial.fingerprint import fingerprint, shape
 from tests.support import compose_config
 
@@ -39,3 +39,19 @@ def test_seed_and_optimiser_settings_leave_the_shape():
     expected = shape(config(), "digest")
     assert shape(config("seed=3", "optimizer.lr=0.1", "optimizer.warmup_steps=5"), "digest") == expected
     assert shape(config("model.hidden_size=64"), "digest") != expected
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], "490ade98ebc38076"),
+        (["model=gru", "seed=3"], "e89b9f1802419564"),
+        (["data=mnist", "model=simple_rnn", "optimizer=rmsprop", "model.hidden_size=50"], "bc94d50767ed0778"),
+        (["experiment=keras_rnn_per_step"], "3ac87374cddf1fea"),
+        (["experiment=keras_rnn_per_step", "full=false"], "ea8b21fee10fc9f3"),
+        (["experiment=tf_gru_stacked", "data.root=/x", "registry=false"], "bd96b6d9a719f92f"),
+        (["data=idx", "data.root=/x", "trainer=gpu", "optimizer=sgd", "model.readout=every"], "0bdf193e519e794b"),
+    ],
+)
+def test_trials_in_stores_of_earlier_versions_are_known_again(overrides, expected):
+    assert fingerprint(config(*overrides), "digest") == expected

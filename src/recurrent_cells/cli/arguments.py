@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.paths import command
 
 BAD_INPUT = 2
+HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,30 @@ def run_command(
         keys: what may be given, with the words for its value.
         act: does it; what it raises as UserError is bad input.
     """
+    lines = [str(description), *(f"  {key}: {words}" for key, words in keys.items())]
+    answer("\n".join(lines), arguments, lambda: act(parse(arguments, keys)))
+
+
+def answer(help_text: str, arguments: Sequence[str], act: Callable[[], None]) -> None:
+    """Print the help if the arguments ask for it, else act; exits with 2 on a UserError."""
     if any(argument in ("-h", "--help") for argument in arguments):
-        print("\n".join([str(description), *(f"  {key}: {words}" for key, words in keys.items())]))
+        print(help_text)
         return
     try:
-        act(parse(arguments, keys))
+        act()
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(BAD_INPUT)
+
+
+def port_of(name: str, arguments: Sequence[str], default: int, lowest: int = 0) -> int:
+    """The port that the only argument of a command names; raises UserError for anything else."""
+    text = (list(arguments) or [str(default)])[0]
+    is_number = text.isascii() and text.isdecimal()
+    if len(arguments) > 1 or not is_number or not lowest <= int(text) <= HIGHEST_PORT:
+        given = f"{command(name)} {' '.join(arguments)}"
+        raise UserError(f"{given}: allowed is one port, a number from {lowest} to {HIGHEST_PORT}")
+    return int(text)
 
 
 def parse(arguments: Sequence[str], keys: Mapping[str, str]) -> Arguments:

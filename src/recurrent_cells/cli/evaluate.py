@@ -1,16 +1,17 @@
-"""Evaluate a trained network: python -m src.evaluate run=RUN_ID|best|champion [data=NAME] [data.root=FOLDER]."""
+"""Evaluate a trained network: run=RUN_ID|best|champion [data=NAME] [data.root=FOLDER]."""
 
 import json
 import sys
 from collections.abc import Sequence
 
 from recurrent_cells.cli.arguments import Arguments, run_command
-from recurrent_cells.config.schema import DATA_SETS, EXPERIMENT
+from recurrent_cells.config.schema import EXPERIMENT
 from recurrent_cells.errors import UserError
+from recurrent_cells.tables import SOURCES
 
 KEYS = {
     "run": "a trial's run id or its beginning, best (validation accuracy) or champion (of the registry)",
-    "data": f"test images of another data set: one of {', '.join(DATA_SETS)}",
+    "data": f"test images of another data set: one of {', '.join(SOURCES.names)}",
     "data.root": "the folder of its IDX files",
     "output": "text or json",
 }
@@ -24,8 +25,8 @@ def main(arguments: Sequence[str]) -> None:
 def _evaluate(arguments: Arguments) -> None:
     run, output = arguments.required("run"), arguments.one_of("output", ("text", "json"))
     data = arguments.get("data")
-    if data is not None and data not in DATA_SETS:
-        raise UserError(f"data={data}: allowed is one of {', '.join(DATA_SETS)}")
+    if data is not None and data not in SOURCES:
+        raise UserError(f"data={data}: allowed is one of {', '.join(SOURCES.names)}")
 
     from recurrent_cells.inference.evaluation import as_json, evaluate
     from recurrent_cells.inference.held_out import load_held_out

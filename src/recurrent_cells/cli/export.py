@@ -1,4 +1,4 @@
-"""Export a trained network: python -m src.export run=RUN_ID|best|champion format=onnx|torch [to=FILE]."""
+"""Export a trained network: run=RUN_ID|best|champion format=onnx|torch [to=FILE]."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Read images with a trained network: python -m src.predict run=ID|best|champion images=FILES [output=text|json]."""
+"""Read images with a trained network: run=ID|best|champion images=FILES [output=text|json]."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Report on a sweep: python -m src.report [sweep=ID|latest|ID,ID] [metric=test/acc]."""
+"""Report on a sweep: [sweep=ID|latest|ID,ID] [metric=test/acc]."""
 
 from collections.abc import Sequence
 

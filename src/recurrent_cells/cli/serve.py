@@ -1,48 +1,42 @@
-"""Serve trained networks on this machine, with a page on which to draw a digit: python -m src.serve [port]."""
+"""Serve trained networks on this machine, with a page on which to draw a digit: [port]."""
 
 import socket
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from recurrent_cells.cli.arguments import answer, port_of
 from recurrent_cells.errors import UserError
+from recurrent_cells.paths import command
 
 if TYPE_CHECKING:
     from recurrent_cells.serving.models import Models
 
 HOST = "127.0.0.1"
-PORT = "8000"
+PORT = 8000
 BACKLOG = 256
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until a signal; exits with 2 on bad input."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print(f"{__doc__}\n  port: a number up to 65535, {PORT} by default; 0 takes any that is free")
-        return
-    try:
-        listener = _bind(arguments)
-        with listener:
+
+    def act() -> None:
+        with _bind(port_of("serve", arguments, PORT)) as listener:
             _serve(listener)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+
+    answer(f"{__doc__}\n  port: a number up to 65535, {PORT} by default; 0 takes any that is free", arguments, act)
 
 
-def _bind(arguments: Sequence[str]) -> socket.socket:
-    """Raises UserError if there is no such port, or it is taken."""
-    port = (list(arguments) or [PORT])[0]
-    if len(arguments) > 1 or not (port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise UserError(f"python -m src.serve {' '.join(arguments)}: allowed is one port, a number from 0 to 65535")
+def _bind(port: int) -> socket.socket:
+    """A socket that listens; raises UserError if the port is taken."""
     listener = socket.socket(proto=socket.IPPROTO_TCP)  # said, so that asyncio sends small answers at once
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, int(port)))
+        listener.bind((HOST, port))
         listener.listen(BACKLOG)  # from here on whoever comes is kept waiting, not refused
     except OSError as error:
         listener.close()
-        raise UserError(f"port {port}: {error.strerror}; give another, make serve PORT=8001") from None
+        raise UserError(f"port {port}: {error.strerror}; {command('serve')} 0 takes one that is free") from None
     return listener
 
 

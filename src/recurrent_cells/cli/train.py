@@ -1,4 +1,4 @@
-"""Train one trial, or a sweep of them with -m: python -m src.train [-m] [key=value ...].
+"""Train one trial, or a sweep of them with -m: [-m] [key=value …].
 
 Around Hydra: short messages for users, true exit codes, Ctrl-C that is understood.
 """
@@ -10,17 +10,21 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
+from recurrent_cells.config import extensions
 from recurrent_cells.config import schema as config
+from recurrent_cells.config.help import FLAGS, schema_help
 from recurrent_cells.config.messages import explain
 from recurrent_cells.errors import DeliveryError, Interrupted, SweepFailed, TrialBusy, TrialError, UserError
+from recurrent_cells.paths import command
 from recurrent_cells.trial.train import train
 
 if TYPE_CHECKING:
@@ -32,13 +36,28 @@ FAILED, BAD_INPUT = 1, 2
 
 def main(arguments: Sequence[str], train: Callable[["DictConfig"], Any] = train) -> None:
     """Run `train` on the config that a command line composes; exits with a code that says what became of it."""
-    sys.argv[1:] = arguments
     tracebacks = bool(os.environ.get("HYDRA_FULL_ERROR", "").strip() not in ("", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing; the user's wish is kept above
     config.register()
     configure_console()
     with _reported(tracebacks):
+        sys.argv[1:] = extensions.load_given(_overrides_first(arguments))
+        if any(argument in ("-h", "--help") for argument in arguments):
+            print("\n".join([str(__doc__).splitlines()[0], "", *schema_help(), "", FLAGS]))
+            return
         hydra.main(version_base="1.3", config_path=CONF, config_name="config")(_task(train, tracebacks))()
+
+
+def _overrides_first(arguments: Sequence[str]) -> list[str]:
+    """A command line as Hydra reads it, which wants overrides in a row; raises UserError for flags there are not."""
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}; {command('train')} --help shows what there is")
+
+    parser = get_args_parser()
+    parser.error = refuse
+    overrides = parser.parse_intermixed_args(arguments).overrides
+    return [*overrides, *(argument for argument in arguments if argument not in overrides)]
 
 
 @contextmanager
@@ -83,13 +102,14 @@ def _task(train: Callable[["DictConfig"], Any], tracebacks: bool) -> Callable[["
 
 
 def print_result(result: dict[str, Any]) -> None:
+    metric = result.get("metric", "acc")
     print(
-        f"best val/acc {result['val/acc']:.4f}  test/acc {result['test/acc']:.4f}  "
+        f"best val/{metric} {result[f'val/{metric}']:.4f}  test/{metric} {result[f'test/{metric}']:.4f}  "
         f"{result['n_params']:,} parameters  {result['seconds']:.1f} s  run {result['run_id']}"
     )
     if "reproduced" in result:
         print(result["reproduced"])
-    print("See the curves: make ui")
+    print(f"See the curves: {command('ui')}")
 
 
 def configure_console() -> None:

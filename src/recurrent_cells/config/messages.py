@@ -17,8 +17,7 @@ from omegaconf.errors import (
 
 from recurrent_cells.config.schema import Config, allowed, as_typed, schema_fields
 from recurrent_cells.errors import DeliveryError, SweepFailed, TrialBusy, TrialError, UserError
-
-SHOW_KEYS = "python -m src.train --cfg job shows them all"
+from recurrent_cells.paths import command
 
 
 def explain(error: BaseException) -> str:
@@ -58,9 +57,10 @@ def suggestion(key: str) -> str | None:
 
 def unknown_key(key: str) -> str:
     if key.startswith("hydra."):
-        return f"{key}: no such key; python -m src.train --cfg hydra shows them all"
+        return f"{key}: no such key; {command('train')} --cfg hydra shows them all"
     meant = suggestion(key)
-    return f"{key}: no such key; " + (f"did you mean {meant}?" if meant else SHOW_KEYS)
+    way_out = f"did you mean {meant}?" if meant else f"{command('train')} --help shows them all"
+    return f"{key}: no such key; {way_out}"
 
 
 def _missing_option(error: MissingConfigException) -> str:

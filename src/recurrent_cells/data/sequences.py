@@ -1,6 +1,7 @@
 """From images to sequences: scaling, and the order in which pixels reach the network."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def as_sequences(images: NDArray[np.uint8], sequence: str) -> Tensor:
-    """Read images (N, H, W) as sequences (N, T, F) of bytes, as `read_as` does."""
-    return read_as(torch.from_numpy(np.array(images)), sequence)
+def as_sequences(values: NDArray[Any], sequence: str) -> Tensor:
+    """Read images (N, H, W) as sequences (N, T, F) of the same type, as `read_as` does."""
+    return read_as(torch.from_numpy(np.array(values)), sequence)
 
 
 def read_as(pixels: Tensor, sequence: str) -> Tensor:
@@ -29,14 +30,16 @@ def read_as(pixels: Tensor, sequence: str) -> Tensor:
 
 
 class Normalizer:
-    """Scales bytes to float32: `none` leaves 0 … 255, `unit` divides by 255, `standard` gives the training
-    images mean 0 and standard deviation 1 over all their pixels."""
+    """Scales values to float32: `none` leaves them, `unit` divides bytes by 255, `standard` gives the training
+    values mean 0 and standard deviation 1 over all of them."""
 
     def __init__(self, normalize: str, training: Tensor) -> None:
-        self.offset, self.scale = 0.0, 1.0
-        if normalize != "none":
-            self.scale = 255.0
-        if normalize == "standard":
+        is_bytes = training.dtype == torch.uint8
+        self.offset, self.scale = 0.0, 255.0 if is_bytes and normalize != "none" else 1.0
+        if normalize == "standard" and not is_bytes:
+            values = training.double()
+            self.offset, self.scale = float(values.mean()), max(float(values.std(correction=0)), 1e-6)
+        elif normalize == "standard":
             counts = torch.bincount(training.flatten(), minlength=256).double()
             values = torch.arange(256, dtype=torch.float64)
             mean = float((counts * values).sum() / counts.sum())
@@ -44,7 +47,7 @@ class Normalizer:
             self.offset, self.scale = mean, max(variance**0.5, 1e-6)
 
     def __call__(self, sequences: Tensor) -> Tensor:
-        """Bytes (N, T, F) → float32 (N, T, F)."""
+        """Bytes or numbers (N, T, F) → float32 (N, T, F)."""
         return (sequences.float() - self.offset) / self.scale
 
 

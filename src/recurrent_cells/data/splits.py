@@ -1,7 +1,8 @@
-"""Which images train, validate and test."""
+"""Which examples train, validate and test."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,14 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recurrent_cells.config.schema import DataConfig
-from recurrent_cells.data.images import Images, load_images
+from recurrent_cells.data.examples import Examples, load_examples
 from recurrent_cells.data.sequences import Normalizer, as_sequences
 from recurrent_cells.errors import UserError
 
 
 @dataclass(frozen=True)
 class Split:
-    """Sequences (N, T, F) in float32 and what is asked of each, (N,)."""
+    """Sequences (N, T, F) in float32 and targets (N,): classes as int64, or numbers as float32."""
 
     sequences: Tensor
     targets: Tensor
@@ -31,12 +32,20 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """The three parts of a data set, ready to train on, and what a network must know of them."""
+    """The three parts of a data set, ready to train on, and what a network must know of them.
+
+    Args:
+        num_classes: 0 where targets are numbers.
+        is_image: whether sequences are images that were read as such.
+        image_size: (H, W) of an image, (T, F) of another sequence.
+        offset, scale: what was taken off the values, and what they were divided by then.
+    """
 
     train: Split
     val: Split
     test: Split
     num_classes: int
+    is_image: bool
     image_size: tuple[int, int]
     digest: str
     offset: float
@@ -45,6 +54,11 @@ class Splits:
     def to(self, device: torch.device, dtype: torch.dtype) -> "Splits":
         train, val, test = (split.to(device, dtype) for split in (self.train, self.val, self.test))
         return replace(self, train=train, val=val, test=test)
+
+    @property
+    def num_outputs(self) -> int:
+        """Outputs of a network: one for each class, or one number."""
+        return self.num_classes or 1
 
     @property
     def num_features(self) -> int:
@@ -56,10 +70,10 @@ class Splits:
 
 
 def load_splits(data: DataConfig) -> Splits:
-    """Load, split and scale the images that a config names; done once per process and config.
+    """Load, split and scale the examples that a config names; done once per process and config.
 
     Raises:
-        UserError: if the images cannot be loaded, or a split or batch is larger than the data.
+        UserError: if the examples cannot be loaded, or a split or batch is larger than the data.
     """
     keys = ("name", "root", "download", "num_classes", "normalize", "sequence", "train_size", "val_size")
     more = ("test_size", "split", "split_seed", "validate_on")
@@ -75,41 +89,45 @@ def load_splits(data: DataConfig) -> Splits:
 @lru_cache(maxsize=2)
 def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
     data = DataConfig(**dict(settings))  # type: ignore[arg-type]
-    source = load_images(data)
-    train, val, test = split_indices(len(source.labels), data, has_test_files=source.test_labels is not None)
-    raw_train = as_sequences(source.images[train], data.sequence)
+    source = load_examples(data)
+    train, val, test = split_indices(len(source.train.targets), data, has_test_files=source.test is not None)
+    raw_train = as_sequences(source.train.values[train], data.sequence)
     normalize = Normalizer(data.normalize, raw_train)
 
-    def split(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Split:
-        sequences = normalize(as_sequences(images, data.sequence))
-        return Split(sequences, torch.from_numpy(labels.astype(np.int64)))
+    def split(values: NDArray[Any], targets: NDArray[Any]) -> Split:
+        return Split(normalize(as_sequences(values, data.sequence)), _as_tensor(targets))
 
     test_split = split(*_held_out(source, test))
-    watched = test_split if data.validate_on == "test" else split(source.images[val], source.labels[val])
+    watched = test_split if data.validate_on == "test" else split(source.train.values[val], source.train.targets[val])
     return Splits(
-        train=Split(normalize(raw_train), torch.from_numpy(source.labels[train].astype(np.int64))),
+        train=Split(normalize(raw_train), _as_tensor(source.train.targets[train])),
         val=watched,
         test=test_split,
-        num_classes=source.num_classes,
-        image_size=(source.images.shape[1], source.images.shape[2]),
+        num_classes=source.num_classes or 0,
+        is_image=source.train.values.dtype == np.uint8,
+        image_size=(source.train.values.shape[1], source.train.values.shape[2]),
         digest=source.digest,
         offset=normalize.offset,
         scale=normalize.scale,
     )
 
 
-def held_out(source: Images, data: DataConfig) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The images (N, H, W) and labels (N,) that test, as bytes; raises UserError as `split_indices`."""
-    if source.test_labels is not None:
-        return _held_out(source, np.empty(0, dtype=np.int64))
-    return _held_out(source, split_indices(len(source.labels), data, has_test_files=False)[2])
+def _as_tensor(targets: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(targets.astype(np.float32 if targets.dtype.kind == "f" else np.int64))
 
 
-def _held_out(source: Images, test: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The test files, or the images at `test` for a source without."""
-    if source.test_images is not None and source.test_labels is not None:
-        return source.test_images, source.test_labels
-    return source.images[test], source.labels[test]
+def held_out(source: Examples, data: DataConfig) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The values (N, H, W) and targets (N,) that test, as the source has them; raises UserError as `split_indices`."""
+    if source.test is not None:
+        return source.test.values, source.test.targets
+    return _held_out(source, split_indices(len(source.train.targets), data, has_test_files=False)[2])
+
+
+def _held_out(source: Examples, test: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The test files, or the examples at `test` for a source without."""
+    if source.test is not None:
+        return source.test.values, source.test.targets
+    return source.train.values[test], source.train.targets[test]
 
 
 def split_indices(

@@ -1,14 +1,14 @@
 """The test images a trained network is asked about: its own, or those of another data set."""
 
 from dataclasses import dataclass, replace
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
 
+from recurrent_cells.config.extensions import option
 from recurrent_cells.config.schema import DataConfig
-from recurrent_cells.data.images import load_images
+from recurrent_cells.config.validation import root_fault
+from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.splits import held_out
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.trained import Trained
@@ -32,28 +32,16 @@ def load_held_out(trained: Trained, name: str | None = None, root: str | None = 
         UserError: if they cannot be read, or are not of the size and classes the network knows.
     """
     own = trained.config.data
-    data = own if name in (None, own.name) else replace(_data_config(str(name)), sequence=own.sequence)
+    data = own if name in (None, own.name) else DataConfig(**option("data", str(name)) | {"sequence": own.sequence})
     if root is not None:
         data = replace(data, root=root)
-    if data.name == "idx" and data.root is None:
-        raise UserError("data.root=null: data=idx needs the folder of the four IDX files, data.root=FOLDER")
-    if data.name == "mnist_5k" and data.root is not None:
-        raise UserError(f"data.root={data.root}: data=mnist_5k reads no folder; data=mnist or data=idx would")
-    source = load_images(data)
+    if fault := root_fault(data):
+        raise UserError(fault)
+    source = load_examples(data)
     images, labels = held_out(source, data)
     _check(trained, data.name, images, labels)
     is_own = source.digest == trained.record.tags.get("data.digest")
     return HeldOut(data.name, images, labels, is_own, "" if is_own else _warning(trained, data.name))
-
-
-def _data_config(name: str) -> DataConfig:
-    """What conf/data/NAME.yaml says of a data set."""
-    text = (files("recurrent_cells.conf") / "data" / f"{name}.yaml").read_text()
-    merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.create(text))
-    assert isinstance(merged, DictConfig)
-    config = OmegaConf.to_object(merged)
-    assert isinstance(config, DataConfig)
-    return config
 
 
 def _check(trained: Trained, name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:

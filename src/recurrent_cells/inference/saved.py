@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from recurrent_cells.config.schema import Config
-from recurrent_cells.data.images import load_images
+from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.splits import Splits, held_out
 from recurrent_cells.inference.trained import load_trained
 from recurrent_cells.models.image_classifier import ImageClassifier, with_probabilities
@@ -26,7 +26,7 @@ def save_network(run: TrialRun, config: Config, classifier: nn.Module, splits: S
     """Save a trial's network with the files that the trial leaves; raises OSError if there is no room."""
     classifier = copy.deepcopy(classifier).cpu().float().eval()
     network = ImageClassifier(classifier, config.data.sequence, splits.offset, splits.scale)
-    images, _ = held_out(load_images(config.data), config.data)
+    images, _ = held_out(load_examples(config.data), config.data)
     twin = run.store.folder / "models" / _graph(config, splits, images[:2])
     save_model(run.artifacts, run.run_id, with_probabilities(network).eval(), images, twin)
 
@@ -47,7 +47,7 @@ def ensure_saved(store: Store, record: TrialRecord) -> None:
     if read_artifact(store, record.run_id, record.artifact_uri, f"{MODEL}/MLmodel") is not None:
         return
     trained = load_trained(store, record)
-    images, _ = held_out(load_images(trained.config.data), trained.config.data)
+    images, _ = held_out(load_examples(trained.config.data), trained.config.data)
     with tempfile.TemporaryDirectory() as folder:
         save_model(Path(folder), record.run_id, with_probabilities(trained.network).eval(), images)
         store.client.log_artifacts(record.run_id, folder)

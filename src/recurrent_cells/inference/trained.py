@@ -13,10 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
+from recurrent_cells.config.extensions import load_recorded
 from recurrent_cells.config.schema import Config
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.classifier import Classifier, build_classifier
 from recurrent_cells.models.image_classifier import ImageClassifier
+from recurrent_cells.paths import command
 from recurrent_cells.tracking.queries import (
     TrialRecord,
     best_by_validation,
@@ -115,7 +117,7 @@ def find_winner(store: Store, which: str) -> TrialRecord:
         return find_trial(store, which, "run")
     best = best_by_validation(trial_records(store, "attributes.status = 'FINISHED'"))
     if best is None:
-        raise UserError(f"run=best: no trial is finished in {store.address}; python -m src.train trains one")
+        raise UserError(f"run=best: no trial is finished in {store.address}; {command('train')} trains one")
     return best
 
 
@@ -138,6 +140,7 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
         assert isinstance(merged, DictConfig)
         config = OmegaConf.to_object(merged)
         assert isinstance(config, Config)
+        load_recorded(config.extensions, record.tags)
         classifier = build_classifier(config.model, saved["num_features"], saved["num_classes"], config.seed)
         classifier.load_state_dict(saved["weights"])
         height, width = saved["image_size"]

@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from recurrent_cells.paths import REPORTS, TRACKING
+from recurrent_cells.paths import REPORTS, TRACKING, command
 from recurrent_cells.reports.compose import compose, headline
 from recurrent_cells.reports.document import Document, Pictures, Table
 from recurrent_cells.reports.markdown import as_markdown, as_table
@@ -60,7 +60,7 @@ def report_sweep(store: Store, run_id: str) -> None:
         print(f"Report: {write_report(store, run_id).page}")
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        log.warning("no report could be written (%s): python -m src.report sweep=%s tries again", reason, run_id)
+        log.warning("no report could be written (%s): %s sweep=%s tries again", reason, command("report"), run_id)
 
 
 def _folder(store: Store, data: SweepData) -> Path:

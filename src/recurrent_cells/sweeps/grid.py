@@ -11,7 +11,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.messages import explain
-from recurrent_cells.config.schema import Config, validated
+from recurrent_cells.config.schema import Config
+from recurrent_cells.config.validation import validated
 from recurrent_cells.errors import UserError
 
 OF_THE_WHOLE_SWEEP = ("sweep.", "tracking.")

@@ -72,7 +72,7 @@ def shortened(trials: Sequence[Trial]) -> str:
     epochs = {
         trial.config.recipe or trial.name: trial.config.trainer.short_epochs
         for trial in trials
-        if not trial.config.full and trial.config.trainer.short_epochs is not None
+        if trial.config.is_shortened
     }
     if not epochs:
         return ""

@@ -9,6 +9,7 @@ from typing import Any
 from mlflow.entities import Run
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.paths import command
 from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG, SINCE_TAG
 from recurrent_cells.tracking.provenance import HEARTBEAT
 from recurrent_cells.tracking.queries import (
@@ -123,7 +124,7 @@ def read_sweeps(store: Store, which: str = LATEST) -> tuple[Store, SweepData]:
     names = [name.strip() for name in which.split(",")]
     parents = list(_parents(store))
     if not parents:
-        raise UserError(f"sweep={which}: the store {store.address} has no sweep; python -m src.train -m … makes one")
+        raise UserError(f"sweep={which}: the store {store.address} has no sweep; {command('train')} -m … makes one")
     chosen = list({run.info.run_id: run for run in (_find(name, parents) for name in names)}.values())
     experiments = {run.info.experiment_id for run in chosen}
     if len(experiments) > 1:

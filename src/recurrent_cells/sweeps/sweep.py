@@ -14,6 +14,7 @@ from recurrent_cells.config.schema import SweepConfig, TrackingConfig
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import DeliveryError, SweepFailed
 from recurrent_cells.interrupts import Interruption, handled
+from recurrent_cells.paths import command
 from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
 from recurrent_cells.sweeps.plan import Trial, plan_trials, shortened
@@ -112,7 +113,7 @@ def conclude(
     Raises:
         SweepFailed: if a trial is not finished.
     """
-    print("\nSee the curves: make ui")
+    print(f"\nSee the curves: {command('ui')}")
     if report:
         from recurrent_cells.reports.write import report_sweep  # here: drawing is needed at the end alone
 

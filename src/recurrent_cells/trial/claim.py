@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.types import TaskFunction
 
-from recurrent_cells.config.schema import Config, validated
+from recurrent_cells.config.schema import Config
+from recurrent_cells.config.validation import validated
 from recurrent_cells.errors import TrialBusy, TrialError
 
 if TYPE_CHECKING:

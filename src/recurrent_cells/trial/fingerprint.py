@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from recurrent_cells.config.extensions import used_by
 from recurrent_cells.config.schema import Config, OptimizerConfig
 
 # Where things lie, on what a trial runs, how it is watched, what is kept of it.
 CIRCUMSTANCES = (
+    "extensions",
     "registry",
     "tracking",
     "data.root",
@@ -22,7 +24,7 @@ CIRCUMSTANCES = (
 # Keys that came later count only where they say something else than what was done before.
 LATER = {"task": "auto"}
 # Keys that do not decide a trial's result.
-IRRELEVANT = ("sweep", "recipe", "full", "reproduce", "trainer.short_epochs", *CIRCUMSTANCES)
+IRRELEVANT = ("sweep", "recipe", "full", "reproduce", "trainer.full_epochs", "trainer.short_epochs", *CIRCUMSTANCES)
 
 
 def fingerprint(config: Config, data_digest: str) -> str:
@@ -32,6 +34,8 @@ def fingerprint(config: Config, data_digest: str) -> str:
     """
     relevant = _without(asdict(config), IRRELEVANT) | {"data_digest": data_digest}
     relevant = {key: value for key, value in relevant.items() if (key, value) not in LATER.items()}
+    if used := used_by(config):
+        relevant["extensions"] = sorted(extension.digest for extension in used)
     if config.reproduce is not None:
         relevant["reproduce"] = config.reproduce
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]

@@ -9,7 +9,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from recurrent_cells.config.schema import Config, as_typed, schema_fields, validated
+from recurrent_cells.config.extensions import load_recorded
+from recurrent_cells.config.schema import Config, as_typed, schema_fields
+from recurrent_cells.config.validation import validated
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
 from recurrent_cells.tracking.provenance import LIBRARIES, git_tags, library_tags
@@ -120,6 +122,7 @@ def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config
     for key in ("reproduce", "sweep.parent", "sweep.study", "sweep.number"):
         OmegaConf.update(recorded, key, None)
     assert isinstance(recorded, DictConfig)
+    load_recorded(OmegaConf.select(recorded, "extensions"), record.tags)
     return replace(validated(recorded), reproduce=record.run_id)
 
 

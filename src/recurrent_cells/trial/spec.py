@@ -6,6 +6,7 @@ from dataclasses import asdict
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from torch import nn
 
+from recurrent_cells.config.extensions import DIGESTS, used_by
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import Split, Splits
 from recurrent_cells.models.cells import CELLS
@@ -63,11 +64,13 @@ def _tags(config: Config, splits: Splits, device: Device) -> dict[str, str]:
         "shape": shape(config, splits.digest),
         RUN_COLOR: CELLS[config.model.cell].color,
     }
+    if used := used_by(config):
+        tags[DIGESTS] = ",".join(extension.digest for extension in used)
     if config.reproduce is not None:
         tags["reproduces"] = config.reproduce
     if config.recipe is not None:
         tags["recipe"] = config.recipe
-    if not config.full and config.trainer.short_epochs is not None:
+    if config.is_shortened:
         tags["shortened"] = f"{config.trainer.short_epochs} epochs, full=true trains the published budget"
     return tags
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from recurrent_cells.config.schema import Config, validated
+from recurrent_cells.config.schema import Config
+from recurrent_cells.config.validation import validated
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recurrent_cells.training.packs.pack import Pack
 
-from recurrent_cells.config.schema import validated
+from recurrent_cells.config.validation import validated
 from recurrent_cells.inference.evaluation import evaluate
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.trained import load_trained
@@ -18,7 +19,6 @@ from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.packs import group_by_shape
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
-from recurrent_cells.training.packs.pack import Pack
 from tests.conftest import Answer
 from tests.support import compose_config, write_data_set
 from tests.sweeps.processes import end_by_sigkill, wait_until

@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from recurrent_cells.config.schema import Rule, as_typed, at_least, one_of
+from recurrent_cells.config.rules import Rule, at_least, one_of
+from recurrent_cells.config.schema import as_typed
 from recurrent_cells.sweeps.grid import raise_together
 
 SAMPLERS = ("tpe", "random", "cmaes", "grid")

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from recurrent_cells.config.messages import explain
-from recurrent_cells.config.schema import validated
+from recurrent_cells.config.validation import validated
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import Composer, Point, raise_together
 from recurrent_cells.sweeps.search.ranges import Range, Value, read_range

@@ -15,7 +15,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.messages import explain
-from recurrent_cells.config.schema import Config, validated
+from recurrent_cells.config.schema import Config
+from recurrent_cells.config.validation import validated
 from recurrent_cells.errors import Interrupted
 from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.pools import job

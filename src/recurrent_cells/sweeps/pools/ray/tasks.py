@@ -15,6 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
+from recurrent_cells.config.extensions import DIGESTS_VARIABLE
 from recurrent_cells.sweeps.pools.feed import Job
 from recurrent_cells.sweeps.pools.ray.task import Shipment, train
 from recurrent_cells.tracking.patience import STORE_FAILURES, patiently
@@ -96,7 +97,7 @@ class Tasks:
 
 def _environment() -> dict[str, str]:
     """What decides where trials are tracked and what they say of their code."""
-    own = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+    own = {name: value for name, value in os.environ.items() if name.startswith(("MLFLOW_", DIGESTS_VARIABLE))}
     return own | {"MLFLOW_TRACKING_URI": tracking_uri(), CODE_VARIABLE: json.dumps(git_tags())}
 
 

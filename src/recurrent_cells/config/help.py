@@ -1,0 +1,41 @@
+"""What can be given to a trial, written out from the schema."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from importlib.resources import files
+
+from hydra.core.config_store import ConfigStore
+
+from recurrent_cells.config.schema import Config, allowed, as_typed, default_of, schema_fields
+from recurrent_cells.tables import POOLS
+
+FLAGS = "Hydra's flags: --cfg job (shows what a command line makes), --info, --config-dir; --hydra-help has them all."
+
+
+def schema_help() -> Iterator[str]:
+    """A line for each key, with its default, its meaning and what it may be, by sections."""
+    yield "KEY=DEFAULT, what it is, and what is allowed; a file of a group (model=gru) brings values of its own."
+    yield from _keys("")
+    for section in fields(Config):
+        if isinstance(section.type, type) and is_dataclass(section.type):
+            choices = [] if section.name == "sweep" else options(section.name)  # those of +sweep= fill other sections
+            yield f"\n{section.name}{'=' if choices else ''}{'|'.join(choices)}: {section.type.__doc__}"
+            yield from _keys(f"{section.name}.")
+    yield f"\nexperiment={'|'.join(options('experiment'))}: published networks"
+    yield f"+sweep={'|'.join(options('sweep'))}: sweeps, with -m, as any KEY=VALUE,VALUE is"
+    yield f"hydra/launcher={'|'.join(POOLS.names)}: where the trials of a sweep run; hydra/sweeper=grid|optuna"
+
+
+def options(group: str) -> list[str]:
+    """The options of a config group, those of extensions included."""
+    folder = files("recurrent_cells.conf") / group
+    stems = {file.name.removesuffix(".yaml") for file in folder.iterdir()} if folder.is_dir() else set()
+    stored = ConfigStore.instance().repo.get(group, {})
+    return sorted(stems | {name.removesuffix(".yaml") for name in stored})
+
+
+def _keys(section: str) -> Iterator[str]:
+    for name, item in schema_fields():
+        if name.startswith(section) and name.count(".") == section.count("."):
+            default = f"{name}={as_typed(default_of(item))}"
+            yield f"  {default:<30} {item.metadata['meaning']} ({allowed(name)})"

@@ -1,0 +1,120 @@
+"""From a composed config to the typed one: every key in its range, no two in contradiction."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from recurrent_cells.config import extensions
+from recurrent_cells.config.rules import Rule
+from recurrent_cells.config.schema import Config, DataConfig, as_typed, schema_fields
+from recurrent_cells.errors import UserError
+from recurrent_cells.paths import command
+from recurrent_cells.tables import SOURCES
+
+log = logging.getLogger(__name__)
+
+# A message has at most this many lines and one more.
+MOST_FAULTS = 6
+
+
+def validated(cfg: DictConfig) -> Config:
+    """The typed config of a trial, checked.
+
+    Raises:
+        UserError: naming every key out of range, the value given and what is allowed.
+        OmegaConfBaseException: if a value is missing or refers to one that does not exist.
+    """
+    return checked(typed(cfg))
+
+
+def typed(cfg: DictConfig) -> Config:
+    """The typed config of a trial; raises as `validated`, and UserError only for keys that do not exist."""
+    _refuse(list(_added(cfg)))
+    config = OmegaConf.to_object(cfg)
+    assert isinstance(config, Config)
+    return config
+
+
+def checked(config: Config) -> Config:
+    """A typed config whose values will do, with its budget and the extensions that it uses; raises as `validated`."""
+    extensions.load(config.extensions)
+    _refuse(list(_out_of_range(config)))
+    trainer = config.trainer
+    if trainer.max_epochs is None:
+        is_short = not config.full and trainer.short_epochs is not None
+        trainer.max_epochs = trainer.short_epochs if is_short else trainer.full_epochs
+    if config.reproduce is None:  # else the run has the keys that count
+        _refuse(list(_conflicts(config)))
+        config.extensions = [str(used.path) for used in extensions.used_by(config)]
+    if config.model.dropout > 0 and config.model.num_layers == 1:
+        _warn_once(
+            f"model.dropout={config.model.dropout:g}: no effect, it acts between recurrent layers and there is one; "
+            "model.num_layers=2 or model.output_dropout would use it"
+        )
+    return config
+
+
+def root_fault(data: DataConfig) -> str | None:
+    """What is wrong with a folder that is given, or is not, to a data source."""
+    if data.root is None and SOURCES[data.name].needs_root:
+        return f"data.root=null: data={data.name} needs the folder of its files, data.root=FOLDER"
+    if data.root is not None and not SOURCES[data.name].reads_root:
+        return f"data.root={data.root}: data={data.name} reads no folder; data=mnist or data=idx would"
+    return None
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """A warning that a sweep gives once, not once a trial."""
+    log.warning(message)
+
+
+def _refuse(faults: list[str]) -> None:
+    if len(faults) > MOST_FAULTS:
+        faults[MOST_FAULTS:] = [f"… and {len(faults) - MOST_FAULTS} more"]
+    if faults:
+        raise UserError("\n".join(faults))
+
+
+def _added(cfg: DictConfig) -> Iterator[str]:
+    known = {name for name, _ in schema_fields()}
+    for name in _keys(OmegaConf.to_container(cfg, resolve=False)):
+        if name not in known:
+            yield f"+{name}: no such key; {command('train')} --help shows all there are"
+
+
+def _keys(tree: Any, prefix: str = "") -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _out_of_range(config: Config) -> Iterator[str]:
+    for name, item in schema_fields():
+        rule: Rule | None = item.metadata["rule"]
+        value: Any = config
+        for part in name.split("."):
+            value = getattr(value, part)
+        if rule is not None and not rule.allows(value):
+            yield f"{name}={as_typed(value)}: allowed is {rule.words}"
+
+
+def _conflicts(config: Config) -> Iterator[str]:
+    trainer, data = config.trainer, config.data
+    if trainer.max_epochs is None and trainer.max_steps is None and trainer.max_images is None:
+        yield "trainer.max_epochs=null: there is no budget; give trainer.max_epochs, max_steps or max_images"
+    if trainer.max_steps is not None and trainer.max_images is not None:
+        yield f"trainer.max_images={trainer.max_images}: trainer.max_steps={trainer.max_steps} is set too; give one"
+    if trainer.max_images is not None and trainer.max_images < data.batch_size:
+        yield f"trainer.max_images={trainer.max_images}: allowed is at least data.batch_size={data.batch_size}"
+    if data.val_size == 0 and data.validate_on == "val":
+        yield "data.val_size=0: allowed only with data.validate_on=test, something must be validated on"
+    if fault := root_fault(data):
+        yield fault
+    if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
+        yield "trainer.precision=16-mixed: a CPU has 32-true, 64-true and bf16-mixed"
