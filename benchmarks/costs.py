@@ -17,6 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 from mlflow.entities import Metric, Param
+from recurrent_cells.sweeps.pools.processes import Children
 
 from benchmarks.record import machine, write_result
 from recurrent_cells.cli import train as cli
@@ -25,7 +26,6 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.sweeps import sweep as sweeping
 from recurrent_cells.sweeps import sweeper
 from recurrent_cells.sweeps.pools.local import LocalLauncher
-from recurrent_cells.sweeps.pools.processes import Children
 from recurrent_cells.tracking import run as tracking
 from recurrent_cells.tracking.journal import Courier, Journal
 from recurrent_cells.tracking.queries import trial_records

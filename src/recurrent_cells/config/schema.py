@@ -285,9 +285,19 @@ def validated(cfg: DictConfig) -> Config:
         UserError: naming every key out of range, the value given and what is allowed.
         OmegaConfBaseException: if a value is missing or refers to one that does not exist.
     """
+    return checked(typed(cfg))
+
+
+def typed(cfg: DictConfig) -> Config:
+    """The typed config of a trial; raises as `validated`, and UserError only for keys that do not exist."""
     _refuse(list(_added(cfg)))
     config = OmegaConf.to_object(cfg)
     assert isinstance(config, Config)
+    return config
+
+
+def checked(config: Config) -> Config:
+    """A typed config whose values will do, its budget resolved; raises UserError as `validated`."""
     _refuse(list(_out_of_range(config)))
     if config.reproduce is None:  # else the run has the keys that count
         _refuse(list(_conflicts(config)))

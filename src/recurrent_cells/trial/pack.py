@@ -1,6 +1,7 @@
 """Train trials of one shape as one program, each as an MLflow run of its own."""
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from recurrent_cells.interrupts import handled
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.tracking.journal import Courier
 from recurrent_cells.tracking.patience import patiently
+from recurrent_cells.tracking.recovery import mark_abandoned
 from recurrent_cells.tracking.run import TrialRun, trial_run, under_way
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training import state
@@ -24,8 +26,9 @@ from recurrent_cells.training.packs.pack import Member
 from recurrent_cells.training.progress import Progress
 from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.claim import already_finished, claim, result_of
-from recurrent_cells.trial.outcome import Outcome
+from recurrent_cells.trial.outcome import Outcome, outcome_of
 from recurrent_cells.trial.spec import run_spec
+from recurrent_cells.trial.train import train_trial
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,30 @@ log = logging.getLogger(__name__)
 Tell = Callable[[int, "str | Outcome"], None]
 
 
-def train_pack(configs: Sequence[Config], most: int | None, ender: int, tell: Tell) -> None:
+def train_pack(configs: Sequence[Config], most: int | None, tell: Callable[[int, Outcome], None]) -> None:
+    """Train, test and end the trials of checked configs of one shape, telling the outcome of each."""
+    trained: dict[int, str] = {}
+
+    def told(place: int, what: "str | Outcome") -> None:
+        if isinstance(what, str):
+            trained[place] = what
+        else:
+            tell(place, what)
+
+    try:
+        _train_and_hand_over(configs, most, os.getpid(), told)
+        while trained:
+            place, _ = trained.popitem()
+            try:
+                tell(place, outcome_of(train_trial(configs[place])))
+            except Exception as error:
+                tell(place, outcome_of(error))
+    except Interrupted:
+        mark_abandoned(open_store(configs[0].tracking.experiment), list(trained.values()))
+        raise
+
+
+def _train_and_hand_over(configs: Sequence[Config], most: int | None, ender: int, tell: Tell) -> None:
     """Train the trials of checked configs of one shape in as few packs as their number and the memory allow.
 
     A trained one is handed over: it keeps its last state, and when the same config is trained in `ender`, or in a

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def train(cfg: "DictConfig") -> dict[str, Any]:
-    """Train and test one composed config, or again what `reproduce` names, as one MLflow run.
+def train(given: "Config | DictConfig") -> dict[str, Any]:
+    """Train and test one config, typed or as Hydra composes it, or again what `reproduce` names, as one MLflow run.
 
     Returns:
         `run_id`, `name`, `n_params`, `seconds`, the best `val/acc`, and `test/loss` and `test/acc`;
@@ -20,7 +20,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
         TrialBusy: if another process is training this very trial.
         TrialError: if training cannot go on, a loss that is not finite say; the run is FAILED.
     """
-    config = validated(cfg)
+    config = given if isinstance(given, Config) else validated(given)
     if config.reproduce is None:
         return train_trial(config)
 
@@ -38,7 +38,6 @@ def train_trial(config: Config) -> dict[str, Any]:
     from recurrent_cells.inference.saved import save_network
     from recurrent_cells.interrupts import handled
     from recurrent_cells.models.classifier import build_classifier
-    from recurrent_cells.sweeps.search.judge import judge_of
     from recurrent_cells.tracking.patience import patiently
     from recurrent_cells.tracking.recovery import recover
     from recurrent_cells.tracking.run import trial_run
@@ -52,6 +51,7 @@ def train_trial(config: Config) -> dict[str, Any]:
     from recurrent_cells.training.pruning import Pruning, pruned_at
     from recurrent_cells.training.schedule import Schedule
     from recurrent_cells.training.trainer import build_trainer
+    from recurrent_cells.trial.judge import judge_of
     from recurrent_cells.trial.spec import run_spec
 
     use_threads(config.trainer.threads)  # first of all: initial weights too depend on it

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recurrent_cells.errors import UserError
-from recurrent_cells.sweeps.pools.ray import cluster
+from recurrent_cells.sweeps.ray import cluster
 from tests.sweeps.processes import is_alive, wait_until
 
 ray = pytest.importorskip("ray")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from recurrent_cells.sweeps.search.storage import STORAGE
 from recurrent_cells.training.module import TrialModule
+from recurrent_cells.trial.study_storage import STORAGE
 from recurrent_cells.trial.train import train
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
 

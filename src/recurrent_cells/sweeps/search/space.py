@@ -11,7 +11,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from recurrent_cells.config.messages import explain
-from recurrent_cells.config.schema import validated
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import Composer, Point, raise_together
 from recurrent_cells.sweeps.search.ranges import Range, Value, read_range
@@ -33,7 +32,7 @@ class Space:
         """
         overrides = (*self.fixed, *(f"{key}={texts[key]}" for key in self.ranges))
         try:
-            return Point(overrides, dict(texts), validated(self._compose(overrides)))
+            return Point(overrides, dict(texts), self._compose(overrides))
         except Exception as error:  # a choice that does not exist raises ValueError, others Hydra's own
             raise UserError(explain(error)) from None
 

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import optuna
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -15,16 +13,15 @@ from recurrent_cells.sweeps.search.distributions import suggest
 from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import OBJECTIVES, SearchSettings
 from recurrent_cells.sweeps.search.space import Space
-from recurrent_cells.sweeps.search.storage import make_storage
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.provenance import cause_of_death, is_this_process, process_tags
 from recurrent_cells.tracking.store import Store
+from recurrent_cells.trial.judge import PRUNER
+from recurrent_cells.trial.study_storage import make_storage
 
 # Attributes of a trial in Optuna: its place among the points of the search, its values where they were given
 # beforehand, and the process that works on it.
 POINT, GIVEN, OWNER = "point", "given", "owner"
-# Of a study: what its pruner is built from, wherever a trial runs.
-PRUNER = "pruner"
 LARGEST_SEED = 2**32
 
 
@@ -127,10 +124,6 @@ class Study:
         values = {key: suggest(trial, key, self._space.ranges[key]) for key in sorted(self._space.ranges)}
         return Proposal(trial.number, point, values)
 
-    def address(self, number: int) -> list[str]:
-        """Overrides by which a trial finds its judge."""
-        return [f"sweep.study={self.name}", f"sweep.number={number}"]
-
     def has_curve(self, number: int) -> bool:
         return bool(self._trials()[number].intermediate_values)
 
@@ -175,18 +168,6 @@ class Study:
         if self._settings.sampler == "cmaes":
             return CmaEsSampler(seed=seed, warn_independent_sampling=False)
         return RandomSampler(seed=seed)
-
-
-def build_pruner(settings: Mapping[str, Any]) -> BasePruner:
-    """The pruner of a study, from its attribute `pruner`."""
-    first, factor = settings["min_evaluations"], settings["reduction_factor"]
-    if settings["pruner"] == "median":
-        return MedianPruner(n_startup_trials=settings["startup_trials"], n_warmup_steps=first)
-    if settings["pruner"] == "asha":
-        return SuccessiveHalvingPruner(min_resource=first, reduction_factor=factor)
-    if settings["pruner"] == "hyperband":
-        return HyperbandPruner(min_resource=first, max_resource=settings["evaluations"], reduction_factor=factor)
-    return NopPruner()
 
 
 def values_of(trial: FrozenTrial) -> dict[str, Value]:

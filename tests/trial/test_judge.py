@@ -1,7 +1,7 @@
 import pytest
 
 from recurrent_cells.config.schema import SweepConfig
-from recurrent_cells.sweeps.search.judge import Judge, judge_of
+from recurrent_cells.trial.judge import Judge, judge_of
 
 
 def evaluations_of(judge, accuracy, most=9):
