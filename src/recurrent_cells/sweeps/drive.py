@@ -3,8 +3,8 @@
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 
 from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.feeds import Feed
@@ -35,44 +35,50 @@ def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int
     Raises:
         Interrupted: after a signal, once no trial runs any more.
     """
-    deaths: Counter[Trial] = Counter()
-    pulse = Pulse(store, parent)
-    with handled() as interruption:
-        try:
-            pool.begin()
-            queue = Queue(feed, pool, store)
-            queue.fill()
-            with (
-                View(lambda: queue.size, pool.slots, queue.where()) as view,
-                nullcontext() if pool.blocks else interruption.deferred(),
-            ):
-                while pool.running or not (interruption.asked or queue.done):
-                    group = queue.take() if not interruption.asked and pool.running < pool.slots else ()
-                    if group:
-                        for trial in group:
-                            view.started(trial)
-                        store.disconnect()  # a fork must not share connections
-                        pool.start(group)
-                    ended = list(pool.ended(0.0 if group else pool.poll_seconds))
-                    for trial, outcome in ended:
-                        view.ended(trial, outcome)
-                        deaths[trial] += outcome.status == "killed"
-                        if outcome.status == "busy":
-                            queue.give_way([trial])
-                        elif outcome.status != "killed":
-                            feed.tell(trial, outcome)
-                        elif not interruption.asked:  # else the next start of the sweep goes on with the trial
-                            queue.again.append(trial) if deaths[trial] <= retries else feed.tell(trial, outcome)
-                    if any(outcome.status in ("killed", "failed") for _, outcome in ended):
-                        patiently(lambda: recover(store), store.patience)  # what a process left can be gone on with
-                    if (signum := interruption.take()) is not None:
-                        view.stopping()
-                        pool.stop(signum)
-                    pulse.beat()
-                    view.tick()
-            interruption.raise_if_asked()
-        finally:
-            pool.end()
+    pulse, deaths = Pulse(store, parent), Counter[Trial]()
+    with handled() as interruption, ended_at_last(pool):
+        pool.begin()
+        queue = Queue(feed, pool, store)
+        queue.fill()
+        view = View(lambda: queue.size, pool.slots, queue.where())
+        with view, nullcontext() if pool.blocks else interruption.deferred():
+            while pool.running or not (interruption.asked or queue.done):
+                group = queue.take() if not interruption.asked and pool.running < pool.slots else ()
+                if group:
+                    for trial in group:
+                        view.started(trial)
+                    store.disconnect()  # a fork must not share connections
+                    feed.disconnect()
+                    pool.start(group)
+                ended = list(pool.ended(0.0 if group else pool.poll_seconds))
+                for trial, outcome in ended:
+                    view.ended(trial, outcome)
+                    deaths[trial] += outcome.status == "killed"
+                    if outcome.status == "busy":
+                        queue.give_way([trial])
+                    elif outcome.status == "killed" and interruption.asked:
+                        continue  # the next start of the sweep goes on with the trial
+                    elif outcome.status == "killed" and deaths[trial] <= retries:
+                        queue.again.append(trial)
+                    else:
+                        feed.tell(trial, outcome)
+                if any(outcome.status in ("killed", "failed") for _, outcome in ended):
+                    patiently(lambda: recover(store), store.patience)  # what a dead process left can be gone on with
+                if (signum := interruption.take()) is not None:
+                    view.stopping()
+                    pool.stop(signum)
+                pulse.beat()
+                view.tick()
+        interruption.raise_if_asked()
+
+
+@contextmanager
+def ended_at_last(pool: Pool) -> Iterator[None]:
+    """Leave no trial running, however the body ends."""
+    try:
+        yield
+    finally:
+        pool.end()
 
 
 class Queue:

@@ -40,7 +40,8 @@ def compose_grid(
     Raises:
         UserError: with the faults of all points together.
     """
-    axes = _axes(config_loader, params, arguments)
+    overrides_by_key = read_overrides(config_loader, params, arguments)
+    axes = {key: _choices(key, override) for key, override in overrides_by_key.items()}
     varied_keys = [key for key, choices in axes.items() if len(choices) > 1]
     compose = Composer(config_loader, master)
     points: list[Point] = []
@@ -73,27 +74,34 @@ def raise_together(faults: Iterable[str], limit: int = 6) -> None:
     raise UserError("\n".join(lines))
 
 
-def _axes(config_loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]) -> dict[str, list[str]]:
-    """For each key its overrides, one or many."""
-    parser = OverridesParser.create(config_loader=config_loader)
+def read_overrides(
+    config_loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]
+) -> dict[str, Override]:
+    """The overrides of a sweep by key, those of the command line in the place of `hydra.sweeper.params`."""
     lines = [f"{key}={value}" for key, value in params.items()] + list(arguments)
-    axes: dict[str, list[str]] = {}
-    for override in parser.parse_overrides(lines):
-        key = override.get_key_element()
-        if not override.is_sweep_override():
-            axes[key] = [f"{key}={override.get_value_element_as_str()}"]
-            if override.is_delete():
-                axes[key] = [override.input_line or key]
-        elif override.is_discrete_sweep():
-            if key.startswith(OF_THE_WHOLE_SWEEP):
-                raise UserError(f"{override.input_line}: a sweep has one value of it; give one")
-            axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-        else:
-            raise UserError(
-                f"{override.input_line}: a grid has no intervals; give choices (a,b or range(0,3)) "
-                f"or a sampler (hydra/sweeper=optuna)"
-            )
-    return axes
+    parsed = OverridesParser.create(config_loader=config_loader).parse_overrides(lines)
+    return {override.get_key_element(): override for override in parsed}
+
+
+def as_text(key: str, override: Override) -> str:
+    """An override of one value as Hydra reads it."""
+    if override.is_delete():
+        return override.input_line or key
+    return f"{key}={override.get_value_element_as_str()}"
+
+
+def _choices(key: str, override: Override) -> list[str]:
+    """The overrides of one value that an override gives a grid to choose from."""
+    if not override.is_sweep_override():
+        return [as_text(key, override)]
+    if not override.is_discrete_sweep():
+        raise UserError(
+            f"{override.input_line}: a grid has no intervals; give choices (a,b or range(0,3)) "
+            f"or a sampler (hydra/sweeper=optuna)"
+        )
+    if key.startswith(OF_THE_WHOLE_SWEEP):
+        raise UserError(f"{override.input_line}: a sweep has one value of it; give one")
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
 @dataclass

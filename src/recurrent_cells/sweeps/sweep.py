@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
@@ -80,14 +80,6 @@ class Swept:
         return unfinished(self.trials, self.records, self.parent.since)
 
 
-@dataclass
-class Plan:
-    """The trials of a sweep as far as they are known, and lines on those that have no config."""
-
-    trials: Sequence[Trial]
-    refused: Sequence[str] = field(default_factory=list)
-
-
 def run_sweep(points: Sequence[Point], runner: Runner) -> Swept | None:
     """Do what is missing of a sweep; None after a dry run.
 
@@ -112,9 +104,8 @@ def run_sweep(points: Sequence[Point], runner: Runner) -> Swept | None:
         todo = to_run(trials, records, settings.rerun, parent.since)
         if len(todo) < len(trials):
             say(f"{len(trials) - len(todo)} of {counted(len(trials), 'trial')} are left out")
-        feed = GridFeed([trial.below(parent.run_id, parent.since) for trial in todo])
-        records = carry_out(runner, feed, store, parent, lambda: Plan(trials))
-    return Swept(store, parent, trials, feed.outcomes, records, [], summary(trials, records), settings.report)
+        feed = GridFeed([trial.below(parent.run_id, parent.since) for trial in todo], trials)
+        return carry_out(runner, feed, store, parent, summary)
 
 
 def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
@@ -123,11 +114,13 @@ def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
     patiently(lambda: store.client.log_figure(parent.run_id, digits, "first_digits.png"), store.patience)
 
 
-def carry_out(runner: Runner, feed: Feed, store: Store, parent: Parent, plan: Callable[[], Plan]) -> Records:
-    """Train the trials of a feed and close the sweep's parent, however that ends; what the store knows of the trials.
+def carry_out(
+    runner: Runner, feed: Feed, store: Store, parent: Parent, summary: Callable[[Sequence[Trial], Records], str]
+) -> Swept:
+    """Train the trials of a feed and close the sweep's parent, however that ends.
 
     Args:
-        plan: gives the trials of the sweep once no more are trained.
+        summary: makes a table of the trials.
 
     Raises:
         Interrupted: after a signal.
@@ -138,26 +131,28 @@ def carry_out(runner: Runner, feed: Feed, store: Store, parent: Parent, plan: Ca
                 drive(feed, runner.pool, store, parent.run_id, runner.settings.retries)
         except BaseException:
             with interruption.deferred(), suppress(DeliveryError):  # what ended the sweep is what counts
-                _close(store, parent, plan(), feed.outcomes, completed=False)
+                _close(store, parent, feed, completed=False)
             raise
         with interruption.deferred():
-            records = _close(store, parent, plan(), feed.outcomes, completed=True)
+            records = _close(store, parent, feed, completed=True)
         interruption.raise_if_asked()
-        return records
+    table = summary(feed.trials, records)
+    return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, runner.settings.report)
 
 
-def _close(store: Store, parent: Parent, plan: Plan, outcomes: Mapping[str, Outcome], completed: bool) -> Records:
+def _close(store: Store, parent: Parent, feed: Feed, completed: bool) -> Records:
     """Give the parent its counts and its status; what the store knows of the trials."""
+    feed.close()
     patiently(lambda: recover(store), store.patience)
     known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
     records = latest_by_fingerprint(known)
-    left = unfinished(plan.trials, records, parent.since)
-    failed = [trial for trial in left if trial.fingerprint in outcomes or _has_failed(records, trial)]
-    status = "KILLED" if not completed else "FAILED" if left or plan.refused else "FINISHED"
-    counts = {"finished": len(plan.trials) - len(left), "failed": len(failed) + len(plan.refused)}
+    left = unfinished(feed.trials, records, parent.since)
+    failed = [trial for trial in left if trial.fingerprint in feed.outcomes or _has_failed(records, trial)]
+    status = "KILLED" if not completed else "FAILED" if left or feed.refused else "FINISHED"
+    counts = {"finished": len(feed.trials) - len(left), "failed": len(failed) + len(feed.refused)}
     patiently(lambda: close_parent(store, parent.run_id, counts, status), store.patience)
     if not completed:
-        say(f"{counts['finished']} of {counted(len(plan.trials), 'trial')} finished")
+        say(f"{counts['finished']} of {counted(len(feed.trials), 'trial')} finished")
     return records
 
 

@@ -35,8 +35,6 @@ class Proposals(Feed):
     A trial that is finished already, here or elsewhere, is told and not trained; equal trials are trained once.
 
     Args:
-        trials: the plan, by fingerprint.
-        refused: the points whose values make no config, and why.
         also_new: whether the search may grow.
     """
 
@@ -44,8 +42,7 @@ class Proposals(Feed):
         self, study: Study, space: Space, search: SearchSettings, store: Store, parent: Parent, also_new: bool
     ) -> None:
         super().__init__()
-        self.trials: dict[str, Trial] = {}
-        self.refused: dict[int, str] = {}
+        self._planned: dict[str, Trial] = {}
         self._study, self._space, self._search = study, space, search
         self._store, self._parent, self._also_new = store, parent, also_new
         # the proposals that a trial under way stands for, by fingerprint
@@ -55,14 +52,17 @@ class Proposals(Feed):
         self._next_look = 0.0
         self._nothing_left = False
         self._study.queue_failed()
-        self.read()
+        self.close()
 
-    def read(self) -> None:
+    @property
+    def trials(self) -> Sequence[Trial]:
+        return list(self._planned.values())
+
+    def close(self) -> None:
         """Have in the plan what the study has by now, from other processes too."""
         for point, trial in self._study.points().items():
             self._plan(point, values_of(trial))
-        trials = list(self.trials.values())
-        patiently(lambda: write_plan(self._store, self._parent.run_id, trials), self._store.patience)
+        patiently(lambda: write_plan(self._store, self._parent.run_id, self.trials), self._store.patience)
 
     def ask(self) -> Sequence[Trial]:
         if time.monotonic() < self._next_look:
@@ -70,7 +70,6 @@ class Proposals(Feed):
         while (proposal := self._propose()) is not None:
             trial = self._trial(proposal)
             if trial is not None:
-                self._study.disconnect()
                 return [trial]
         self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
         return []
@@ -82,6 +81,9 @@ class Proposals(Feed):
         record = self._record(trial)
         if record is not None or outcome.status != "killed":  # else the trial stays open, for the next start
             self._settle(record, proposals)
+
+    def disconnect(self) -> None:
+        self._study.disconnect()
 
     @property
     def done(self) -> bool:
@@ -105,7 +107,7 @@ class Proposals(Feed):
         if planned is None:
             self._settle(None, [proposal])
             return None
-        self.read()
+        self.close()
         if planned.fingerprint in self._running:
             self._running[planned.fingerprint].append(proposal)
             return None
@@ -122,10 +124,10 @@ class Proposals(Feed):
         if point not in self._by_point:
             try:
                 trial = plan_trial(self._space.point(self._space.texts(values)))
-                self._by_point[point] = self.trials.setdefault(trial.fingerprint, trial)
+                self._by_point[point] = self._planned.setdefault(trial.fingerprint, trial)
             except UserError as error:
                 self._by_point[point] = None
-                self.refused[point] = str(error)
+                self.refused.append(f"point {point}: {error}")
         return self._by_point[point]
 
     def _record(self, trial: Trial) -> TrialRecord | None:

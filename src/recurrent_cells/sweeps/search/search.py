@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from mlflow.entities import Run
@@ -19,7 +20,7 @@ from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.sweeps.search.study import Study
 from recurrent_cells.sweeps.search.summary import known_so_far, summary
-from recurrent_cells.sweeps.sweep import Plan, Runner, Swept, carry_out, show_digits
+from recurrent_cells.sweeps.sweep import Runner, Swept, carry_out, show_digits
 from recurrent_cells.sweeps.view import say
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import latest_by_fingerprint, read_artifact, trial_records, unpruned
@@ -55,16 +56,7 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         _outline(store, parent, space, search)
         show_digits(store, parent, planned[0])
         proposals = Proposals(study, space, search, store, parent, also_new=settings.rerun != "failed")
-
-        def plan() -> Plan:
-            proposals.read()
-            refused = [f"point {point}: {error}" for point, error in proposals.refused.items()]
-            return Plan(list(proposals.trials.values()), refused)
-
-        records = carry_out(runner, proposals, store, parent, plan)
-    ended = plan()
-    table = summary(ended.trials, records, search)
-    return Swept(store, parent, ended.trials, proposals.outcomes, records, ended.refused, table, settings.report)
+        return carry_out(runner, proposals, store, parent, partial(summary, search))
 
 
 def identity(space: Space, search: SearchSettings, first: Trial, experiment: str) -> str:
