@@ -17,7 +17,6 @@ from typing import Any
 from unittest.mock import patch
 
 from mlflow.entities import Metric, Param
-from recurrent_cells.sweeps.pools.processes import Children
 
 from benchmarks.record import machine, write_result
 from recurrent_cells.cli import train as cli
@@ -25,6 +24,7 @@ from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.sweeps import sweep as sweeping
 from recurrent_cells.sweeps import sweeper
+from recurrent_cells.sweeps.processes import Children
 from recurrent_cells.tracking import run as tracking
 from recurrent_cells.tracking.journal import Courier, Journal
 from recurrent_cells.tracking.queries import trial_records
