@@ -36,8 +36,7 @@ def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int
         Interrupted: after a signal, once no trial runs any more.
     """
     pulse, deaths = Pulse(store, parent), Counter[Trial]()
-    with handled() as interruption, ended_at_last(pool):
-        pool.begin()
+    with handled() as interruption, opened(pool):
         queue = Queue(feed, pool, store)
         queue.fill()
         view = View(lambda: queue.size, pool.slots, queue.where())
@@ -73,8 +72,9 @@ def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int
 
 
 @contextmanager
-def ended_at_last(pool: Pool) -> Iterator[None]:
-    """Leave no trial running, however the body ends."""
+def opened(pool: Pool) -> Iterator[None]:
+    """Have a pool ready while the body runs, and no trial running after it."""
+    pool.begin()
     try:
         yield
     finally:

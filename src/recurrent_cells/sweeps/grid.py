@@ -1,4 +1,4 @@
-"""From a command line to the configs it means: every one composed and checked before any trial starts."""
+"""From a command line to the configs of its trials, all composed and checked before any trial starts."""
 
 import copy
 import itertools

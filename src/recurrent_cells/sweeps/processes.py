@@ -1,4 +1,4 @@
-"""Processes forked from this one that tell what becomes of what they work on, line by line, and die with this one."""
+"""Processes forked from this process, which report outcomes line by line through a pipe and die with this process."""
 
 import ctypes
 import json
@@ -27,7 +27,13 @@ T = TypeVar("T")
 
 @dataclass
 class Child(Generic[T]):
-    """A process, what it works on by place, what it told that nobody has taken, and its end."""
+    """A forked process at work.
+
+    Args:
+        items: what the process works on and has not told the outcome of, by place.
+        said: outcomes as told, not taken yet.
+        status: of the process once it has ended.
+    """
 
     items: dict[int, T]
     slot: int

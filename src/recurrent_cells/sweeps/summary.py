@@ -64,7 +64,7 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 def plan_table(
     trials: Sequence[Trial], todo: Sequence[Trial], records: Mapping[str, TrialRecord], known: Sequence[TrialRecord]
 ) -> str:
-    """What a dry run prints: every trial with its state and, from `known` runs of its shape, how long it will take."""
+    """What a dry run prints: each trial with its state and, from `known` runs of its shape, its estimated time."""
     seconds_by_shape: dict[str, list[float]] = defaultdict(list)
     for record in known:
         if record.status == "FINISHED" and record.seconds is not None and "shape" in record.tags:

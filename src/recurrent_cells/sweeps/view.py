@@ -9,6 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from recurrent_cells.tables import METRICS
 from recurrent_cells.trial.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -66,10 +67,12 @@ class View:
         self._statuses[trial] = outcome.status
         if outcome.status == "finished":
             self._durations.append(seconds)
-            accuracy = outcome.result.get("val/acc", 0.0)
-            if self._best is None or accuracy > self._best[0]:
-                self._best = (accuracy, trial.label)
-            said = f"val {accuracy:.4f} test {outcome.result.get('test/acc', 0.0):.4f}  {seconds:.1f} s"
+            metric = outcome.result.get("metric", "acc")
+            value, test = (outcome.result.get(f"{split}/{metric}", 0.0) for split in ("val", "test"))
+            sign = 1 if METRICS[metric].higher_is_better else -1
+            if self._best is None or sign * value > sign * self._best[0]:
+                self._best = (value, trial.label)
+            said = f"val {value:.4f} test {test:.4f}  {seconds:.1f} s"
             if "pruned" in outcome.result:
                 said += f", pruned at step {outcome.result['pruned']}"
         else:

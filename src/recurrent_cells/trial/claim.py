@@ -87,8 +87,10 @@ def finished_since(store: "Store", trial: str, since: int, search: str | None = 
 
 def result_of(record: "TrialRecord") -> dict[str, Any]:
     """What `train` returned when the recorded trial was trained."""
-    accuracies = {"val/acc": record.metrics.get("val/best_acc", 0.0), "test/acc": record.metrics.get("test/acc", 0.0)}
-    return {"run_id": record.run_id, "name": record.name} | accuracies
+    metric = record.tags.get("metric", "acc")
+    best, test = record.metrics.get(f"val/best_{metric}", 0.0), record.metrics.get(f"test/{metric}", 0.0)
+    of_run = {"run_id": record.run_id, "name": record.name, "metric": metric}
+    return of_run | {f"val/{metric}": best, f"test/{metric}": test}
 
 
 def _train(train: Train, config: Config) -> Any:

@@ -136,7 +136,7 @@ class Proposals(Feed):
         return patiently(lambda: finished_since(store, trial.fingerprint, parent.since, parent.run_id), store.patience)
 
     def _settle(self, record: TrialRecord | None, proposals: Sequence[Proposal]) -> None:
-        """Tell the study what proposals came to; without a record to nothing."""
+        """Tell the study what proposals came to: a finished run, or nothing."""
         for proposal in proposals:
             self._patiently(partial(self._tell_study, record, proposal.number))
 
@@ -159,10 +159,9 @@ class Proposals(Feed):
         return patiently(action, self._store.patience, (StorageInternalError, OSError), COMPLAINT)
 
     def _curve(self, record: TrialRecord) -> dict[int, float]:
-        """Validation accuracy by evaluation."""
-        history = patiently(
-            lambda: self._store.client.get_metric_history(record.run_id, "val/acc"), self._store.patience
-        )
+        """The validation metric by evaluation."""
+        metric = f"val/{record.tags.get('metric', 'acc')}"
+        history = patiently(lambda: self._store.client.get_metric_history(record.run_id, metric), self._store.patience)
         by_step = {point.step: point.value for point in history if point.step > 0}
         return {evaluation: by_step[step] for evaluation, step in enumerate(sorted(by_step), start=1)}
 

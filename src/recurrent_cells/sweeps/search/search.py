@@ -1,4 +1,4 @@
-"""Running a search: trials proposed by what those before came to, under one parent, gone on with after any kill."""
+"""Running a search: trials are proposed from the results of earlier ones, under a parent run that outlives a kill."""
 
 import hashlib
 import json

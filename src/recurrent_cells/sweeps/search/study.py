@@ -1,4 +1,4 @@
-"""An Optuna study that several processes share and that outlives them: asked, told, and gone on with."""
+"""An Optuna study that several processes share and that outlives them."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,8 +19,8 @@ from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.judge import PRUNER
 from recurrent_cells.trial.study_storage import make_storage
 
-# Attributes of a trial in Optuna: its place among the points of the search, its values where they were given
-# beforehand, and the process that works on it.
+# Attributes of a trial in Optuna: the number of its point in the search, its values where they were given
+# beforehand, and the process that works on the trial.
 POINT, GIVEN, OWNER = "point", "given", "owner"
 LARGEST_SEED = 2**32
 
@@ -35,9 +35,9 @@ class Proposal:
 
 
 class Study:
-    """The points of a search. One is tried by one Optuna trial, or by several where those before failed.
+    """The points of a search. A point is tried by an Optuna trial, and by another where that failed.
 
-    A trial whose process is gone is given to the next who asks, with the curve it has so far.
+    A trial whose process is gone is given to the next process that asks, with the trial's curve so far.
 
     Args:
         evaluations: the most that a trial has.
@@ -93,7 +93,7 @@ class Study:
         return sum(trial.state.is_finished() for trial in self.points().values())
 
     def ask(self, own: set[int], also_new: bool) -> Proposal | None:
-        """The next point: one that nobody works on any more, one that is queued, or a new one.
+        """The next point: a point that no process works on any more, a queued point, or a new point.
 
         Args:
             own: numbers of the trials that this process has had.
@@ -117,7 +117,7 @@ class Study:
             return self._propose(self._study.ask(), count)
 
     def _propose(self, trial: Trial, count: int) -> Proposal:
-        """All values of a trial. What another process began is ended as it would have done: seeds follow the point."""
+        """All values of a trial; those that another process left undrawn are what it would have drawn."""
         point = trial.user_attrs.get(POINT, count)
         trial.set_user_attr(POINT, point)
         trial.set_user_attr(OWNER, process_tags())
@@ -161,7 +161,7 @@ class Study:
         return alone(self._folder, f"{self.name}.study")
 
     def _sampler(self, point: int) -> BaseSampler:
-        """One for each point, so that a search gone on with proposes what an undisturbed one does."""
+        """The sampler of a point: its seed follows the point, so that a resumed search proposes what it would have."""
         seed = derive(self._settings.seed, "search", point) % LARGEST_SEED
         if self._settings.sampler == "tpe":
             return TPESampler(seed=seed, n_startup_trials=self._settings.startup_trials)
@@ -180,9 +180,9 @@ def _is_queued(trial: FrozenTrial) -> bool:
 
 
 def _is_abandoned(trial: FrozenTrial, own: set[int]) -> bool:
-    """Whether nobody works on a trial that is not ended: its process is gone, or is this one and does not know it.
+    """Whether no process works on an open trial: the owner is gone, or is this process and does not know the trial.
 
-    Asked while no other process asks: a trial without an owner was left while it was made.
+    Call this under the study's lock: then a trial without an owner was left half made.
     """
     if trial.state != TrialState.RUNNING or trial.number in own:
         return False
