@@ -24,8 +24,7 @@ from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.sweeps import sweep as sweeping
 from recurrent_cells.sweeps import sweeper
-from recurrent_cells.sweeps.pools.local import LocalLauncher
-from recurrent_cells.sweeps.pools.processes import Children
+from recurrent_cells.sweeps.processes import Children
 from recurrent_cells.tracking import run as tracking
 from recurrent_cells.tracking.journal import Courier, Journal
 from recurrent_cells.tracking.queries import trial_records
@@ -45,7 +44,7 @@ def sweep(*arguments: str) -> float:
     with patch.object(sys, "argv", ["train.py", "-m", "trainer=cpu", *arguments]), redirect_stdout(silence):
         try:
             with redirect_stderr(silence):
-                cli.main(train)
+                cli.main(sys.argv[1:], train)
         except SystemExit as end:
             if end.code:
                 raise RuntimeError(f"a sweep exited with {end.code}: {silence.getvalue()}") from None
@@ -95,11 +94,11 @@ def starting(trials: int) -> list[float]:
 
 
 def slots(pairs: int, epochs: int) -> list[tuple[float, float]]:
-    """For each pair the launcher's seconds with one slot and with two."""
+    """For each pair the seconds of driving the trials with one slot and with two."""
 
     def span(count: int) -> float:
         spans: list[float] = []
-        with _timed(LocalLauncher, "launch", spans):
+        with _timed(sweeping, "drive", spans):
             sweep(*CELLS, f"trainer.max_epochs={epochs}", f"hydra.launcher.slots={count}", "sweep.rerun=all")
         return sum(spans)
 

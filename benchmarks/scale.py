@@ -34,6 +34,7 @@ from recurrent_cells.sweeps import sweep as sweeping
 from recurrent_cells.sweeps import sweeper
 from recurrent_cells.sweeps.parent import close_parent, open_parent
 from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.tracking.queries import latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.recovery import at_work, recover
 from recurrent_cells.tracking.run import flat, trial_run
 from recurrent_cells.tracking.store import Store, open_store
@@ -210,7 +211,7 @@ def examine(name: str, uri: str, database: str, trials: Sequence[Trial]) -> Figu
     with figures.timed("to ask which trials are under way"):
         at_work(store)
     with figures.timed("to read what is known of all trials"):
-        sweeping._known(store)
+        latest_by_fingerprint(unpruned(trial_records(store)))
     with figures.timed("the whole dry run, the store full"):
         sweep(*command(len(trials)))
     with figures.timed("the report"):

@@ -250,7 +250,7 @@ def test_a_trial_that_another_machine_trains_is_waited_for(
         store.client.set_tag(record.run_id, key, value)
     store.client.update_run(record.run_id, status="RUNNING")
     said = tmp_path / "said"
-    monkeypatch.setattr("recurrent_cells.sweeps.sweep.say", said.write_text)
+    monkeypatch.setattr("recurrent_cells.sweeps.drive.say", said.write_text)
     waiting = in_background(lambda: sweep("seed=0", train=steps.train))
     wait_until(said.exists)
     store.client.set_terminated(record.run_id)

@@ -6,26 +6,35 @@ from contextlib import contextmanager
 
 import pytest
 
+from recurrent_cells.config.schema import Config
 from recurrent_cells.sweeps import view
+from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.view import View, rounded
 from recurrent_cells.trial.outcome import Outcome
 
 FINISHED = Outcome("finished", {"val/acc": 0.75, "test/acc": 0.5})
 
 
-def watch(names=("seed=0", "seed=1", "seed=2")) -> View:
-    shown = View(list(names), slots=2)
-    shown.started(0)
-    shown.started(1)
+def named(name: str) -> Trial:
+    return Trial((), {}, Config(), name, name, "", 1)
+
+
+TRIALS = [named(f"seed={seed}") for seed in range(3)]
+
+
+def watch(trials=TRIALS) -> View:
+    shown = View(lambda: len(trials), slots=2, where="on 2 slots")
+    shown.started(trials[0])
+    shown.started(trials[1])
     return shown
 
 
 def test_counts_and_the_best_so_far():
     shown = watch()
     assert shown.status() == "0 done, 2 running, 0 failed, 1 left"
-    shown.ended(1, FINISHED)
-    shown.ended(0, Outcome("failed", error="broken"))
-    shown.started(2)
+    shown.ended(TRIALS[1], FINISHED)
+    shown.ended(TRIALS[0], Outcome("failed", error="broken"))
+    shown.started(TRIALS[2])
     status = shown.status()
     assert status.startswith("1 done, 1 running, 1 failed, 0 left; about ")
     assert status.endswith("s left; best 0.7500 (seed=1)")
@@ -33,15 +42,15 @@ def test_counts_and_the_best_so_far():
 
 def test_a_trial_that_others_train_is_none_that_failed():
     shown = watch()
-    shown.ended(0, Outcome("busy", error="held"))
+    shown.ended(TRIALS[0], Outcome("busy", error="held"))
     assert shown.status() == "0 done, 1 running, 0 failed, 1 left"
 
 
 def test_plain_lines_where_there_is_no_terminal(capsys):
     with watch() as shown:
         shown.tick()
-        shown.ended(0, FINISHED)
-        shown.ended(1, Outcome("killed", error="process 7 was ended by SIGKILL"))
+        shown.ended(TRIALS[0], FINISHED)
+        shown.ended(TRIALS[1], Outcome("killed", error="process 7 was ended by SIGKILL"))
     head, first, second = capsys.readouterr().err.splitlines()
     assert head == "3 trials on 2 slots"
     assert first.startswith("[1/3] seed=0  val 0.7500 test 0.5000  0.0 s  (1 done, 1 running, 0 failed, 1 left; ")
@@ -69,8 +78,9 @@ def terminal(columns):
 def test_one_line_on_a_terminal_never_wider_than_it(monkeypatch):
     monkeypatch.setattr(view, "SECONDS_BETWEEN_UPDATES", 0.0)
     with terminal(columns=40) as written:
-        with watch(["a" * 60, "b", "c"]) as shown:
-            shown.ended(0, FINISHED)
+        trials = [named("a" * 60), named("b"), named("c")]
+        with watch(trials) as shown:
+            shown.ended(trials[0], FINISHED)
             shown.tick()
             above, _, line = written(end="1 left; ").rpartition("\n")
             assert above.count("\n") == 1
@@ -86,7 +96,7 @@ def test_a_watcher_who_is_gone_costs_nothing(monkeypatch):
     for stream in (broken, None):
         monkeypatch.setattr(sys, "stderr", stream)
         with watch() as shown:
-            shown.ended(0, FINISHED)
+            shown.ended(TRIALS[0], FINISHED)
         assert shown.status().startswith("1 done")
     with pytest.raises(BrokenPipeError):
         broken.close()

@@ -1,35 +1,43 @@
-"""The door by which Hydra finds recurrent_cells.sweeps: it accepts only classes defined in this package."""
+"""The door by which Hydra finds sweepers and pools: it accepts only classes defined in this package."""
 
-from dataclasses import dataclass, field
+import inspect
+from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from recurrent_cells.sweeps import sweeper
-from recurrent_cells.sweeps.pools import local, packed
-from recurrent_cells.sweeps.pools.ray import launcher as ray
+from recurrent_cells.sweeps import launchers, sweeper
 from recurrent_cells.sweeps.search import sweeper as search
 from recurrent_cells.sweeps.search.settings import SearchSettings
+from recurrent_cells.tables import POOLS
 
 
 class GridSweeper(sweeper.GridSweeper):
     """`hydra/sweeper=grid`."""
 
+    def sweep(self, arguments: list[str]) -> Any:
+        return _concluded(super().sweep(arguments))
+
 
 class OptunaSweeper(search.OptunaSweeper):
     """`hydra/sweeper=optuna`."""
 
-
-class LocalLauncher(local.LocalLauncher):
-    """`hydra/launcher=local`."""
-
-
-class PackedLauncher(packed.PackedLauncher):
-    """`hydra/launcher=packed`."""
+    def sweep(self, arguments: list[str]) -> Any:
+        return _concluded(super().sweep(arguments))
 
 
-class RayLauncher(ray.RayLauncher):
-    """`hydra/launcher=ray`."""
+class PoolLauncher(launchers.PoolLauncher):
+    """`hydra/launcher=NAME`, NAME being a pool."""
+
+
+class PoolOptions(SearchPathPlugin):
+    """Makes the pools known before each composition, those of a user's files too."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for name in POOLS.names:
+            _store("launcher", name, _options_of(name))
 
 
 @dataclass
@@ -52,32 +60,25 @@ class OptunaSweeperConfig:
     params: dict[str, str] | None = None
 
 
-@dataclass
-class LocalLauncherConfig:
-    _target_: str = "hydra_plugins.recurrent_cells.LocalLauncher"
-    slots: int | None = None
+def _options_of(pool: str) -> type:
+    """The keys of `hydra.launcher`: the arguments of a pool's constructor with their types and defaults."""
+    arguments = inspect.signature(POOLS[pool], eval_str=True).parameters.values()
+    target = ("_target_", str, f"{__name__}.PoolLauncher")
+    return make_dataclass(
+        pool, [target, ("pool", str, pool), *((it.name, it.annotation, it.default) for it in arguments)]
+    )
 
 
-@dataclass
-class PackedLauncherConfig:
-    _target_: str = "hydra_plugins.recurrent_cells.PackedLauncher"
-    slots: int | None = None
-    max_pack: Any = packed.AUTO
+def _store(group: str, name: str, node: type) -> None:
+    ConfigStore.instance().store(group=f"hydra/{group}", name=name, node=node, provider="recurrent_cells")
 
 
-@dataclass
-class RayLauncherConfig:
-    _target_: str = "hydra_plugins.recurrent_cells.RayLauncher"
-    address: str | None = None
-    num_cpus: float = 1.0
-    num_gpus: float | None = None
-    max_pack: Any = None
+def _concluded(swept: Any) -> Any:
+    """End the command: what a sweep came to, its report and its champion."""
+    from recurrent_cells.cli.conclusion import conclude  # here: drawing is needed at the end alone
+
+    return conclude(swept)
 
 
-ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig, provider="recurrent_cells")
-ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=OptunaSweeperConfig, provider="recurrent_cells")
-ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="recurrent_cells")
-ConfigStore.instance().store(
-    group="hydra/launcher", name="packed", node=PackedLauncherConfig, provider="recurrent_cells"
-)
-ConfigStore.instance().store(group="hydra/launcher", name="ray", node=RayLauncherConfig, provider="recurrent_cells")
+_store("sweeper", "grid", GridSweeperConfig)
+_store("sweeper", "optuna", OptunaSweeperConfig)

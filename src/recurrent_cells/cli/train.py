@@ -91,7 +91,7 @@ def _is_bad_input(error: Exception) -> bool:
 
 def _task(train: Callable[["DictConfig"], Any], tracebacks: bool) -> Callable[["DictConfig"], Any]:
     def task(cfg: "DictConfig") -> Any:
-        if HydraConfig.get().mode != RunMode.RUN:
+        if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.RUN:
             return train(cfg)
         with _reported(tracebacks):  # here, because Hydra writes lines of its own about what passes through it
             result = train(cfg)

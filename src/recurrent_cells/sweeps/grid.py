@@ -1,9 +1,11 @@
-"""From a command line to the configs it means: every one composed and checked before any trial starts."""
+"""From a command line to the configs of its trials, all composed and checked before any trial starts."""
 
 import copy
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.messages import explain
 from recurrent_cells.config.schema import Config
-from recurrent_cells.config.validation import validated
+from recurrent_cells.config.validation import checked, typed
 from recurrent_cells.errors import UserError
 
 OF_THE_WHOLE_SWEEP = ("sweep.", "tracking.")
@@ -39,7 +41,8 @@ def compose_grid(
     Raises:
         UserError: with the faults of all points together.
     """
-    axes = _axes(config_loader, params, arguments)
+    overrides_by_key = read_overrides(config_loader, params, arguments)
+    axes = {key: _choices(key, override) for key, override in overrides_by_key.items()}
     varied_keys = [key for key, choices in axes.items() if len(choices) > 1]
     compose = Composer(config_loader, master)
     points: list[Point] = []
@@ -48,7 +51,7 @@ def compose_grid(
         values = dict(zip(axes, overrides, strict=True))
         varied = {key: values[key].partition("=")[2] for key in varied_keys}
         try:
-            points.append(Point(overrides, varied, validated(compose(overrides))))
+            points.append(Point(overrides, varied, compose(overrides)))
         except Exception as error:  # a choice that does not exist raises ValueError, others Hydra's own
             faults.append(explain(error))
     raise_together(faults)
@@ -72,57 +75,84 @@ def raise_together(faults: Iterable[str], limit: int = 6) -> None:
     raise UserError("\n".join(lines))
 
 
-def _axes(config_loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]) -> dict[str, list[str]]:
-    """For each key its overrides, one or many."""
-    parser = OverridesParser.create(config_loader=config_loader)
+def read_overrides(
+    config_loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]
+) -> dict[str, Override]:
+    """The overrides of a sweep by key, those of the command line in the place of `hydra.sweeper.params`."""
     lines = [f"{key}={value}" for key, value in params.items()] + list(arguments)
-    axes: dict[str, list[str]] = {}
-    for override in parser.parse_overrides(lines):
-        key = override.get_key_element()
-        if not override.is_sweep_override():
-            axes[key] = [f"{key}={override.get_value_element_as_str()}"]
-            if override.is_delete():
-                axes[key] = [override.input_line or key]
-        elif override.is_discrete_sweep():
-            if key.startswith(OF_THE_WHOLE_SWEEP):
-                raise UserError(f"{override.input_line}: a sweep has one value of it; give one")
-            axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-        else:
-            raise UserError(
-                f"{override.input_line}: a grid has no intervals; give choices (a,b or range(0,3)) "
-                f"or a sampler (hydra/sweeper=optuna)"
-            )
-    return axes
+    parsed = OverridesParser.create(config_loader=config_loader).parse_overrides(lines)
+    return {override.get_key_element(): override for override in parsed}
+
+
+def as_text(key: str, override: Override) -> str:
+    """An override of one value as Hydra reads it."""
+    if override.is_delete():
+        return override.input_line or key
+    return f"{key}={override.get_value_element_as_str()}"
+
+
+def _choices(key: str, override: Override) -> list[str]:
+    """The overrides of one value that an override gives a grid to choose from."""
+    if not override.is_sweep_override():
+        return [as_text(key, override)]
+    if not override.is_discrete_sweep():
+        raise UserError(
+            f"{override.input_line}: a grid has no intervals; give choices (a,b or range(0,3)) "
+            f"or a sampler (hydra/sweeper=optuna)"
+        )
+    if key.startswith(OF_THE_WHOLE_SWEEP):
+        raise UserError(f"{override.input_line}: a sweep has one value of it; give one")
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+
+
+@dataclass
+class _Composed:
+    """What Hydra composes from a combination of groups: a tree, in which values are set, and its first typed config."""
+
+    tree: DictConfig
+    config: Config | None = None
 
 
 class Composer:
-    """Composes configs with Hydra once per combination of groups, and sets plain values on copies of that.
+    """Composes configs with Hydra once per combination of groups, and sets the other values on what that gives.
 
-    Hydra composes about twenty configs a second; a thousand seeds of one network need it once.
+    Hydra composes about twenty configs a second; a thousand seeds of one network need one composition. The configs of
+    a composer have values of the same keys: a value stays until another takes its place.
     """
 
     def __init__(self, config_loader: ConfigLoader, master: DictConfig) -> None:
         self._loader = config_loader
         self._master = master
         self._parser = OverridesParser.create(config_loader=config_loader)
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._composed: dict[tuple[str, ...], _Composed] = {}
         self._parsed: dict[str, tuple[Override, bool]] = {}
         self._groups: dict[str, bool] = {}
 
-    def __call__(self, overrides: Sequence[str]) -> DictConfig:
+    def __call__(self, overrides: Sequence[str]) -> Config:
+        """The config of some overrides, checked.
+
+        Raises:
+            Exception: if they make no config; `explain` says why.
+        """
         parsed = [self._parse(override) for override in overrides]
-        structure = tuple(text for text, (_, structural) in zip(overrides, parsed, strict=True) if structural)
-        if structure not in self._bases:
-            base = self._loader.load_sweep_config(self._master, list(structure))
-            OmegaConf.set_struct(base, False)
-            del base["hydra"]
-            OmegaConf.set_struct(base, True)
-            self._bases[structure] = base
-        config = copy.deepcopy(self._bases[structure])
-        for override, structural in parsed:
-            if not structural:
-                OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
-        return config
+        groups = tuple(text for text, (_, structural) in zip(overrides, parsed, strict=True) if structural)
+        composed = self._composed.get(groups) or self._compose(groups)
+        values = [override for override, structural in parsed if not structural]
+        for override in values:
+            OmegaConf.update(composed.tree, override.key_or_group, override.value(), merge=True)
+        if composed.config is None or "${" in str(composed.tree):
+            composed.config = typed(composed.tree)
+        config = copy.deepcopy(composed.config)
+        for override in values:
+            _set(config, override.key_or_group, OmegaConf.select(composed.tree, override.key_or_group))
+        return checked(config)
+
+    def _compose(self, groups: tuple[str, ...]) -> _Composed:
+        tree = self._loader.load_sweep_config(self._master, list(groups))
+        OmegaConf.set_struct(tree, False)
+        del tree["hydra"]
+        OmegaConf.set_struct(tree, True)
+        return self._composed.setdefault(groups, _Composed(tree))
 
     def _parse(self, text: str) -> tuple[Override, bool]:
         """An override and whether it changes which groups are composed, not only a value; asked of Hydra once."""
@@ -137,6 +167,7 @@ class Composer:
             or override.is_force_add()
             or override.is_delete()
             or override.package is not None
+            or isinstance(override.value(), dict)  # merged with what there is
             or self._is_group(override.key_or_group)
         )
 
@@ -145,3 +176,10 @@ class Composer:
         if key not in self._groups:
             self._groups[key] = bool(self._loader.get_group_options(key))
         return self._groups[key]
+
+
+def _set(config: Config, key: str, value: Any) -> None:
+    """Set the value of a dotted key, as OmegaConf has it, in a typed config."""
+    section, _, name = key.rpartition(".")
+    owner = attrgetter(section)(config) if section else config
+    setattr(owner, name, OmegaConf.to_object(value) if OmegaConf.is_config(value) else value)

@@ -1,39 +1,57 @@
 """Which trials of a sweep can train as one program."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from recurrent_cells.config.schema import Config, OptimizerConfig
-from recurrent_cells.data.splits import load_splits
-from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.errors import UserError
 from recurrent_cells.trial.fingerprint import fingerprint
 
+if TYPE_CHECKING:
+    from recurrent_cells.sweeps.plan import Trial
+
+AUTO = "auto"
 SMALLEST = 2  # trials of a pack
 
 
-def group_by_shape(trials: Sequence[Trial]) -> tuple[list[list[int]], list[int]]:
-    """The places of trials that differ in nothing but what a pack keeps for each, and of those that are left alone.
+def most_of(max_pack: int | str) -> int | None:
+    """The most trials of a pack; None, for `auto`, is as many as the GPU's memory holds.
+
+    Raises:
+        UserError: if `hydra.launcher.max_pack` is neither.
+    """
+    if max_pack == AUTO:
+        return None
+    if not (str(max_pack).isdigit() and int(max_pack) >= 1):
+        raise UserError(
+            f"hydra.launcher.max_pack={max_pack}: allowed is an integer of at least 1, or auto "
+            "(as the GPU's memory allows; without a GPU trials run in processes of their own)"
+        )
+    return int(max_pack)
+
+
+def packed(trials: "Sequence[Trial]", slots: int) -> "list[Sequence[Trial]]":
+    """Packs of trials of one shape, one for each slot where there are trials enough, then the trials left alone.
 
     Within a pack may differ: the seed, every number of the optimiser, dropout, initial weights, the order of the
     data, when to stop early and what is tested.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
-    for place, trial in enumerate(trials):
-        groups[_shape(trial.config) or trial.fingerprint].append(place)
-    packs = [group for group in groups.values() if len(group) >= SMALLEST]
-    return packs, [group[0] for group in groups.values() if len(group) < SMALLEST]
-
-
-def parted(pack: Sequence[int], slots: int) -> Iterator[Sequence[int]]:
-    """A pack for each slot where there are trials enough."""
-    count = max(1, min(slots, len(pack) // SMALLEST))
-    size = -(-len(pack) // count)
-    return (pack[start : start + size] for start in range(0, len(pack), size))
+    groups: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        groups[_shape(trial.config) or trial.fingerprint].append(trial)
+    packs: list[Sequence[Trial]] = []
+    for group in groups.values():
+        size = -(-len(group) // max(1, min(slots, len(group) // SMALLEST)))
+        packs += (group[start : start + size] for start in range(0, len(group), size))
+    return sorted(packs, key=lambda pack: len(pack) < SMALLEST)
 
 
 def _shape(config: Config) -> str | None:
     """What all trials of a pack have in common; None for a trial that trains alone."""
+    from recurrent_cells.data.splits import load_splits
+
     trainer = config.trainer
     if trainer.precision == "16-mixed" or trainer.profile or trainer.detect_anomaly:  # a scaler, a trace of one's own
         return None

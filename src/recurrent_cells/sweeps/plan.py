@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -16,13 +17,13 @@ from recurrent_cells.trial.fingerprint import fingerprint, shape
 from recurrent_cells.trial.spec import run_name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
-    """One planned trial: the overrides that make it and what they come to.
+    """A planned trial: the overrides that make its config and what they come to.
 
     Args:
-        steps: its budget of optimiser steps.
-        work: grows with the time it takes.
+        steps: the budget of optimiser steps.
+        work: grows with the time that training takes.
     """
 
     overrides: tuple[str, ...]
@@ -35,15 +36,22 @@ class Trial:
     steps: int = 0
     work: int = 0
 
-    def below(self, parent: str, since: int) -> "Trial":
-        """The same as a part of a sweep: its parent run, and since when (milliseconds) a finished run counts."""
-        config = replace(self.config, sweep=replace(self.config.sweep, parent=parent, since=since))
-        place = f"sweep.parent={parent}", f"sweep.since={since}"
-        return replace(self, overrides=(*self.overrides, *place), config=config)
+    def below(self, parent: str, since: int, **judge: Any) -> "Trial":
+        """The trial as a part of a sweep.
+
+        Args:
+            parent: the run of the sweep.
+            since: from when on, in milliseconds, a finished run counts.
+            judge: by which the trial finds its judge: `study` and `number`.
+        """
+        place: dict[str, Any] = {"parent": parent, "since": since} | judge
+        config = replace(self.config, sweep=replace(self.config.sweep, **place))
+        overrides = (*self.overrides, *(f"sweep.{key}={value}" for key, value in place.items()))
+        return replace(self, overrides=overrides, config=config)
 
     @property
     def label(self) -> str:
-        """What tells it from the others of its sweep."""
+        """What tells the trial from the others of its sweep."""
         return " ".join(f"{key}={value}" for key, value in self.varied.items()) or self.name
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.sweeps.view import counted, rounded
 from recurrent_cells.tracking.queries import TrialRecord
 
 COLUMNS = ("cell", "hidden", "parameters", "seed", "best val acc", "test acc", "seconds")
@@ -58,3 +59,26 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def plan_table(
+    trials: Sequence[Trial], todo: Sequence[Trial], records: Mapping[str, TrialRecord], known: Sequence[TrialRecord]
+) -> str:
+    """What a dry run prints: each trial with its state and, from `known` runs of its shape, its estimated time."""
+    seconds_by_shape: dict[str, list[float]] = defaultdict(list)
+    for record in known:
+        if record.status == "FINISHED" and record.seconds is not None and "shape" in record.tags:
+            seconds_by_shape[record.tags["shape"]].append(record.seconds)
+    seconds = {shape: statistics.median(found) for shape, found in seconds_by_shape.items()}
+    planned = {trial.fingerprint for trial in todo}
+    keys = list(trials[0].varied)
+    rows = [["trial", *keys, "n_params", "state", "estimated seconds"]]
+    for trial in trials:
+        state = records[trial.fingerprint].status.lower() if trial.fingerprint in records else "new"
+        is_estimated = trial.shape in seconds and trial.fingerprint in planned
+        estimate = f"{seconds[trial.shape]:.1f}" if is_estimated else "-"
+        rows.append([trial.name, *(trial.varied[key] for key in keys), f"{trial.n_params}", state, estimate])
+    estimates = [seconds[trial.shape] for trial in todo if trial.shape in seconds]
+    total = f", about {rounded(sum(estimates))} one after another" if len(estimates) == len(todo) != 0 else ""
+    counts = f"{len(trials) - len(todo)} to be left out, {len(todo)} to run"
+    return "\n".join([*table(rows), f"{counted(len(trials), 'trial')}, {counts}{total}; nothing started"])

@@ -1,79 +1,111 @@
-"""Running a sweep: leave out the finished trials, launch the rest, tell what became of them."""
+"""Running a sweep: leave out the finished trials, train the rest, tell what became of all."""
 
-import random
-import statistics
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
 
-from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
 
 from recurrent_cells.config.schema import SweepConfig, TrackingConfig
 from recurrent_cells.data.splits import load_splits
-from recurrent_cells.errors import DeliveryError, SweepFailed
-from recurrent_cells.interrupts import Interruption, handled
-from recurrent_cells.paths import command
+from recurrent_cells.errors import DeliveryError
+from recurrent_cells.interrupts import handled
+from recurrent_cells.sweeps.drive import drive
+from recurrent_cells.sweeps.feeds import Feed, GridFeed
 from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
 from recurrent_cells.sweeps.plan import Trial, plan_trials, shortened
-from recurrent_cells.sweeps.pools.planned import PlannedLauncher
-from recurrent_cells.sweeps.summary import summary, table
-from recurrent_cells.sweeps.view import rounded, say
+from recurrent_cells.sweeps.pools import Pool
+from recurrent_cells.sweeps.summary import plan_table, summary
+from recurrent_cells.sweeps.view import counted, say
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
-from recurrent_cells.tracking.recovery import at_work, recover
+from recurrent_cells.tracking.recovery import recover
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training.artifacts import first_digits
-from recurrent_cells.trial.claim import is_claimed
-from recurrent_cells.trial.outcome import Outcome, outcome_of
-
-# Between two limits, so that two machines that gave way to each other do not again.
-SECONDS_TO_WAIT_FOR_OTHERS = (0.5, 1.5)
+from recurrent_cells.trial.claim import Train
+from recurrent_cells.trial.outcome import Outcome
 
 # What the store knows of trials, by fingerprint.
 Records = dict[str, TrialRecord]
 
 
-def run_sweep(
-    points: Sequence[Point], launcher: Launcher, settings: SweepConfig, tracking: TrackingConfig, name: str
-) -> Records:
-    """Do what is missing of a sweep; the records of its trials by fingerprint.
+@dataclass(frozen=True)
+class Runner:
+    """What runs a sweep or a search.
+
+    Args:
+        train: trains the trial of a config.
+        config: of the sweep, before any of its choices is made.
+        name: of the parent run.
+    """
+
+    pool: Pool
+    train: Train
+    config: DictConfig
+    settings: SweepConfig
+    tracking: TrackingConfig
+    name: str
+
+    def open_store(self) -> Store:
+        """The store, with true statuses."""
+        store = open_store(self.tracking.experiment, self.tracking.patience)
+        recover(store)
+        return store
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep that has ended, its parent closed.
+
+    Args:
+        outcomes: of the trials that were started, by fingerprint.
+        refused: lines on trials that have no config.
+        summary: a table of the trials.
+        report: whether a report is wanted.
+    """
+
+    store: Store
+    parent: Parent
+    trials: Sequence[Trial]
+    outcomes: Mapping[str, Outcome]
+    records: Records
+    refused: Sequence[str]
+    summary: str
+    report: bool
+
+    @property
+    def unfinished(self) -> list[Trial]:
+        return unfinished(self.trials, self.records, self.parent.since)
+
+
+def run_sweep(points: Sequence[Point], runner: Runner) -> Swept | None:
+    """Do what is missing of a sweep; None after a dry run.
 
     Raises:
         UserError: if some trial cannot start, with the faults of all; none was started.
-        SweepFailed: if a trial is not finished at the end.
         Interrupted: after a signal, the running trials having saved their state.
     """
     trials = plan_trials(points)
     if remark := shortened(trials):
         say(remark)
-    store = open_store(tracking.experiment, tracking.patience)
-    recover(store)
+    store, settings = runner.open_store(), runner.settings
     everything = trial_records(store)
     records = latest_by_fingerprint(unpruned(everything))
     if settings.dry_run:
-        since = _now() if settings.rerun == "all" else 0
-        _print_plan(trials, _to_run(trials, records, settings.rerun, since), records, everything)
-        return records
-    if isinstance(launcher, PlannedLauncher):
-        launcher.prepare()
-    with handled() as interruption:
-        parent = open_parent(store, trials, name, again=settings.rerun == "all")
+        since = int(time.time() * 1000) if settings.rerun == "all" else 0
+        print(plan_table(trials, to_run(trials, records, settings.rerun, since), records, unpruned(everything)))
+        return None
+    runner.pool.prepare(runner.train, runner.config, store)
+    with handled():
+        parent = open_parent(store, trials, runner.name, again=settings.rerun == "all")
         show_digits(store, parent, trials[0])
-        todo = _to_run(trials, records, settings.rerun, parent.since)
+        todo = to_run(trials, records, settings.rerun, parent.since)
         if len(todo) < len(trials):
-            say(f"{len(trials) - len(todo)} of {len(trials)} trials are left out")
-        outcomes: dict[str, Outcome] = {}
-        records = carry_out(
-            lambda: _launch_until_done(launcher, store, todo, settings.retries, parent, outcomes),
-            lambda completed: close(store, parent, trials, outcomes, completed),
-            interruption,
-        )
-    print(summary(trials, records))
-    conclude(store, parent, trials, outcomes, records, settings.report)
-    return records
+            say(f"{len(trials) - len(todo)} of {counted(len(trials), 'trial')} are left out")
+        feed = GridFeed([trial.below(parent.run_id, parent.since) for trial in todo], trials)
+        return carry_out(runner, feed, store, parent, summary)
 
 
 def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
@@ -82,187 +114,63 @@ def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
     patiently(lambda: store.client.log_figure(parent.run_id, digits, "first_digits.png"), store.patience)
 
 
-def carry_out(work: Callable[[], None], close: Callable[[bool], Records], interruption: Interruption) -> Records:
-    """Do the work of a sweep and close it, however the work ends; what `close(completed)` gives."""
-    try:
-        work()
-    except BaseException:
-        with interruption.deferred(), suppress(DeliveryError):  # what ended the sweep is what counts
-            close(False)
-        raise
-    with interruption.deferred():
-        records = close(True)
-    interruption.raise_if_asked()
-    return records
-
-
-def conclude(
-    store: Store,
-    parent: Parent,
-    trials: Sequence[Trial],
-    outcomes: Mapping[str, Outcome],
-    records: Records,
-    report: bool,
-    refused: Sequence[str] = (),
-) -> None:
-    """The report, and what did not finish or the champion.
+def carry_out(
+    runner: Runner, feed: Feed, store: Store, parent: Parent, summary: Callable[[Sequence[Trial], Records], str]
+) -> Swept:
+    """Train the trials of a feed and close the sweep's parent, however that ends.
 
     Args:
-        refused: lines on trials that have no config.
+        summary: makes a table of the trials.
 
     Raises:
-        SweepFailed: if a trial is not finished.
+        Interrupted: after a signal.
     """
-    print(f"\nSee the curves: {command('ui')}")
-    if report:
-        from recurrent_cells.reports.write import report_sweep  # here: drawing is needed at the end alone
-
-        report_sweep(store, parent.run_id)
-    unfinished = [trial for trial in trials if not is_finished(records.get(trial.fingerprint), parent.since)]
-    if unfinished or refused:
-        raise SweepFailed(_failures(unfinished, outcomes, records, store, refused))
-    if all(trial.config.registry for trial in trials):
-        from recurrent_cells.inference.champion import crown_best  # here: needed at the end alone
-
-        crown_best(store, [records[trial.fingerprint] for trial in trials])
-
-
-def _launch_until_done(
-    launcher: Launcher, store: Store, todo: list[Trial], retries: int, parent: Parent, outcomes: dict[str, Outcome]
-) -> None:
-    """Launch trials, again those that were killed, and wait for those that other processes train."""
-    deaths: Counter[str] = Counter()
-    number, waiting = 0, False
-    todo = sorted(todo, key=lambda trial: -trial.work)  # so that no long one is left alone at the end
-    while todo:
-        elsewhere = patiently(lambda: at_work(store), store.patience)
-        free = [it for it in todo if it.fingerprint not in elsewhere and not is_claimed(store, it.fingerprint)]
-        if not free:
-            if not waiting:
-                say(f"waiting for {len(todo)} {_trials(len(todo))} that other processes train")
-            waiting = True
-            time.sleep(random.uniform(*SECONDS_TO_WAIT_FOR_OTHERS))
-            continue
-        store.disconnect()
-        jobs = [trial.below(parent.run_id, parent.since) for trial in free]
-        if isinstance(launcher, PlannedLauncher):
-            launcher.trials = jobs
-        returns = launcher.launch([list(job.overrides) for job in jobs], initial_job_idx=number)
-        number += len(free)
-        again = []
-        for trial, job in zip(free, returns, strict=True):
-            outcome = outcomes[trial.fingerprint] = outcome_of(job)
-            deaths[trial.fingerprint] += outcome.status == "killed"
-            if outcome.status == "busy" or (outcome.status == "killed" and deaths[trial.fingerprint] <= retries):
-                again.append(trial)
-        patiently(lambda: recover(store), store.patience)  # a run whose process was killed can then be continued
-        if any(outcomes[trial.fingerprint].status == "busy" for trial in again):
-            time.sleep(random.uniform(*SECONDS_TO_WAIT_FOR_OTHERS))
-        launched = {trial.fingerprint for trial in free}
-        todo = [trial for trial in todo if trial.fingerprint not in launched] + again
+    with handled() as interruption:
+        try:
+            if not feed.done:
+                drive(feed, runner.pool, store, parent.run_id, runner.settings.retries)
+        except BaseException:
+            with interruption.deferred(), suppress(DeliveryError):  # what ended the sweep is what counts
+                _close(store, parent, feed, completed=False)
+            raise
+        with interruption.deferred():
+            records = _close(store, parent, feed, completed=True)
+        interruption.raise_if_asked()
+    table = summary(feed.trials, records)
+    return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, runner.settings.report)
 
 
-def close(
-    store: Store,
-    parent: Parent,
-    trials: Sequence[Trial],
-    outcomes: Mapping[str, Outcome],
-    completed: bool,
-    refused: int = 0,
-) -> Records:
+def _close(store: Store, parent: Parent, feed: Feed, completed: bool) -> Records:
     """Give the parent its counts and its status; what the store knows of the trials."""
+    feed.close()
     patiently(lambda: recover(store), store.patience)
-    records = patiently(lambda: _known(store, parent.run_id), store.patience)
-    unfinished = [trial for trial in trials if not is_finished(records.get(trial.fingerprint), parent.since)]
-    failed = [trial for trial in unfinished if trial.fingerprint in outcomes or _has_failed(records, trial)]
-    status = "KILLED" if not completed else "FAILED" if unfinished or refused else "FINISHED"
-    counts = {"finished": len(trials) - len(unfinished), "failed": len(failed) + refused}
+    known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
+    records = latest_by_fingerprint(known)
+    left = unfinished(feed.trials, records, parent.since)
+    failed = [trial for trial in left if trial.fingerprint in feed.outcomes or _has_failed(records, trial)]
+    status = "KILLED" if not completed else "FAILED" if left or feed.refused else "FINISHED"
+    counts = {"finished": len(feed.trials) - len(left), "failed": len(failed) + len(feed.refused)}
     patiently(lambda: close_parent(store, parent.run_id, counts, status), store.patience)
     if not completed:
-        say(f"{counts['finished']} of {len(trials)} {_trials(len(trials))} finished")
+        say(f"{counts['finished']} of {counted(len(feed.trials), 'trial')} finished")
     return records
 
 
-def _known(store: Store, parent: str | None = None) -> Records:
-    return latest_by_fingerprint(unpruned(trial_records(store), but_by=parent))
+def unfinished(trials: Sequence[Trial], records: Mapping[str, TrialRecord], since: int) -> list[Trial]:
+    """The trials without a run that FINISHED at `since` (milliseconds) or later."""
+    return [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), since)]
 
 
-def _now() -> int:
-    return int(time.time() * 1000)
-
-
-def is_finished(record: TrialRecord | None, since: int = 0) -> bool:
+def _is_finished(record: TrialRecord | None, since: int) -> bool:
     return record is not None and record.status == "FINISHED" and record.end_time >= since
 
 
-def _to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str, since: int) -> list[Trial]:
+def to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str, since: int) -> list[Trial]:
     """`missing`, `all`: those without a FINISHED run (since the rerun began); `failed`: whose last run is FAILED."""
-    left = [trial for trial in trials if not is_finished(records.get(trial.fingerprint), since)]
+    left = unfinished(trials, records, since)
     return [trial for trial in left if _has_failed(records, trial)] if rerun == "failed" else left
 
 
 def _has_failed(records: Mapping[str, TrialRecord], trial: Trial) -> bool:
     record = records.get(trial.fingerprint)
     return record is not None and record.status == "FAILED"
-
-
-def _trials(count: int) -> str:
-    return "trial" if count == 1 else "trials"
-
-
-def _failures(
-    unfinished: Sequence[Trial],
-    outcomes: Mapping[str, Outcome],
-    records: Mapping[str, TrialRecord],
-    store: Store,
-    refused: Sequence[str],
-) -> str:
-    count = len(unfinished) + len(refused)
-    lines = [f"{count} {_trials(count)} not finished:", *(f"  {line}" for line in refused)]
-    for trial in unfinished:
-        outcome, record = outcomes.get(trial.fingerprint), records.get(trial.fingerprint)
-        reason = (outcome.error if outcome else "") or (record.error if record else "") or "not started"
-        lines.append(f"  {trial.label}: {reason}")
-        log = next((path for path in (_log_of(record, store), outcome.log if outcome else "") if path), "")
-        if log:
-            lines.append(f"    log: {log}")
-    lines.append("The same command goes on with them.")
-    return "\n".join(lines)
-
-
-def _log_of(record: TrialRecord | None, store: Store) -> str:
-    """The log file of a run, while it is under way or once it is with its artifacts; empty if it left none."""
-    if record is None:
-        return ""
-    artifacts = store.trial_folder(record.run_id) / "artifacts", Path(record.artifact_uri.removeprefix("file://"))
-    found = next((folder / "train.log" for folder in artifacts if (folder / "train.log").exists()), None)
-    if found is None and not record.artifact_uri.startswith(("file:", "/")):
-        return f"{record.artifact_uri}/train.log"
-    return str(found or "")
-
-
-def _print_plan(
-    trials: Sequence[Trial],
-    todo: Sequence[Trial],
-    records: Mapping[str, TrialRecord],
-    everything: Sequence[TrialRecord],
-) -> None:
-    seconds_by_shape: dict[str, list[float]] = defaultdict(list)
-    for finished in unpruned(everything):
-        if finished.status == "FINISHED" and finished.seconds is not None and "shape" in finished.tags:
-            seconds_by_shape[finished.tags["shape"]].append(finished.seconds)
-    seconds = {shape: statistics.median(known) for shape, known in seconds_by_shape.items()}
-    planned = {trial.fingerprint for trial in todo}
-    keys = list(trials[0].varied)
-    rows = [["trial", *keys, "n_params", "state", "estimated seconds"]]
-    for trial in trials:
-        record = records.get(trial.fingerprint)
-        state = record.status.lower() if record else "new"
-        is_estimated = trial.shape in seconds and trial.fingerprint in planned
-        estimate = f"{seconds[trial.shape]:.1f}" if is_estimated else "-"
-        rows.append([trial.name, *(trial.varied[key] for key in keys), f"{trial.n_params}", state, estimate])
-    print("\n".join(table(rows)))
-    known_seconds = [seconds[trial.shape] for trial in todo if trial.shape in seconds]
-    total = f", about {rounded(sum(known_seconds))} one after another" if len(known_seconds) == len(todo) != 0 else ""
-    counts = f"{len(trials) - len(todo)} to be left out, {len(todo)} to run"
-    print(f"{len(trials)} {_trials(len(trials))}, {counts}{total}; nothing started")

@@ -1,18 +1,20 @@
 """Hydra's sweeper plugins: light until every config has passed."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.schema import SweepConfig, TrackingConfig
 from recurrent_cells.sweeps.grid import compose_grid
+from recurrent_cells.sweeps.launchers import pool_of
 from recurrent_cells.trial.claim import once
 from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
+
+if TYPE_CHECKING:
+    from recurrent_cells.sweeps.sweep import Runner, Swept
 
 # Keys that do not tell what a sweep is made of.
 UNNAMED = ("hydra", "sweep", *CIRCUMSTANCES)
@@ -27,22 +29,21 @@ class TrialSweeper(Sweeper):
 
     def __init__(self, params: Mapping[str, str] | None = None) -> None:
         self.params = dict(params or {})
-        self.config: DictConfig
-        self.hydra_context: HydraContext
-        self.launcher: Launcher
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.hydra_context, self.config = hydra_context, config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=once(task_function), config=config
-        )
+        """Raises UserError if the options of the pool will not do."""
+        self.loader, self.config = hydra_context.config_loader, config
+        self.train = once(task_function)
+        self.pool = pool_of(hydra_context, task_function, config)
 
-    def settings(self) -> tuple[SweepConfig, TrackingConfig]:
-        """What holds for the whole sweep."""
+    def runner(self, arguments: list[str]) -> "Runner":
+        """What runs the sweep; imports heavily, so that every config should have passed before."""
+        from recurrent_cells.sweeps.sweep import Runner
+
         sweep, tracking = OmegaConf.to_object(self.config.sweep), OmegaConf.to_object(self.config.tracking)
         assert isinstance(sweep, SweepConfig)
         assert isinstance(tracking, TrackingConfig)
-        return sweep, tracking
+        return Runner(self.pool, self.train, self.config, sweep, tracking, self.name(arguments))
 
     def name(self, arguments: list[str]) -> str:
         """What the sweep is made of, an argument in the place of what it replaces, without where and how it runs."""
@@ -55,11 +56,10 @@ class TrialSweeper(Sweeper):
 class GridSweeper(TrialSweeper):
     """Every combination of the choices on the command line and in `hydra.sweeper.params`."""
 
-    def sweep(self, arguments: list[str]) -> Any:
-        """Run the sweep; raises as `run_sweep` does."""
-        points = compose_grid(self.hydra_context.config_loader, self.config, self.params, arguments)
+    def sweep(self, arguments: list[str]) -> "Swept | None":
+        """Run the sweep; returns and raises as `run_sweep` does."""
+        points = compose_grid(self.loader, self.config, self.params, arguments)
 
-        # Heavy imports wait until every config has passed.
         from recurrent_cells.sweeps.sweep import run_sweep
 
-        return run_sweep(points, self.launcher, *self.settings(), self.name(arguments))
+        return run_sweep(points, self.runner(arguments))

@@ -4,11 +4,16 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
+from typing import TYPE_CHECKING
 
+from recurrent_cells.tables import METRICS
 from recurrent_cells.trial.outcome import Outcome
+
+if TYPE_CHECKING:
+    from recurrent_cells.sweeps.plan import Trial
 
 SECONDS_BETWEEN_UPDATES = 0.5
 CLEAR = "\r\x1b[K"
@@ -27,33 +32,24 @@ class View:
     """Counts trials done, running, failed and left; knows the best so far and about how long is left.
 
     Args:
-        names: of the trials, by index; they may become known as trials start.
-        slots: how many run at once.
-        where: in what they run, in words; None is on slots.
-        count: how many trials there are; None is as many as names.
+        count: says how many trials there are.
+        slots: how many programs run at once.
+        where: in what trials run, in words.
     """
 
-    def __init__(
-        self, names: Sequence[str], slots: int, where: str | None = None, count: Callable[[], int] | None = None
-    ) -> None:
-        self._names = names
-        self._count = count or (lambda: len(names))
+    def __init__(self, count: Callable[[], int], slots: int, where: str) -> None:
+        self._count = count
         self._slots = slots
         self._where = where
-        self._started: dict[int, float] = {}
+        self._started: dict[Trial, float] = {}
+        self._statuses: dict[Trial, str] = {}
         self._durations: list[float] = []
-        self._done = 0
-        self._failed = 0
-        self._busy = 0
         self._best: tuple[float, str] | None = None
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = 0.0
 
     def __enter__(self) -> "View":
-        count = self._count()
-        slots = min(self._slots, count)
-        where = self._where or f"on {slots} {'slot' if slots == 1 else 'slots'}"
-        self._print(f"{count} {'trial' if count == 1 else 'trials'} {where}")
+        self._print(f"{counted(self._count(), 'trial')} {self._where}")
         return self
 
     def __exit__(
@@ -62,26 +58,29 @@ class View:
         if self._terminal:
             say(CLEAR, end="")
 
-    def started(self, index: int) -> None:
-        self._started[index] = time.monotonic()
+    def started(self, trial: "Trial") -> None:
+        self._started[trial] = time.monotonic()
+        self._statuses.pop(trial, None)
 
-    def ended(self, index: int, outcome: Outcome) -> None:
-        seconds = time.monotonic() - self._started.pop(index)
-        name = self._names[index]
+    def ended(self, trial: "Trial", outcome: Outcome) -> None:
+        seconds = time.monotonic() - self._started.pop(trial)
+        self._statuses[trial] = outcome.status
         if outcome.status == "finished":
-            self._done += 1
             self._durations.append(seconds)
-            accuracy = outcome.result.get("val/acc", 0.0)
-            if self._best is None or accuracy > self._best[0]:
-                self._best = (accuracy, name)
-            said = f"val {accuracy:.4f} test {outcome.result.get('test/acc', 0.0):.4f}  {seconds:.1f} s"
+            metric = outcome.result.get("metric", "acc")
+            value, test = (outcome.result.get(f"{split}/{metric}", 0.0) for split in ("val", "test"))
+            sign = 1 if METRICS[metric].higher_is_better else -1
+            if self._best is None or sign * value > sign * self._best[0]:
+                self._best = (value, trial.label)
+            said = f"val {value:.4f} test {test:.4f}  {seconds:.1f} s"
             if "pruned" in outcome.result:
                 said += f", pruned at step {outcome.result['pruned']}"
         else:
-            self._failed += outcome.status != "busy"
-            self._busy += outcome.status == "busy"
             said = f"{outcome.status}: {outcome.error}"
-        self._print(f"[{self._done}/{self._count()}] {name}  {said}")
+        self._print(f"[{self._ended('finished')}/{self._count()}] {trial.label}  {said}")
+
+    def _ended(self, *statuses: str) -> int:
+        return sum(status in statuses for status in self._statuses.values())
 
     def stopping(self) -> None:
         if self._started:
@@ -93,9 +92,9 @@ class View:
             self._shown = time.monotonic()
 
     def status(self) -> str:
-        running = len(self._started)
-        left = self._count() - self._done - self._failed - self._busy - running
-        parts = [f"{self._done} done, {running} running, {self._failed} failed, {left} left"]
+        running, done, failed = len(self._started), self._ended("finished"), self._ended("failed", "killed")
+        left = self._count() - len(self._statuses) - running
+        parts = [f"{done} done, {running} running, {failed} failed, {left} left"]
         if self._durations and left + running:
             seconds = statistics.fmean(self._durations) * (left + running / 2) / self._slots
             parts.append(f"about {rounded(seconds)} left")
@@ -107,7 +106,12 @@ class View:
         if self._terminal:
             say(f"{CLEAR}{line}")
         else:
-            say(f"{line}  ({self.status()})" if self._done + self._failed else line)
+            say(f"{line}  ({self.status()})" if self._ended("finished", "failed", "killed") else line)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def rounded(seconds: float) -> str:

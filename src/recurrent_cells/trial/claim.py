@@ -1,10 +1,8 @@
-"""Trials that several sweeps share are trained by one of them, and a trial that leaves costs only itself."""
+"""A trial that several sweeps share is trained by one of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-from hydra.types import TaskFunction
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.config.validation import validated
@@ -16,14 +14,20 @@ if TYPE_CHECKING:
     from recurrent_cells.tracking.queries import TrialRecord
     from recurrent_cells.tracking.store import Store
 
+# What trains the trial of a config and returns the trial's result.
+Train = Callable[[Config], Any]
 
-def once(train: TaskFunction) -> TaskFunction:
-    """`train` as launchers run it: what another process has finished since the plan was made is left out."""
 
-    def task(cfg: "DictConfig") -> Any:
-        config = validated(cfg)
+def once(train: Train) -> Callable[["Config | DictConfig"], Any]:
+    """`train` for the trials of a sweep: a trial that another process finished meanwhile is not trained again.
+
+    The task raises TrialBusy if another process has claimed the trial, and TrialError if the trial calls `sys.exit`.
+    """
+
+    def task(given: "Config | DictConfig") -> Any:
+        config = given if isinstance(given, Config) else validated(given)
         if config.sweep.parent is None:
-            return train(cfg)
+            return _train(train, config)
 
         from recurrent_cells.data.splits import load_splits
         from recurrent_cells.tracking.patience import patiently
@@ -35,17 +39,17 @@ def once(train: TaskFunction) -> TaskFunction:
         trial = fingerprint(config, load_splits(config.data).digest)
         with claim(store, trial):
             finished = already_finished(store, config, trial)
-            return result_of(finished) if finished is not None else _train(train, cfg)
+            return result_of(finished) if finished is not None else _train(train, config)
 
     return task
 
 
 @contextmanager
 def claim(store: "Store", trial: str) -> Iterator[None]:
-    """Hold a trial, by its fingerprint, against other sweeps; from looking whether it is finished to its end.
+    """Hold a trial, by its fingerprint, against other sweeps while the body runs.
 
     Raises:
-        TrialBusy: if another sweep holds it.
+        TrialBusy: if another sweep holds the trial.
     """
     from recurrent_cells.tracking.locks import trial_lock
 
@@ -63,16 +67,17 @@ def is_claimed(store: "Store", trial: str) -> bool:
 
 
 def already_finished(store: "Store", config: Config, trial: str) -> "TrialRecord | None":
-    """The finished run of a trial that counts for its sweep."""
+    """The finished run of a trial that counts for the trial's sweep."""
     from recurrent_cells.tracking.patience import patiently
 
-    return patiently(lambda: finished_since(store, trial, config.sweep.since), config.tracking.patience)
+    sweep = config.sweep
+    return patiently(lambda: finished_since(store, trial, sweep.since, sweep.parent), config.tracking.patience)
 
 
 def finished_since(store: "Store", trial: str, since: int, search: str | None = None) -> "TrialRecord | None":
-    """The latest FINISHED run of a trial, if it ended at or after `since` (milliseconds).
+    """The latest FINISHED run of a trial that ended at or after `since` (milliseconds).
 
-    A pruned one counts only if it was pruned by the search with the parent run `search`.
+    A pruned run counts only if the search with the parent run `search` pruned it.
     """
     from recurrent_cells.tracking.queries import trial_records, unpruned
 
@@ -81,14 +86,16 @@ def finished_since(store: "Store", trial: str, since: int, search: str | None = 
     return next((record for record in reversed(finished) if record.end_time >= since), None)
 
 
-def _train(train: TaskFunction, cfg: "DictConfig") -> Any:
+def result_of(record: "TrialRecord") -> dict[str, Any]:
+    """What `train` returned when the recorded trial was trained."""
+    metric = record.tags.get("metric", "acc")
+    best, test = record.metrics.get(f"val/best_{metric}", 0.0), record.metrics.get(f"test/{metric}", 0.0)
+    of_run = {"run_id": record.run_id, "name": record.name, "metric": metric}
+    return of_run | {f"val/{metric}": best, f"test/{metric}": test}
+
+
+def _train(train: Train, config: Config) -> Any:
     try:
-        return train(cfg)
+        return train(config)
     except SystemExit as left:
         raise TrialError(f"the trial called sys.exit({left.code})") from left
-
-
-def result_of(record: "TrialRecord") -> dict[str, Any]:
-    """What `train` returned where it was trained."""
-    accuracies = {"val/acc": record.metrics.get("val/best_acc", 0.0), "test/acc": record.metrics.get("test/acc", 0.0)}
-    return {"run_id": record.run_id, "name": record.name} | accuracies

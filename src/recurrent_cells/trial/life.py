@@ -11,7 +11,6 @@ from recurrent_cells.data.splits import Splits, load_splits
 from recurrent_cells.inference.saved import save_network
 from recurrent_cells.interrupts import Interruption, handled
 from recurrent_cells.models.classifier import build_classifier, num_parameters
-from recurrent_cells.sweeps.search.judge import judge_of
 from recurrent_cells.tasks import Task, task_of
 from recurrent_cells.tracking.journal import Courier
 from recurrent_cells.tracking.patience import patiently
@@ -26,6 +25,7 @@ from recurrent_cells.training.member import Member
 from recurrent_cells.training.progress import Progress
 from recurrent_cells.training.pruning import Pruning, pruned_at
 from recurrent_cells.training.schedule import Schedule
+from recurrent_cells.trial.judge import judge_of
 from recurrent_cells.trial.spec import run_spec
 
 

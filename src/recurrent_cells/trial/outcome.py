@@ -1,18 +1,27 @@
-"""What became of a trial, as its launcher saw it."""
+"""What became of a trial."""
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus
-
 from recurrent_cells.config.messages import explain
-from recurrent_cells.errors import TrialBusy
+from recurrent_cells.config.schema import Config
+from recurrent_cells.errors import Interrupted, TrialBusy
+from recurrent_cells.trial.claim import Train
+
+LONGEST_ERROR = 2000
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`status` is finished, failed, killed, busy (another process trains it) or skipped (never started)."""
+    """How a trial ended.
+
+    Args:
+        status: finished, failed, killed or busy (another process trains the trial).
+        result: of a finished trial, what `train` returned.
+        log: a file with all that the trial wrote to its console; empty if there is none.
+    """
 
     status: str
     result: dict[str, Any] = field(default_factory=dict)
@@ -20,20 +29,42 @@ class Outcome:
     log: str = ""
 
 
-def job_return(overrides: Sequence[str], outcome: Outcome) -> JobReturn:
-    """An outcome as Hydra wants it, a job that is completed whatever became of the trial."""
-    job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-    job.return_value = outcome
-    return job
-
-
-def outcome_of(job: JobReturn) -> Outcome:
-    """What a launcher's JobReturn says of a trial."""
-    value = job._return_value
+def outcome_of(value: Any) -> Outcome:
+    """The outcome of a trial from what `train` returned or raised."""
     if isinstance(value, Outcome):
         return value
-    if isinstance(value, TrialBusy):
-        return Outcome("busy", error=str(value))
-    if job.status == JobStatus.COMPLETED:
-        return Outcome("finished", result=value if isinstance(value, dict) else {})
-    return Outcome("failed", error=explain(value))
+    if isinstance(value, BaseException):
+        status = {TrialBusy: "busy", Interrupted: "killed"}.get(type(value), "failed")
+        return Outcome(status, error=(str(value) if status != "failed" else explain(value))[:LONGEST_ERROR])
+    return Outcome("finished", value if isinstance(value, dict) else {})
+
+
+def train_together(
+    train: Train, configs: Sequence[Config], most: int | None, tell: Callable[[int, Outcome], None]
+) -> None:
+    """Train a trial by itself, or several of one shape as one program, in a process that was started for them.
+
+    Args:
+        most: the most trials of a pack; None is as many as the GPU's memory holds.
+        tell: is told the outcome of each trial, by the trial's place in `configs`. Tracebacks go to standard error.
+    """
+    untold = set(range(len(configs)))
+
+    def told(place: int, outcome: Outcome) -> None:
+        untold.discard(place)
+        tell(place, outcome)
+
+    value: Any = None
+    try:
+        if len(configs) == 1:
+            value = train(configs[0])
+        else:
+            from recurrent_cells.trial.pack import train_pack
+
+            train_pack(configs, most, told)
+    except BaseException as error:
+        if not isinstance(error, TrialBusy | Interrupted):
+            traceback.print_exc()
+        value = error
+    for place in sorted(untold):
+        tell(place, outcome_of(value))

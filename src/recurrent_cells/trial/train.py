@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def train(cfg: "DictConfig") -> dict[str, Any]:
-    """Train and test one composed config, or again what `reproduce` names, as one MLflow run.
+def train(given: "Config | DictConfig") -> dict[str, Any]:
+    """Train and test one config, typed or as Hydra composes it, or again what `reproduce` names, as one MLflow run.
 
     Returns:
         `run_id`, `name`, `n_params`, `seconds`, `metric` (the name of the task's metric), the best `val/METRIC`,
@@ -21,7 +21,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
         TrialBusy: if another process is training this very trial.
         TrialError: if training cannot go on, a loss that is not finite say; the run is FAILED.
     """
-    config = validated(cfg)
+    config = given if isinstance(given, Config) else validated(given)
     if config.reproduce is None:
         return train_trial(config)
 

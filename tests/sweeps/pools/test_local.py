@@ -2,45 +2,39 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hydra import initialize_config_dir
-from hydra._internal.callbacks import Callbacks
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobRuntime
-from hydra.types import HydraContext, RunMode
+from omegaconf import OmegaConf
 
-from recurrent_cells.errors import Interrupted, TrialBusy, TrialError, UserError
-from recurrent_cells.sweeps.pools.local import LocalLauncher, gpu_of_slot
-from recurrent_cells.trial.outcome import outcome_of
-from src import REPOSITORY
+from recurrent_cells.config.schema import Config
+from recurrent_cells.errors import Interrupted, TrialError, UserError
+from recurrent_cells.sweeps.drive import drive
+from recurrent_cells.sweeps.feeds import GridFeed
+from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.sweeps.pools.local import LocalPool, gpu_of_slot
 from tests.conftest import Answer
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
 
 
 @pytest.fixture
-def launch():
-    """`launch(train, 3)` are the outcomes of three jobs, which differ in their seed."""
-    singletons = Singleton.get_state()
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        loader = hydra.config_loader
-        master = loader.load_configuration("config", ["trainer=cpu"], run_mode=RunMode.MULTIRUN)
-        JobRuntime.instance().set("name", "test")
+def launch(store):
+    """`launch(train, 3)` are the outcomes of three trials, which differ in their seed."""
 
-        def run(train, count, slots=2):
-            launcher = LocalLauncher(slots)
-            launcher.setup(hydra_context=HydraContext(loader, Callbacks()), task_function=train, config=master)
-            return [outcome_of(job) for job in launcher.launch([[f"seed={seed}"] for seed in range(count)], 0)]
+    def run(train, count, slots=2):
+        pool = LocalPool(slots)
+        pool.prepare(train, OmegaConf.create({"trainer": {"accelerator": "cpu"}, "registry": False}), store)
+        configs = [replace(Config(), seed=seed) for seed in range(count)]
+        trials = [Trial((), {}, config, f"trial {config.seed}", f"f{config.seed}", "", 1) for config in configs]
+        feed = GridFeed(trials)
+        drive(feed, pool, store, None, retries=0)
+        return [feed.outcomes[trial.fingerprint] for trial in trials]
 
-        yield run
-    Singleton.set_state(singletons)
+    return run
 
 
-def test_jobs_run_in_processes_of_their_own_at_most_slots_at_once(launch, tmp_path):
+def test_trials_run_in_processes_of_their_own_at_most_slots_at_once(launch, tmp_path):
     running = tmp_path / "running"
     running.mkdir()
 
@@ -86,7 +80,6 @@ def lose(error):
         (end_by_sigkill, "killed", "process PID was ended by SIGKILL"),
         (lambda: os.kill(os.getpid(), signal.SIGRTMIN), "killed", "process PID was ended by SIGRTMIN"),
         (lambda: lose(Interrupted(signal.SIGTERM)), "killed", "SIGTERM"),
-        (lambda: lose(TrialBusy("held by another")), "busy", "held by another"),
         (lambda: lose(TrialError("the loss is nan" + "!" * 100_000)), "failed", "the loss is nan!!!"),
         (
             lambda: {"x": object()},
@@ -94,9 +87,9 @@ def lose(error):
             "process PID exited with 1; it said last: TypeError: Object",
         ),
     ],
-    ids=["error", "memory", "sys.exit", "os._exit", "SIGKILL", "signal", "asked", "busy", "long", "result"],
+    ids=["error", "memory", "sys.exit", "os._exit", "SIGKILL", "signal", "asked", "long", "result"],
 )
-def test_a_job_that_goes_wrong_costs_itself_alone(launch, tmp_path, fault, status, error):
+def test_a_trial_that_goes_wrong_costs_itself_alone(launch, tmp_path, fault, status, error):
     def train(cfg):
         if cfg.seed == 1:
             (tmp_path / "pid").write_text(str(os.getpid()))
@@ -109,7 +102,7 @@ def test_a_job_that_goes_wrong_costs_itself_alone(launch, tmp_path, fault, statu
     assert len(wrong.error) < 3000
 
 
-def test_the_traceback_of_a_failed_job_is_kept(launch):
+def test_the_traceback_of_a_failed_trial_is_kept(launch):
     (outcome,) = launch(lambda cfg: fail(), 1)
     content = Path(outcome.log).read_text()
     Path(outcome.log).unlink()
@@ -117,7 +110,7 @@ def test_the_traceback_of_a_failed_job_is_kept(launch):
     assert content.rstrip().endswith("second line")
 
 
-def test_a_process_left_behind_by_a_job_holds_nothing_up(launch, tmp_path):
+def test_a_process_left_behind_by_a_trial_holds_nothing_up(launch, tmp_path):
     def train(cfg):
         if os.fork() == 0:
             (tmp_path / "pid").write_text(str(os.getpid()))
@@ -161,7 +154,7 @@ def in_fork(in_background, launch, train, count):
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_the_running_jobs_and_starts_no_more(in_background, launch, tmp_path, signum, code):
+def test_a_signal_ends_the_running_trials_and_starts_no_more(in_background, launch, tmp_path, signum, code):
     launcher = in_fork(in_background, launch, patient_trial(tmp_path), 4)
     wait_until(lambda: len(pids(tmp_path)) == 2)
     launcher.kill(signum)
@@ -181,7 +174,7 @@ def test_a_second_signal_ends_them_at_once(in_background, launch, tmp_path):
     assert not any(is_alive(pid) for pid in pids(tmp_path))
 
 
-def test_jobs_die_with_their_launcher(in_background, launch, tmp_path):
+def test_trials_die_with_the_sweep(in_background, launch, tmp_path):
     launcher = in_fork(in_background, launch, patient_trial(tmp_path), 2)
     wait_until(lambda: len(pids(tmp_path)) == 2)
     launcher.kill(signal.SIGKILL)

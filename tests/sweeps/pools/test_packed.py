@@ -16,7 +16,7 @@ from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.trained import load_trained
 from recurrent_cells.sweeps import plan
 from recurrent_cells.sweeps.grid import Point
-from recurrent_cells.sweeps.packs import group_by_shape
+from recurrent_cells.sweeps.packs import packed
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
 from tests.conftest import Answer
@@ -167,7 +167,7 @@ def test_a_pack_whose_process_dies_is_trained_on(in_packs, store, trials, monkey
 def test_interrupted_before_their_ends_trained_ones_say_so_and_need_no_training_again(
     in_packs, in_background, trials, patched, tmp_path
 ):
-    """The processes that end trials hang: two are at work, the third waits."""
+    """The test of the first trained trial hangs."""
     from recurrent_cells.training import artifacts
 
     def hang(*_: Any) -> None:
@@ -175,9 +175,8 @@ def test_interrupted_before_their_ends_trained_ones_say_so_and_need_no_training_
         time.sleep(60)
 
     patched.setattr(artifacts, "write_results", hang)
-    patched.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     command = in_background(lambda: in_packs("seed=0,1,2"))
-    wait_until(lambda: len(list(tmp_path.glob("ending-*"))) == 2)
+    wait_until(lambda: len(list(tmp_path.glob("ending-*"))) == 1)
     command.kill(signal.SIGTERM)
     command.kill(signal.SIGTERM)
     assert command.wait().code == 143
@@ -202,7 +201,7 @@ def test_a_trial_that_another_sweep_trains_is_waited_for(in_packs, in_background
     [
         ("hydra.launcher.max_pack=0", "hydra.launcher.max_pack=0: allowed is an integer of at least 1, or auto"),
         ("hydra.launcher.max_pack=many", "hydra.launcher.max_pack=many: allowed is an integer of at least 1"),
-        ("hydra/sweeper=basic", "hydra/launcher=packed: needs a sweeper that plans, hydra/sweeper=grid"),
+        ("hydra/sweeper=basic", "hydra/launcher=packed: packs need a sweeper that plans, hydra/sweeper=grid"),
     ],
 )
 def test_what_will_not_do_is_refused(sweep, runs, override, said):
@@ -231,7 +230,9 @@ def test_trials_of_one_shape_are_grouped(tmp_path):
         trial("seed=1", "model.hidden_size=64", "trainer.profile=true"),
         trial("optimizer=sgd"),
     ]
-    assert group_by_shape(trials) == ([[0, 2, 3], [1, 5]], [4, 6, 7])
+    packs = [[trials.index(trial) for trial in pack] for pack in packed(trials, slots=1)]
+    assert packs == [[0, 2, 3], [1, 5], [4], [6], [7]]
+    assert [len(pack) for pack in packed([trial(f"seed={seed}") for seed in range(5)], slots=2)] == [3, 2]
 
 
 def test_a_packed_trial_is_evaluated_and_trained_again_as_any_other(in_packs, run_cli, store, trials):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recurrent_cells.errors import UserError
-from recurrent_cells.sweeps.pools.ray import cluster
+from recurrent_cells.sweeps.ray import cluster
 from tests.sweeps.processes import is_alive, wait_until
 
 ray = pytest.importorskip("ray")
@@ -149,6 +149,13 @@ def test_what_will_not_do_is_refused_and_nothing_started(sweep, parents, given, 
     assert answer.err.splitlines()[0] == refusal
     assert parents() == []
     assert not ray.is_initialized()
+
+
+def test_packs_under_hydras_own_sweeper_are_refused(sweep, runs):
+    answer = sweep("seed=0,1", "hydra/sweeper=basic", "hydra.launcher.max_pack=4", launcher=RAY)
+    assert answer.code == 2
+    assert answer.err == "hydra/launcher=ray: packs need a sweeper that plans, hydra/sweeper=grid\n"
+    assert runs() == []
 
 
 def test_an_address_where_nothing_answers_is_refused_at_once():

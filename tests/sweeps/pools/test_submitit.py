@@ -6,11 +6,10 @@ import pytest
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.types import HydraContext, RunMode
 
-from recurrent_cells.trial.claim import once
+from recurrent_cells.sweeps.launchers import pool_of
 from recurrent_cells.trial.train import train
 from src import REPOSITORY
 
@@ -27,13 +26,11 @@ def test_slurm_is_asked_for_what_the_command_line_says():
         assert hydra is not None
         loader = hydra.config_loader
         config = loader.load_configuration("config", overrides, run_mode=RunMode.MULTIRUN)
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=HydraContext(loader, Callbacks()), task_function=once(train), config=config
-        )
+        pool = pool_of(HydraContext(loader, Callbacks()), train, config)
     Singleton.set_state(singletons)
-    sent = pickle.loads(cloudpickle.dumps(launcher))
+    sent = pickle.loads(cloudpickle.dumps(pool._launcher))
     assert sent.params["partition"] == "gpu"
     assert sent.params["gres"] == "gpu:1"
     assert sent.params["array_parallelism"] == 50
     assert sent.config.hydra.sweeper._target_ == "hydra_plugins.recurrent_cells.GridSweeper"
-    assert sent.task_function.__qualname__ == "once.<locals>.task"
+    assert callable(sent.task_function)

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from recurrent_cells.config.schema import Config
-from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.search.ranges import Choices, Interval
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.search.space import Space
-from recurrent_cells.sweeps.search.storage import STORAGE, make_storage
 from recurrent_cells.sweeps.search.study import Study
+from recurrent_cells.trial.study_storage import STORAGE, make_storage
 from tests.conftest import Answer
 
 RANGES = {
@@ -25,7 +24,7 @@ RANGES = {
 @pytest.fixture
 def space() -> Space:
     """Three ranges over a config that is not composed."""
-    return Space(lambda overrides: Point(tuple(overrides), {}, Config()), (), RANGES)
+    return Space(lambda overrides: Config(), (), RANGES)
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@
 import json
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from recurrent_cells.sweeps.search.storage import STORAGE
 from recurrent_cells.training.module import TrialModule
+from recurrent_cells.trial.study_storage import STORAGE
 from recurrent_cells.trial.train import train
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
 
@@ -214,6 +215,36 @@ def test_training_all_again_is_another_study(search, steps, trials):
     assert search("hydra.sweeper.n_trials=2", "sweep.rerun=all", train=steps.train).code == 0
     assert len(steps.begun()) == 2
     assert len(trials()) == 4
+
+
+def test_a_trial_that_another_machine_trains_is_waited_for(
+    search, sweep, in_background, steps, store, trials, tmp_path, monkeypatch
+):
+    """Its trial is not started over and over meanwhile."""
+    sweep("optimizer.lr=0.1,0.2")
+    record = next(record for record in trials() if record.params["optimizer.lr"] == "0.1")
+    for key, value in (("process.host", "elsewhere"), ("process.heartbeat", str(int(time.time())))):
+        store.client.set_tag(record.run_id, key, value)
+    store.client.update_run(record.run_id, status="RUNNING")
+    said = tmp_path / "said"
+    monkeypatch.setattr("recurrent_cells.sweeps.drive.say", said.write_text)
+    grid = ("optimizer.lr=0.1,0.2", "hydra.sweeper.sampler=grid", "hydra.sweeper.n_trials=2")
+    waiting = in_background(lambda: search(*grid, train=steps.train))
+    wait_until(said.exists)
+    assert said.read_text() == "waiting for 1 trial that other processes train"
+    time.sleep(2)
+    store.client.set_terminated(record.run_id)
+    answer = waiting.wait()
+    assert (answer.code, steps.begun()) == (0, [])
+    assert "busy" not in answer.err
+
+
+def test_packs_are_for_grids_which_a_search_says(search, trials):
+    answer = search("hydra.sweeper.n_trials=1", "hydra.launcher.max_pack=8", launcher="hydra/launcher=packed")
+    assert answer.code == 0
+    assert answer.err.splitlines()[0] == (
+        "a search proposes trials one by one: each trains by itself; packs need hydra/sweeper=grid"
+    )
 
 
 def test_with_hydras_own_launcher_too(search, steps, trials):

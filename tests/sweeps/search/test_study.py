@@ -6,8 +6,8 @@ import pytest
 from optuna.trial import TrialState
 
 from recurrent_cells.sweeps.search import study as studies
-from recurrent_cells.sweeps.search.storage import STORAGE, make_storage
 from recurrent_cells.sweeps.search.study import values_of
+from recurrent_cells.trial.study_storage import STORAGE, make_storage
 
 
 def work(study, count, own=None):

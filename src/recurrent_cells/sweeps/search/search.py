@@ -1,85 +1,62 @@
-"""Running a search: trials proposed by what those before came to, under one parent, gone on with after any kill."""
+"""Running a search: trials are proposed from the results of earlier ones, under a parent run that outlives a kill."""
 
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from hydra.plugins.launcher import Launcher
 from mlflow.entities import Run
 
-from recurrent_cells.config.schema import SweepConfig, TrackingConfig
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.parent import PLAN, SINCE_TAG, Parent, find_parent, open_parent
 from recurrent_cells.sweeps.plan import Trial, plan_trials
-from recurrent_cells.sweeps.pools.feed import FedLauncher, Feed
-from recurrent_cells.sweeps.pools.planned import PlannedLauncher
 from recurrent_cells.sweeps.search.outline import OUTLINE, as_json
-from recurrent_cells.sweeps.search.proposals import SECONDS_BETWEEN_LOOKS, Proposals
+from recurrent_cells.sweeps.search.proposals import Proposals
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.sweeps.search.study import Study
 from recurrent_cells.sweeps.search.summary import known_so_far, summary
-from recurrent_cells.sweeps.sweep import Records, carry_out, close, conclude, show_digits
+from recurrent_cells.sweeps.sweep import Runner, Swept, carry_out, show_digits
+from recurrent_cells.sweeps.view import say
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import latest_by_fingerprint, read_artifact, trial_records, unpruned
-from recurrent_cells.tracking.recovery import recover
-from recurrent_cells.tracking.store import Store, open_store
+from recurrent_cells.tracking.store import Store
 from recurrent_cells.training.schedule import Schedule
-from recurrent_cells.trial.outcome import outcome_of
 
 
-def run_search(
-    space: Space,
-    corners: Sequence[Point],
-    search: SearchSettings,
-    launcher: Launcher,
-    settings: SweepConfig,
-    tracking: TrackingConfig,
-    name: str,
-) -> Records:
-    """Do what is missing of a search; the records of its trials by fingerprint.
+def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, runner: Runner) -> Swept | None:
+    """Do what is missing of a search; None after a dry run.
 
     Raises:
         UserError: if a corner of the space cannot start, with the faults of all; nothing was started.
-        SweepFailed: if a trial is not finished at the end.
         Interrupted: after a signal, the running trials having saved their state.
     """
     planned = plan_trials(corners)
-    store = open_store(tracking.experiment, tracking.patience)
-    recover(store)
-    key = identity(space, search, planned[0], tracking.experiment)
+    store, settings = runner.open_store(), runner.settings
+    key = identity(space, search, planned[0], runner.tracking.experiment)
     if settings.dry_run:
         print(_dry(store, find_parent(store, key), space, search))
-        return {}
-    if isinstance(launcher, PlannedLauncher):
-        launcher.prepare()
-    with handled() as interruption:
+        return None
+    runner.pool.prepare(runner.train, runner.config, store)
+    if runner.pool.packs:
+        say("a search proposes trials one by one: each trains by itself; packs need hydra/sweeper=grid")
+        runner.pool.packs = False
+    with handled():
         before = find_parent(store, key)
-        planned_before = [] if before is None else _entries(store, before)
-        parent = open_parent(store, [], f"{search.sampler} search {name}"[:250], settings.rerun == "all", plan=key)
+        entries = [] if before is None else _entries(store, before)
+        name = f"{search.sampler} search {runner.name}"[:250]
+        parent = open_parent(store, [], name, settings.rerun == "all", plan=key)
         study = Study(store, _study_name(key, parent), space, search, max(_evaluations(trial) for trial in planned))
         if before is not None and parent.since in (0, _since(before)):
-            study.restore([space.values(entry["varied"]) for entry in planned_before])
+            study.restore([space.values(entry["varied"]) for entry in entries])
         _outline(store, parent, space, search)
         show_digits(store, parent, planned[0])
-        proposals = Proposals(study, space, search, settings, store, parent)
-
-        def close_search(completed: bool) -> Records:
-            proposals.read()
-            trials, refused = list(proposals.trials.values()), len(proposals.refused)
-            return close(store, parent, trials, proposals.outcomes, completed, refused)
-
-        records = carry_out(lambda: run_jobs(launcher, proposals, store), close_search, interruption)
-    trials = list(proposals.trials.values())
-    print(summary(trials, records, search))
-    refused = [f"point {point}: {error}" for point, error in proposals.refused.items()]
-    conclude(store, parent, trials, proposals.outcomes, records, settings.report, refused)
-    return records
+        proposals = Proposals(study, space, search, store, parent, also_new=settings.rerun != "failed")
+        return carry_out(runner, proposals, store, parent, partial(summary, search))
 
 
 def identity(space: Space, search: SearchSettings, first: Trial, experiment: str) -> str:
@@ -91,23 +68,6 @@ def identity(space: Space, search: SearchSettings, first: Trial, experiment: str
     made_of: dict[str, Any] = {"ranges": space.described(), "first": first.fingerprint, "experiment": experiment}
     made_of |= {key: value for key, value in asdict(search).items() if key != "n_trials"}
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def run_jobs(launcher: Launcher, jobs: Feed, store: Store) -> None:
-    """Have a launcher run what a feed gives: as slots become free, or one by one where it takes lists only."""
-    if isinstance(launcher, FedLauncher):
-        store.disconnect()
-        launcher.feed(jobs)
-        return
-    number = 0
-    while not jobs.done:
-        job = jobs.next()
-        if job is None:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-            continue
-        (returned,) = launcher.launch([list(job.overrides)], initial_job_idx=number)
-        number += 1
-        jobs.ended(job, outcome_of(returned))
 
 
 def _study_name(key: str, parent: Parent) -> str:

@@ -1,4 +1,4 @@
-"""How a search goes about it: `hydra.sweeper.*` of `hydra/sweeper=optuna`."""
+"""The settings of a search: `hydra.sweeper.*` of `hydra/sweeper=optuna`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields

@@ -1,19 +1,17 @@
 """What a search chooses from: ranges whose ends are checked before anything starts."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from recurrent_cells.config.messages import explain
-from recurrent_cells.config.validation import validated
 from recurrent_cells.errors import UserError
-from recurrent_cells.sweeps.grid import Composer, Point, raise_together
+from recurrent_cells.sweeps.grid import Composer, Point, as_text, raise_together, read_overrides
 from recurrent_cells.sweeps.search.ranges import Range, Value, read_range
 
 
@@ -33,7 +31,7 @@ class Space:
         """
         overrides = (*self.fixed, *(f"{key}={texts[key]}" for key in self.ranges))
         try:
-            return Point(overrides, dict(texts), validated(self._compose(overrides)))
+            return Point(overrides, dict(texts), self._compose(overrides))
         except Exception as error:  # a choice that does not exist raises ValueError, others Hydra's own
             raise UserError(explain(error)) from None
 
@@ -49,7 +47,8 @@ class Space:
         """Every end and choice of each range, the other keys at their first; raises UserError as `point`, for all."""
         first = {key: range_.ends[0] for key, range_ in self.ranges.items()}
         points, faults = [], []
-        for texts in _unique([first, *(first | {key: end} for key in self.ranges for end in self.ranges[key].ends)]):
+        others = [first | {key: end} for key, range_ in self.ranges.items() for end in range_.ends if end != first[key]]
+        for texts in [first, *others]:
             try:
                 points.append(self.point(texts))
             except UserError as error:
@@ -87,17 +86,12 @@ def read_space(
     Raises:
         UserError: if there is no range, or one makes no sense.
     """
-    parser = OverridesParser.create(config_loader=config_loader)
     fixed: dict[str, str] = {}
     ranges: dict[str, Range] = {}
     faults: list[str] = []
-    for override in parser.parse_overrides([*(f"{key}={value}" for key, value in params.items()), *arguments]):
-        key = override.get_key_element()
-        for place in (fixed, ranges):
-            place.pop(key, None)
+    for key, override in read_overrides(config_loader, params, arguments).items():
         if not override.is_sweep_override():
-            value = override.get_value_element_as_str()
-            fixed[key] = (override.input_line or key) if override.is_delete() else f"{key}={value}"
+            fixed[key] = as_text(key, override)
             continue
         try:
             ranges[key] = read_range(key, override)
@@ -107,11 +101,3 @@ def read_space(
     if not ranges:
         raise UserError("a search needs a range: KEY=interval(LOW,HIGH), int(interval(LOW,HIGH)), choice(A,B) or A,B")
     return Space(Composer(config_loader, master), tuple(fixed.values()), ranges)
-
-
-def _unique(maps: Sequence[dict[str, str]]) -> Iterator[dict[str, str]]:
-    seen = []
-    for one in maps:
-        if one not in seen:
-            seen.append(one)
-            yield one

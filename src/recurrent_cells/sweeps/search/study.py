@@ -1,12 +1,10 @@
-"""An Optuna study that several processes share and that outlives them: asked, told, and gone on with."""
+"""An Optuna study that several processes share and that outlives them."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import optuna
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -15,16 +13,15 @@ from recurrent_cells.sweeps.search.distributions import suggest
 from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import OBJECTIVES, SearchSettings
 from recurrent_cells.sweeps.search.space import Space
-from recurrent_cells.sweeps.search.storage import make_storage
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.provenance import cause_of_death, is_this_process, process_tags
 from recurrent_cells.tracking.store import Store
+from recurrent_cells.trial.judge import PRUNER
+from recurrent_cells.trial.study_storage import make_storage
 
-# Attributes of a trial in Optuna: its place among the points of the search, its values where they were given
-# beforehand, and the process that works on it.
+# Attributes of a trial in Optuna: the number of its point in the search, its values where they were given
+# beforehand, and the process that works on the trial.
 POINT, GIVEN, OWNER = "point", "given", "owner"
-# Of a study: what its pruner is built from, wherever a trial runs.
-PRUNER = "pruner"
 LARGEST_SEED = 2**32
 
 
@@ -38,9 +35,9 @@ class Proposal:
 
 
 class Study:
-    """The points of a search. One is tried by one Optuna trial, or by several where those before failed.
+    """The points of a search. A point is tried by an Optuna trial, and by another where that failed.
 
-    A trial whose process is gone is given to the next who asks, with the curve it has so far.
+    A trial whose process is gone is given to the next process that asks, with the trial's curve so far.
 
     Args:
         evaluations: the most that a trial has.
@@ -96,7 +93,7 @@ class Study:
         return sum(trial.state.is_finished() for trial in self.points().values())
 
     def ask(self, own: set[int], also_new: bool) -> Proposal | None:
-        """The next point: one that nobody works on any more, one that is queued, or a new one.
+        """The next point: a point that no process works on any more, a queued point, or a new point.
 
         Args:
             own: numbers of the trials that this process has had.
@@ -120,16 +117,12 @@ class Study:
             return self._propose(self._study.ask(), count)
 
     def _propose(self, trial: Trial, count: int) -> Proposal:
-        """All values of a trial. What another process began is ended as it would have done: seeds follow the point."""
+        """All values of a trial; those that another process left undrawn are what it would have drawn."""
         point = trial.user_attrs.get(POINT, count)
         trial.set_user_attr(POINT, point)
         trial.set_user_attr(OWNER, process_tags())
         values = {key: suggest(trial, key, self._space.ranges[key]) for key in sorted(self._space.ranges)}
         return Proposal(trial.number, point, values)
-
-    def address(self, number: int) -> list[str]:
-        """Overrides by which a trial finds its judge."""
-        return [f"sweep.study={self.name}", f"sweep.number={number}"]
 
     def has_curve(self, number: int) -> bool:
         return bool(self._trials()[number].intermediate_values)
@@ -168,25 +161,13 @@ class Study:
         return alone(self._folder, f"{self.name}.study")
 
     def _sampler(self, point: int) -> BaseSampler:
-        """One for each point, so that a search gone on with proposes what an undisturbed one does."""
+        """The sampler of a point: its seed follows the point, so that a resumed search proposes what it would have."""
         seed = derive(self._settings.seed, "search", point) % LARGEST_SEED
         if self._settings.sampler == "tpe":
             return TPESampler(seed=seed, n_startup_trials=self._settings.startup_trials)
         if self._settings.sampler == "cmaes":
             return CmaEsSampler(seed=seed, warn_independent_sampling=False)
         return RandomSampler(seed=seed)
-
-
-def build_pruner(settings: Mapping[str, Any]) -> BasePruner:
-    """The pruner of a study, from its attribute `pruner`."""
-    first, factor = settings["min_evaluations"], settings["reduction_factor"]
-    if settings["pruner"] == "median":
-        return MedianPruner(n_startup_trials=settings["startup_trials"], n_warmup_steps=first)
-    if settings["pruner"] == "asha":
-        return SuccessiveHalvingPruner(min_resource=first, reduction_factor=factor)
-    if settings["pruner"] == "hyperband":
-        return HyperbandPruner(min_resource=first, max_resource=settings["evaluations"], reduction_factor=factor)
-    return NopPruner()
 
 
 def values_of(trial: FrozenTrial) -> dict[str, Value]:
@@ -199,9 +180,9 @@ def _is_queued(trial: FrozenTrial) -> bool:
 
 
 def _is_abandoned(trial: FrozenTrial, own: set[int]) -> bool:
-    """Whether nobody works on a trial that is not ended: its process is gone, or is this one and does not know it.
+    """Whether no process works on an open trial: the owner is gone, or is this process and does not know the trial.
 
-    Asked while no other process asks: a trial without an owner was left while it was made.
+    Call this under the study's lock: then a trial without an owner was left half made.
     """
     if trial.state != TrialState.RUNNING or trial.number in own:
         return False

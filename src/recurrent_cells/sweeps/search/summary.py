@@ -11,7 +11,7 @@ from recurrent_cells.tracking.queries import PRUNED, SELECTION, TrialRecord
 MOST_ROWS = 10
 
 
-def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord], search: SearchSettings) -> str:
+def summary(search: SearchSettings, trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
     """The best finished trials by validation accuracy, how many were pruned, and what that saved."""
     known = {trial.fingerprint: records[trial.fingerprint] for trial in trials if trial.fingerprint in records}
     finished = [trial for trial in trials if _is_whole(known.get(trial.fingerprint))]

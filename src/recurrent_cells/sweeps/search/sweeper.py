@@ -1,11 +1,14 @@
 """Hydra's sweeper plugin for searches: light until every end of every range has passed."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.sweeps.search.settings import SearchSettings, checked
 from recurrent_cells.sweeps.search.space import read_space
 from recurrent_cells.sweeps.sweeper import TrialSweeper
+
+if TYPE_CHECKING:
+    from recurrent_cells.sweeps.sweep import Swept
 
 
 class OptunaSweeper(TrialSweeper):
@@ -15,15 +18,14 @@ class OptunaSweeper(TrialSweeper):
         super().__init__(params)
         self.search = SearchSettings(**settings | {"objectives": tuple(settings["objectives"])})
 
-    def sweep(self, arguments: list[str]) -> Any:
-        """Run the search; raises as `run_search` does."""
+    def sweep(self, arguments: list[str]) -> "Swept | None":
+        """Run the search; returns and raises as `run_search` does."""
         checked(self.search)
-        space = read_space(self.hydra_context.config_loader, self.config, self.params, arguments)
+        space = read_space(self.loader, self.config, self.params, arguments)
         corners = space.corners()
         if self.search.sampler == "grid":
             space.grid(self.search.seed)
 
-        # Heavy imports wait until every corner has passed.
         from recurrent_cells.sweeps.search.search import run_search
 
-        return run_search(space, corners, self.search, self.launcher, *self.settings(), self.name(arguments))
+        return run_search(space, corners, self.search, self.runner(arguments))

@@ -10,8 +10,6 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.interrupts import SIGNALS
 from recurrent_cells.paths import HOME, HOME_VARIABLE, PACKAGE
 
-# Of this repository nodes need the code and conf/.
-NOT_SHIPPED = ["/.git", "/.venv*", "/benchmarks/results", "/docs", "/mlruns", "/datasets", "/reports"]
 # Trials hand over nothing but what became of them; Ray would set aside a third of the memory.
 OBJECT_STORE_BYTES = 100 * 2**20
 SECONDS_TO_ANSWER = 5.0
@@ -36,11 +34,8 @@ def connect(address: str | None) -> None:
         return
     logging.getLogger("ray").setLevel(logging.ERROR)
     handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
-    environment = {
-        "working_dir": str(PACKAGE.parents[1]),
-        "excludes": NOT_SHIPPED,
-        "env_vars": {HOME_VARIABLE: str(HOME)},
-    }
+    # Of the code nodes need the package alone: trials come to them with their configs composed.
+    environment = {"py_modules": [str(PACKAGE)], "env_vars": {HOME_VARIABLE: str(HOME)}}
     try:
         ray.init(**options, runtime_env=environment, configure_logging=False, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:

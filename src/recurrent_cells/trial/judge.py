@@ -1,17 +1,21 @@
-"""Where a trial of a search hears whether to stop: its own curve against those of the others, in Optuna's storage."""
+"""Whether a trial of a search is to stop: its validation curve against those of the others, in Optuna's storage."""
 
 import logging
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.config.schema import SweepConfig
 from recurrent_cells.tracking.patience import reason
 from recurrent_cells.tracking.store import Store
 
 if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
     from optuna.trial import Trial
 
-# Attribute of a trial in Optuna: the evaluation after which it was told to stop.
+# Attribute of a study in Optuna: what its pruner is built from, wherever a trial runs.
+PRUNER = "pruner"
+# Attribute of a trial in Optuna: the evaluation after which the judge stopped the trial.
 PRUNED_AT = "pruned_at"
 
 log = logging.getLogger(__name__)
@@ -28,18 +32,17 @@ class Judge:
     def _trial(self) -> "Trial":
         import optuna
 
-        from recurrent_cells.sweeps.search.storage import connect
-        from recurrent_cells.sweeps.search.study import PRUNER, build_pruner
+        from recurrent_cells.trial.study_storage import connect
 
         study = optuna.load_study(study_name=self._study, storage=connect(self._store.folder))
         study.pruner = build_pruner(study.user_attrs[PRUNER])
-        study.sampler = optuna.samplers.RandomSampler()  # it has nothing to do
+        study.sampler = optuna.samplers.RandomSampler()  # has nothing to do
         return optuna.trial.Trial(study, study.get_trials(deepcopy=False)[self._number]._trial_id)
 
     def __call__(self, evaluation: int, value: float) -> bool:
-        """Whether a trial with this value at this evaluation (1 is the first) is to stop.
+        """Whether the trial, with this validation value at this evaluation (1 is the first), is to stop.
 
-        Asked again about an evaluation, by a trial that was killed, it answers as before.
+        The answer for an evaluation stays what it was when a resumed trial asks again.
         """
         try:
             known = self._trial.study.get_trials(deepcopy=False)[self._number]
@@ -55,7 +58,7 @@ class Judge:
             return False
 
     def has_stopped(self, evaluation: int) -> bool:
-        """Whether it was this evaluation after which the trial was told to stop."""
+        """Whether the trial was stopped after this evaluation."""
         try:
             return bool(self._trial.user_attrs.get(PRUNED_AT) == evaluation)
         except Exception as error:
@@ -69,7 +72,21 @@ class Judge:
 
 
 def judge_of(sweep: SweepConfig, store: Store) -> Judge | None:
-    """The judge of a trial, None if it is not of a search that prunes."""
+    """The judge of a trial; None for a trial that is not of a search that prunes."""
     if sweep.study is None or sweep.number is None:
         return None
     return Judge(store, sweep.study, sweep.number)
+
+
+def build_pruner(settings: Mapping[str, Any]) -> "BasePruner":
+    """The pruner of a study, from the study's attribute `pruner`."""
+    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+
+    first, factor = settings["min_evaluations"], settings["reduction_factor"]
+    if settings["pruner"] == "median":
+        return MedianPruner(n_startup_trials=settings["startup_trials"], n_warmup_steps=first)
+    if settings["pruner"] == "asha":
+        return SuccessiveHalvingPruner(min_resource=first, reduction_factor=factor)
+    if settings["pruner"] == "hyperband":
+        return HyperbandPruner(min_resource=first, max_resource=settings["evaluations"], reduction_factor=factor)
+    return NopPruner()

@@ -1,4 +1,4 @@
-"""Processes forked from this one that tell what they do, line by line, and die with it."""
+"""Processes forked from this process, which report outcomes line by line through a pipe and die with this process."""
 
 import ctypes
 import json
@@ -9,9 +9,10 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, TypeVar
 
 from recurrent_cells.interrupts import SIGNALS
 from recurrent_cells.trial.outcome import Outcome
@@ -19,15 +20,22 @@ from recurrent_cells.trial.outcome import Outcome
 PR_SET_PDEATHSIG = 1
 LONGEST_READ = 1 << 16
 
-Tell = Callable[[dict[str, Any]], None]
+Tell = Callable[[int, Outcome], None]
 Work = Callable[[Tell], None]
+T = TypeVar("T")
 
 
 @dataclass
-class Child:
-    """A process at work on the jobs of these places; what it told and nobody cleared, and its end."""
+class Child(Generic[T]):
+    """A forked process at work.
 
-    jobs: Sequence[int]
+    Args:
+        items: what the process works on and has not told the outcome of, by place.
+        said: outcomes as told, not taken yet.
+        status: of the process once it has ended.
+    """
+
+    items: dict[int, T]
     slot: int
     pid: int
     pipe: int
@@ -35,6 +43,7 @@ class Child:
     said: list[dict[str, Any]] = field(default_factory=list)
     status: int | None = None
     _half: bytes = b""
+    _keeps_console: bool = False
 
     def read(self) -> None:
         with suppress(BlockingIOError):
@@ -42,8 +51,20 @@ class Child:
                 *lines, self._half = (self._half + content).split(b"\n")
                 self.said += [json.loads(line) for line in lines]
 
-    def unsaid(self) -> Outcome:
-        """What became of a job of which an ended process told nothing."""
+    def outcomes(self) -> Iterator[tuple[T, Outcome]]:
+        """What became of the items since the last call: those told of, and all others once the process has ended."""
+        for said in self.said:
+            yield self.items.pop(said.pop("place")), self._with_console(Outcome(**said))
+        self.said.clear()
+        if self.status is None:
+            return
+        for item in self.items.values():
+            yield item, self._with_console(self._unsaid())
+        if not self._keeps_console:
+            self.console.unlink(missing_ok=True)
+
+    def _unsaid(self) -> Outcome:
+        """What became of an item of which the ended process told nothing."""
         assert self.status is not None
         code = os.waitstatus_to_exitcode(self.status)
         if code >= 0:
@@ -54,11 +75,11 @@ class Child:
         last = self._last_words()
         return replace(outcome, error=f"{outcome.error}; it said last: {last[:200]}") if last else outcome
 
-    def with_console(self, outcome: Outcome) -> Outcome:
+    def _with_console(self, outcome: Outcome) -> Outcome:
         """The outcome with the file of all that the process wrote, which is kept if something went wrong."""
         if outcome.status in ("failed", "killed") and self._last_words():
+            self._keeps_console = True
             return replace(outcome, log=str(self.console))
-        self.console.unlink(missing_ok=True)
         return outcome
 
     def _last_words(self) -> str:
@@ -66,25 +87,22 @@ class Child:
         return lines[-1] if lines else ""
 
 
-class Children:
-    """The processes of some slots."""
+class Children(Generic[T]):
+    """Processes at work, each on a slot of its own."""
 
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self._alive: list[Child] = []
+    def __init__(self) -> None:
+        self._alive: list[Child[T]] = []
 
     def __len__(self) -> int:
         return len(self._alive)
 
     @property
-    def free_slot(self) -> int | None:
-        """The lowest slot that no process has."""
-        return min(set(range(self.slots)) - {child.slot for child in self._alive}, default=None)
+    def free_slot(self) -> int:
+        """The lowest number of a slot that no process has."""
+        return next(slot for slot in count() if slot not in {child.slot for child in self._alive})
 
-    def fork(self, jobs: Sequence[int], work: Work, environment: dict[str, str] | None = None) -> None:
-        """Start a process on the lowest free slot that does `work` and ends."""
-        slot = self.free_slot
-        assert slot is not None
+    def fork(self, slot: int, items: Sequence[T], work: Work, environment: dict[str, str]) -> None:
+        """Start a process that does `work` on some items and ends."""
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         handle, console = tempfile.mkstemp(prefix="trial-", suffix=".log")
@@ -95,15 +113,15 @@ class Children:
         try:
             pid = os.fork()
             if pid == 0:
-                _be_child(work, parent, handle, writer, environment or {}, unblocked)
+                _be_child(work, parent, handle, writer, environment, unblocked)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         os.close(writer)
         os.close(handle)
-        self._alive.append(Child(jobs, slot, pid, reader, Path(console)))
+        self._alive.append(Child(dict(enumerate(items)), slot, pid, reader, Path(console)))
 
-    def news(self) -> Iterator[Child]:
-        """The processes that told something or have ended; an ended one comes once, with its `status`."""
+    def outcomes(self) -> Iterator[tuple[T, Outcome]]:
+        """What became of items since the last call."""
         for child in list(self._alive):
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             child.read()
@@ -111,8 +129,7 @@ class Children:
                 child.status = status
                 os.close(child.pipe)
                 self._alive.remove(child)
-            if child.said or pid:
-                yield child
+            yield from child.outcomes()
 
     def signal(self, signum: int) -> None:
         for child in self._alive:
@@ -142,7 +159,7 @@ def _be_child(
         _enter_child(parent, console)
         signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         os.environ.update(environment)
-        work(lambda said: _write(writer, f"{json.dumps(said)}\n".encode()))
+        work(lambda place, outcome: _write(writer, f"{json.dumps({'place': place} | asdict(outcome))}\n".encode()))
         code = 0
     except BaseException:
         traceback.print_exc()

@@ -1,4 +1,4 @@
-"""The tasks of a launch, seen from the process that launches them."""
+"""The Ray tasks of a sweep, seen from the process that starts them."""
 
 import json
 import os
@@ -11,17 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import ray
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
 from recurrent_cells.config.extensions import DIGESTS_VARIABLE
-from recurrent_cells.sweeps.pools.feed import Job
-from recurrent_cells.sweeps.pools.ray.task import Shipment, train
+from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.sweeps.ray.task import Shipment, train
 from recurrent_cells.tracking.patience import STORE_FAILURES, patiently
 from recurrent_cells.tracking.provenance import ATTEMPT_VARIABLE, CODE_VARIABLE, git_tags
 from recurrent_cells.tracking.recovery import mark_attempt_killed
 from recurrent_cells.tracking.store import Store, tracking_uri
+from recurrent_cells.trial.claim import Train
 from recurrent_cells.trial.outcome import Outcome
 
 SECONDS_TO_DIE = 10.0
@@ -32,38 +31,31 @@ Said = tuple[list[Outcome], str]
 class Tasks:
     """Trials on their way: started, waited for, cancelled, ended."""
 
-    def __init__(
-        self,
-        store: Store,
-        hydra_context: HydraContext,
-        task_function: TaskFunction,
-        num_cpus: float,
-        num_gpus: float,
-        most: int | None,
-    ) -> None:
-        self._store, self._most = store, most
+    def __init__(self, store: Store, train_one: Train, num_cpus: float, num_gpus: float, most: int | None) -> None:
+        self._store = store
         hidden = {} if num_gpus else {"CUDA_VISIBLE_DEVICES": ""}  # what a trial did not ask for it must not use
-        self._shipment = ray.put(Shipment(hydra_context, task_function, str(Path.cwd()), _environment() | hidden))
-        # Not started again by Ray: the sweep does, once the store knows what became of the run. One with a GPU has a
-        # process of its own: in another's CUDA would still be on that one's GPU.
+        self._shipment = ray.put(Shipment(train_one, most, str(Path.cwd()), _environment() | hidden))
+        # Not started again by Ray: the sweep does, once the store knows what became of the run. A task with a GPU has
+        # a process of its own: in another's CUDA would still be on the other's GPU.
         alone = {"max_calls": 1} if num_gpus else {}
         self._train = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0, **alone)(train)
-        self.running: dict[ray.ObjectRef[Said], tuple[Sequence[Job], str]] = {}
+        self.running: dict[ray.ObjectRef[Said], tuple[Sequence[Trial], str]] = {}
 
-    def start(self, jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
-        """Start a task for a job, or for several that train as one program."""
+    def start(self, trials: Sequence[Trial]) -> None:
+        """Start a task for a trial, or for several that train as one program."""
         attempt = uuid.uuid4().hex
-        task = self._train.remote(self._shipment, configs, self._most, {ATTEMPT_VARIABLE: attempt})
-        self.running[task] = jobs, attempt
+        configs = [trial.config for trial in trials]
+        task = self._train.remote(self._shipment, configs, {ATTEMPT_VARIABLE: attempt})
+        self.running[task] = trials, attempt
 
-    def ended(self, seconds: float) -> Iterator[tuple[Job, Outcome]]:
-        """The jobs that have ended, or end within so many seconds."""
+    def ended(self, seconds: float) -> Iterator[tuple[Trial, Outcome]]:
+        """The trials that have ended, or end within so many seconds."""
         if not self.running:
             time.sleep(seconds)  # until a node has room
         else:
             for task in ray.wait(list(self.running), timeout=seconds)[0]:
-                jobs, attempt = self.running.pop(task)
-                yield from zip(jobs, self._outcomes(task, attempt, len(jobs)), strict=True)
+                trials, attempt = self.running.pop(task)
+                yield from zip(trials, self._outcomes(task, attempt, len(trials)), strict=True)
 
     def _outcomes(self, task: "ray.ObjectRef[Said]", attempt: str, count: int) -> list[Outcome]:
         try:
@@ -92,7 +84,7 @@ class Tasks:
             ray.wait(tasks, num_returns=len(tasks), timeout=SECONDS_TO_DIE)
         for _, attempt in self.running.values():
             with suppress(*STORE_FAILURES):
-                mark_attempt_killed(self._store, attempt, "ended with its launcher")
+                mark_attempt_killed(self._store, attempt, "ended with its sweep")
 
 
 def _environment() -> dict[str, str]:

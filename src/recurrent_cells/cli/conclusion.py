@@ -1,0 +1,59 @@
+"""What ends the command of a sweep: a table, a report, and the failures or the champion."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from recurrent_cells.errors import SweepFailed
+from recurrent_cells.sweeps.sweep import Records, Swept
+from recurrent_cells.sweeps.view import counted
+from recurrent_cells.tracking.queries import TrialRecord
+from recurrent_cells.tracking.store import Store
+
+
+def conclude(swept: Swept | None) -> Records:
+    """Print what a sweep came to, write its report and crown its best trial; the records by fingerprint.
+
+    Args:
+        swept: None after a dry run.
+
+    Raises:
+        SweepFailed: if a trial is not finished.
+    """
+    if swept is None:
+        return {}
+    print(swept.summary)
+    print(f"\nSee the curves: {command('ui')}")
+    if swept.report:
+        from recurrent_cells.reports.write import report_sweep  # here: imports for seconds
+
+        report_sweep(swept.store, swept.parent.run_id)
+    if swept.unfinished or swept.refused:
+        raise SweepFailed("\n".join(_failures(swept)))
+    if all(trial.config.registry for trial in swept.trials):
+        from recurrent_cells.inference.champion import crown_best  # here: imports for seconds
+
+        crown_best(swept.store, [swept.records[trial.fingerprint] for trial in swept.trials])
+    return swept.records
+
+
+def _failures(swept: Swept) -> Iterator[str]:
+    yield f"{counted(len(swept.unfinished) + len(swept.refused), 'trial')} not finished:"
+    yield from (f"  {line}" for line in swept.refused)
+    for trial in swept.unfinished:
+        outcome, record = swept.outcomes.get(trial.fingerprint), swept.records.get(trial.fingerprint)
+        reason = (outcome.error if outcome else "") or (record.error if record else "") or "not started"
+        yield f"  {trial.label}: {reason}"
+        if log := _log_of(record, swept.store) or (outcome.log if outcome else ""):
+            yield f"    log: {log}"
+    yield "The same command goes on with them."
+
+
+def _log_of(record: TrialRecord | None, store: Store) -> str:
+    """The log file of a run, while the run is under way or with its artifacts; empty if there is none."""
+    if record is None:
+        return ""
+    artifacts = store.trial_folder(record.run_id) / "artifacts", Path(record.artifact_uri.removeprefix("file://"))
+    found = next((folder / "train.log" for folder in artifacts if (folder / "train.log").exists()), None)
+    if found is None and not record.artifact_uri.startswith(("file:", "/")):
+        return f"{record.artifact_uri}/train.log"
+    return str(found or "")
