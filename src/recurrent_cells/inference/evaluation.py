@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.held_out import HeldOut
 from recurrent_cells.inference.trained import Trained
-from recurrent_cells.training.statistics import Tally, correct_by_step
 
 BINS = 15
 Z_95 = 1.959964  # of the normal distribution, two-sided
@@ -20,7 +18,7 @@ Z_95 = 1.959964  # of the normal distribution, two-sided
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Of the images of a class how many were found, of those given its name how many are of it.
+    """Precision and recall of a class, `count` images of which there are.
 
     `precision` is None for a class that is never answered, `recall` for one without images.
     """
@@ -33,7 +31,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Bin:
-    """Images whose answer has a probability in (low, high]: how sure the network is of them, and how often right."""
+    """Images whose answer has a probability in (low, high]: its mean, and the share that is right."""
 
     low: float
     high: float
@@ -52,7 +50,7 @@ class Evaluation:
         confusion: rows are labels, columns answers.
         calibration_error: expected calibration error, over bins of equal width.
         reliability: the bins that hold images.
-        accuracy_by_step: after each row (or column) read; None where `no_steps` says why there is none.
+        accuracy_by_step: after each row (or column) read; None where there is none, for the reason `no_steps`.
     """
 
     run_id: str
@@ -72,35 +70,50 @@ class Evaluation:
     warning: str
 
 
+@torch.inference_mode()
 def evaluate(trained: Trained, held_out: HeldOut) -> Evaluation:
-    """Ask the network about every image, `data.eval_batch_size` at a time."""
-    tally, answers = Tally(), []
-    size = trained.config.data.eval_batch_size
+    """The scores of a network on test images, `data.eval_batch_size` of them at a time.
+
+    Raises:
+        UserError: if the network's answers are no classes.
+    """
+    trained.check_classes()
     labels = torch.from_numpy(held_out.labels.astype(np.int64))
-    for start in range(0, len(labels), size):
-        with torch.inference_mode():
-            logits = trained.classifier(trained.sequences(held_out.images[start : start + size]))
-        tally.add(logits, labels[start : start + size])
-        answers.append(logits if logits.dim() == 2 else logits[:, -1])
-    error, bins = calibration(torch.cat(answers), labels)
-    by_step, reason = _accuracy_by_step(trained, held_out.images, labels, size)
+    size = trained.config.data.eval_batch_size
+    batches = [held_out.images[start : start + size] for start in range(0, len(labels), size)]
+    outputs = torch.cat([trained.classifier(trained.sequences(images)) for images in batches])
+    logits = trained.task.final(outputs)
+    answers = logits.argmax(dim=1)
+    confusion = torch.bincount(labels * trained.num_classes + answers, minlength=trained.num_classes**2)
+    accuracy = _accuracy(logits, labels)
+    error, bins = calibration(logits, labels)
+    by_step, reason = None, ""
+    try:
+        by_step = _accuracy(torch.cat([trained.logits_by_step(images) for images in batches]), labels.unsqueeze(1))
+    except UserError as refusal:
+        reason = str(refusal)
     return Evaluation(
         run_id=trained.record.run_id,
         name=trained.record.name,
         data=held_out.name,
         count=len(labels),
-        loss=tally.loss,
-        accuracy=tally.accuracy,
-        interval=wilson(tally.accuracy, len(labels)),
+        loss=float(trained.task.loss(outputs, labels)),
+        accuracy=float(accuracy),
+        interval=wilson(float(accuracy), len(labels)),
         recorded=trained.record.metrics.get("test/acc") if held_out.is_own else None,
-        classes=class_scores(tally.confusion),
-        confusion=tally.confusion,
+        classes=class_scores(confusion.view(trained.num_classes, -1)),
+        confusion=confusion.view(trained.num_classes, -1).tolist(),
         calibration_error=error,
         reliability=bins,
-        accuracy_by_step=by_step,
+        accuracy_by_step=None if by_step is None else by_step.tolist(),
         no_steps=reason,
         warning=held_out.warning,
     )
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The share of right answers over the first axis: logits (N, …, C), labels (N, …) → (…)."""
+    return (logits.argmax(dim=-1) == labels).double().mean(dim=0)
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -117,15 +130,13 @@ def wilson(accuracy: float, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def class_scores(confusion: list[list[int]]) -> list[ClassScore]:
+def class_scores(confusion: Tensor) -> list[ClassScore]:
     """Precision and recall of every class, from rows of labels and columns of answers (C, C)."""
-    scores = []
-    for label, row in enumerate(confusion):
-        answered, right = sum(other[label] for other in confusion), row[label]
-        scores.append(
-            ClassScore(label, sum(row), right / answered if answered else None, right / sum(row) if any(row) else None)
-        )
-    return scores
+    counts, answered, right = confusion.sum(dim=1), confusion.sum(dim=0), confusion.diagonal()
+    return [
+        ClassScore(label, count, found / given if given else None, found / count if count else None)
+        for label, (count, given, found) in enumerate(torch.stack([counts, answered, right], dim=1).tolist())
+    ]
 
 
 def calibration(logits: Tensor, labels: Tensor, bins: int = BINS) -> tuple[float, list[Bin]]:
@@ -136,29 +147,7 @@ def calibration(logits: Tensor, labels: Tensor, bins: int = BINS) -> tuple[float
     found = []
     for place in places.unique().tolist():
         inside = places == place
-        found.append(
-            Bin(
-                low=place / bins,
-                high=(place + 1) / bins,
-                count=int(inside.sum()),
-                confidence=float(confidence[inside].mean()),
-                accuracy=float(right[inside].mean()),
-            )
-        )
+        mean, accuracy = float(confidence[inside].mean()), float(right[inside].mean())
+        found.append(Bin(place / bins, (place + 1) / bins, int(inside.sum()), mean, accuracy))
     error = sum(it.count * abs(it.accuracy - it.confidence) for it in found) / len(labels)
     return error, found
-
-
-def _accuracy_by_step(
-    trained: Trained, images: NDArray[np.uint8], labels: Tensor, size: int
-) -> tuple[list[float] | None, str]:
-    """Accuracy after 1 … T steps, or None and the reason why a network has none."""
-    correct: Tensor | int = 0
-    try:
-        for start in range(0, len(labels), size):
-            logits = trained.logits_by_step(images[start : start + size])
-            correct += correct_by_step(logits, labels[start : start + size])
-    except UserError as error:
-        return None, str(error)
-    assert isinstance(correct, Tensor)
-    return [count / len(labels) for count in correct.tolist()], ""

@@ -17,6 +17,7 @@ from recurrent_cells.config.schema import Config
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.classifier import Classifier, build_classifier
 from recurrent_cells.models.image_classifier import ImageClassifier
+from recurrent_cells.tasks import Task, task_of
 from recurrent_cells.tracking.queries import (
     TrialRecord,
     best_by_validation,
@@ -49,6 +50,18 @@ class Trained:
     num_classes: int
     offset: float
     scale: float
+
+    @cached_property
+    def task(self) -> Task:
+        return task_of(self.config.task, self.config.model.readout)
+
+    def check_classes(self) -> None:
+        """Raises UserError if the network's answers are no classes."""
+        if not self.task.has_classes:
+            raise UserError(
+                f"run {self.record.name}: its task {self.task.name} has no classes; "
+                "predict, evaluate and serve answer with classes alone"
+            )
 
     def check_size(self, images: NDArray[np.uint8], place: str) -> None:
         """Raises UserError, naming the place they come from, if images (N, H, W) are not of `image_size`."""

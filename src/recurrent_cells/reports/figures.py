@@ -11,14 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
-from recurrent_cells.models.cells import CELLS
-from recurrent_cells.reports.configurations import CELL, Configuration, best, cell_name
+from recurrent_cells.reports.configurations import CELL, Configuration, best, cell_class, cell_label
 from recurrent_cells.reports.curves import Band
 from recurrent_cells.reports.hardest import HardImage
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import estimate
 
-# Okabe and Ito's other colours, told apart by colour-blind eyes too, for cells that the table has no longer.
+# Okabe and Ito's other colours, told apart by colour-blind eyes too, for cells that the table does not have.
 OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -46,10 +45,10 @@ class Picture:
 
 def styles(drawn: Sequence[Configuration]) -> dict[str, Style]:
     """label → style: the colour tells the cell, the line style and marker the configuration within it."""
-    others = sorted({one.cell for one in drawn} - CELLS.keys())
-    colors = {name: cell.color for name, cell in CELLS.items()}
+    cells = list(dict.fromkeys(one.cell for one in drawn))
+    colors = {cell: cell_class(cell).color for cell in cells if cell_class(cell)}
+    others = sorted(cell for cell in cells if cell not in colors)
     colors |= {cell: OTHER_COLORS[n % len(OTHER_COLORS)] for n, cell in enumerate(others)}
-    cells = list(CELLS) + others
     seen: Counter[str] = Counter()
     found = {}
     for one in drawn:
@@ -87,8 +86,8 @@ def draw_curves(bands: Mapping[str, Band], look: Mapping[str, Style], metric: Me
 
 def draw_seeds(drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric) -> Figure:
     """A row for each configuration: every seed as a point, the mean and its 95 % interval."""
-    rows = sorted((one for one in drawn if one.values(metric)), key=lambda one: one.mean(metric))
-    rows = rows[-MOST_ROWS:] if metric.higher_is_better else rows[:MOST_ROWS][::-1]
+    rows = sorted((one for one in drawn if one.values(metric)), key=lambda one: metric.rank(one.mean(metric)))
+    rows = rows[-MOST_ROWS:]
     figure, axes = plain_axes(height=1.3 + 0.55 * len(rows) if len(rows) < 8 else 1.3 + 0.3 * len(rows))
     shown: list[float] = []
     for height, one in enumerate(rows):
@@ -104,7 +103,7 @@ def draw_seeds(drawn: Sequence[Configuration], look: Mapping[str, Style], metric
         shown.extend(values)
     low, high = min(shown), max(shown)
     room = max(high - low, 1e-3 * abs(high)) * 0.6
-    axes.set_xlim(low - room, min(high + room, 100.2) if metric.is_accuracy else high + room)
+    axes.set_xlim(low - room, min(high + room, 100.2) if metric.is_share else high + room)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(range(len(rows)), [one.label for one in rows])
     axes.set_xlabel(metric.label)
@@ -134,7 +133,7 @@ def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric:
             s=60,
             color=style.color,
             marker=style.marker,
-            label=_once(cell_name(one.cell) if by_cell else one.label, named),
+            label=_once(cell_label(one.cell) if by_cell else one.label, named),
             zorder=3,
         )
         points.append((x, y))
@@ -178,7 +177,9 @@ def draw_effect(drawn: Sequence[Configuration], look: Mapping[str, Style], metri
             found = np.array(list(one.values(metric).values())) * metric.scale
             axes.scatter([xs[value]] * len(found), found, s=14, color=style.color, alpha=0.5, lw=0)
         means = [one.mean(metric) * metric.scale for one in chosen.values()]
-        axes.plot([xs[value] for value in chosen], means, color=style.color, marker=style.marker, label=cell_name(cell))
+        axes.plot(
+            [xs[value] for value in chosen], means, color=style.color, marker=style.marker, label=cell_label(cell)
+        )
     if numbers is None:
         axes.set_xticks(range(len(values)), values)
     else:
@@ -296,5 +297,7 @@ def effect_keys(drawn: Sequence[Configuration], swept: Sequence[str]) -> list[st
     return [
         key
         for key in swept
-        if key != CELL and any(len({one.settings[key] for one in drawn if one.cell == cell}) > 1 for cell in cells)
+        if key != CELL
+        and all(key in one.settings for one in drawn)
+        and any(len({one.settings[key] for one in drawn if one.cell == cell}) > 1 for cell in cells)
     ]

@@ -12,16 +12,14 @@ from matplotlib.figure import Figure
 
 from recurrent_cells.paths import REPORTS, TRACKING
 from recurrent_cells.reports.compose import compose, headline
-from recurrent_cells.reports.document import Document, Pictures, Table
+from recurrent_cells.reports.document import Columns, Document, Pictures, Table
 from recurrent_cells.reports.markdown import as_markdown, as_table
-from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.page import as_html
 from recurrent_cells.sweeps.results import LATEST, SweepData, read_sweeps
 from recurrent_cells.tracking.store import Store
 
 PAGE, MARKDOWN, ARTIFACTS = "report.html", "report.md", "report"
 NOTE = "mlflow.note.content"
-DEFAULT_METRIC = "test/acc"
 DPI = 110
 
 log = logging.getLogger(__name__)
@@ -35,14 +33,17 @@ class Written:
     headline: tuple[str, ...]
 
 
-def write_report(store: Store, which: str = LATEST, metric: str = DEFAULT_METRIC) -> Written:
+def write_report(store: Store, which: str = LATEST, metric: str | None = None) -> Written:
     """Report on a sweep, or on several joined, into `reports/` and into the parent runs.
+
+    Args:
+        metric: by which to compare; the one that judges the trials, on the test data, if it is None.
 
     Raises:
         UserError: if there is no such sweep, or no finished trial has the metric.
     """
     store, data = read_sweeps(store, which)
-    document = compose(store, data, Metric(metric))
+    document = compose(store, data, metric)
     folder = _folder(store, data)
     _write(document, folder, _footer(data))
     for sweep in data.sweeps:
@@ -104,8 +105,9 @@ def _draw(figure: Figure, path: Path) -> str:
 
 
 def _as_csv(table: Table) -> str:
+    columns: Columns = table.columns if table.raw is None else table.raw
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(table.raw or [table.header, *table.rows])
+    csv.writer(text, lineterminator="\n").writerows([columns, *zip(*columns.values(), strict=True)])
     return text.getvalue()
 
 

@@ -15,11 +15,9 @@ from starlette.requests import ClientDisconnect
 from recurrent_cells.inference.images import prepare
 from recurrent_cells.inference.prediction import answer, probabilities
 from recurrent_cells.inference.trained import Trained
-from recurrent_cells.models.cells import CELLS
-from recurrent_cells.reports.configurations import CELL_NAMES
 from recurrent_cells.serving.models import Models
 from recurrent_cells.serving.payloads import MOST_BYTES, BadRequest, read_drawing, read_images
-from recurrent_cells.tracking.queries import SELECTION
+from recurrent_cells.tables import CELLS
 
 PAGE = Path(__file__).with_name("page.html")
 # Of a body that is too large so much is read on: a client that still sends would not hear the answer.
@@ -83,10 +81,11 @@ def create_app(models: Models, body_timeout: float = BODY_TIMEOUT) -> FastAPI:
 
 def describe(models: Models) -> dict[str, Any]:
     """The networks there are, in words for the page."""
+    networks = {cell: _named(trained) for cell, trained in models.by_cell.items()}
+    networks |= {cell: {"left_out": reason} for cell, reason in models.left_out.items()}
     cells = [
-        {"cell": cell, "name": CELL_NAMES.get(cell, cell), "color": CELLS[cell].color}
-        | (_named(models.by_cell[cell]) if cell in models.by_cell else {"left_out": models.left_out[cell]})
-        for cell in CELLS
+        {"cell": cell, "name": CELLS[cell].label, "color": CELLS[cell].color} | network
+        for cell, network in networks.items()
     ]
     return {"scoring": _named(models.scoring) | {"choice": models.choice}, "cells": cells}
 
@@ -127,7 +126,7 @@ def _named(trained: Trained) -> dict[str, Any]:
     return {
         "run": record.name,
         "run_id": record.run_id,
-        "accuracy": record.metrics.get(SELECTION),
+        "accuracy": record.selection,
         "image_size": trained.image_size,
         "num_classes": trained.num_classes,
     }

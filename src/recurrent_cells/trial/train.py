@@ -35,7 +35,6 @@ def train_trial(config: Config) -> dict[str, Any]:
     """Train and test one checked config as one MLflow run; returns and raises as `train`."""
     # Heavy imports wait until the config has passed.
     from recurrent_cells.data.splits import load_splits
-    from recurrent_cells.inference.saved import save_network
     from recurrent_cells.interrupts import handled
     from recurrent_cells.models.classifier import build_classifier
     from recurrent_cells.sweeps.search.judge import judge_of
@@ -52,6 +51,7 @@ def train_trial(config: Config) -> dict[str, Any]:
     from recurrent_cells.training.pruning import Pruning, pruned_at
     from recurrent_cells.training.schedule import Schedule
     from recurrent_cells.training.trainer import build_trainer
+    from recurrent_cells.trial.model import save_network
     from recurrent_cells.trial.spec import run_spec
 
     use_threads(config.trainer.threads)  # first of all: initial weights too depend on it
