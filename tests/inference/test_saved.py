@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from recurrent_cells.data.images import load_images
-from tests.support import train_tiny, within
+from tests.support import train_tiny, within, without_classes
 
 
 def what_it_thinks(trained):
@@ -60,6 +60,16 @@ def test_trials_that_differ_in_their_weights_share_an_export_and_others_do_not(s
         loaded = mlflow.pyfunc.load_model(f"runs:/{trained.record.run_id}/model")
         assert loaded.predict(images.astype(np.float32)) == pytest.approx(expected, abs=1e-6)
         assert len(list(shared.iterdir())) == exports
+
+
+def test_without_classes_it_answers_with_the_outputs(store_file, idx_folder, monkeypatch):
+    without_classes(monkeypatch)
+    trained = train_tiny(idx_folder, "registry=true", "trainer.max_steps=2")
+    images = load_images(trained.config.data).test_images
+    assert images is not None
+    mlflow.set_tracking_uri(f"sqlite:///{store_file}")
+    answers = mlflow.pyfunc.load_model(f"runs:/{trained.record.run_id}/model").predict(images.astype(np.float32))
+    assert answers == pytest.approx(trained.logits(images).numpy(), abs=1e-5)
 
 
 def test_without_the_registry_a_trial_leaves_none(store_file, idx_folder):

@@ -79,41 +79,45 @@ def evaluate(trained: Trained, held_out: HeldOut) -> Evaluation:
     """
     trained.check_classes()
     labels = torch.from_numpy(held_out.labels.astype(np.int64))
-    size = trained.config.data.eval_batch_size
-    batches = [held_out.images[start : start + size] for start in range(0, len(labels), size)]
-    outputs = torch.cat([trained.classifier(trained.sequences(images)) for images in batches])
-    logits = trained.task.final(outputs)
-    answers = logits.argmax(dim=1)
-    confusion = torch.bincount(labels * trained.num_classes + answers, minlength=trained.num_classes**2)
-    accuracy = _accuracy(logits, labels)
+    count, classes, size = len(labels), trained.num_classes, trained.config.data.eval_batch_size
+    batches = [held_out.images[start : start + size] for start in range(0, count, size)]
+    loss, finals = 0.0, []
+    for images, targets in zip(batches, labels.split(size), strict=True):
+        outputs = trained.classifier(trained.sequences(images))
+        loss += float(trained.task.loss(outputs, targets)) * len(targets) / count
+        finals.append(trained.task.final(outputs))
+    logits = torch.cat(finals)
+    accuracy = _accuracy(logits.argmax(dim=1), labels).item()
+    confusion = (labels * classes + logits.argmax(dim=1)).bincount(minlength=classes**2).view(classes, classes)
     error, bins = calibration(logits, labels)
-    by_step, reason = None, ""
+    by_step, no_steps = None, ""
     try:
-        by_step = _accuracy(torch.cat([trained.logits_by_step(images) for images in batches]), labels.unsqueeze(1))
+        answers = torch.cat([trained.logits_by_step(images).argmax(dim=-1) for images in batches])
+        by_step = _accuracy(answers, labels.unsqueeze(1)).tolist()
     except UserError as refusal:
-        reason = str(refusal)
+        no_steps = str(refusal)
     return Evaluation(
         run_id=trained.record.run_id,
         name=trained.record.name,
         data=held_out.name,
-        count=len(labels),
-        loss=float(trained.task.loss(outputs, labels)),
-        accuracy=float(accuracy),
-        interval=wilson(float(accuracy), len(labels)),
+        count=count,
+        loss=loss,
+        accuracy=accuracy,
+        interval=wilson(accuracy, count),
         recorded=trained.record.metrics.get("test/acc") if held_out.is_own else None,
-        classes=class_scores(confusion.view(trained.num_classes, -1)),
-        confusion=confusion.view(trained.num_classes, -1).tolist(),
+        classes=class_scores(confusion),
+        confusion=confusion.tolist(),
         calibration_error=error,
         reliability=bins,
-        accuracy_by_step=None if by_step is None else by_step.tolist(),
-        no_steps=reason,
+        accuracy_by_step=by_step,
+        no_steps=no_steps,
         warning=held_out.warning,
     )
 
 
-def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    """The share of right answers over the first axis: logits (N, …, C), labels (N, …) → (…)."""
-    return (logits.argmax(dim=-1) == labels).double().mean(dim=0)
+def _accuracy(answers: Tensor, labels: Tensor) -> Tensor:
+    """The share of right answers over the first axis: both (N, …) → (…)."""
+    return (answers == labels).double().mean(dim=0)
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:

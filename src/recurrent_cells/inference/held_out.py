@@ -1,11 +1,12 @@
-"""The test images a trained network is asked about: its own, or those of another data set."""
+"""The test images on which a trained network is evaluated: its own, or those of another data set."""
 
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.images import load_images
@@ -16,7 +17,7 @@ from recurrent_cells.inference.trained import Trained
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Images (N, H, W) and labels (N,) as bytes; `warning` says why they are not what the network was made for."""
+    """Images (N, H, W) and labels (N,) as bytes; `warning` says why they are not the network's own, if they are not."""
 
     name: str
     images: NDArray[np.uint8]
@@ -47,17 +48,14 @@ def load_held_out(trained: Trained, name: str | None = None, root: str | None = 
 
 
 def _data_config(name: str) -> DataConfig:
-    """What conf/data/NAME.yaml says of a data set."""
+    """The config of a data set, conf/data/NAME.yaml."""
     text = (files("recurrent_cells.conf") / "data" / f"{name}.yaml").read_text()
-    merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.create(text))
-    assert isinstance(merged, DictConfig)
-    config = OmegaConf.to_object(merged)
-    assert isinstance(config, DataConfig)
-    return config
+    merged: Any = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.create(text))
+    return cast(DataConfig, OmegaConf.to_object(merged))
 
 
 def _check(trained: Trained, name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-    """Raises UserError for images or labels that the network does not know."""
+    """Raises UserError if images or labels do not fit the network."""
     trained.check_size(images, f"data={name}")
     highest = int(labels.max())
     if highest >= trained.num_classes:

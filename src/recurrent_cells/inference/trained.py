@@ -1,15 +1,16 @@
-"""A trial's best network, verified and ready to answer."""
+"""A trial's best network, loaded from its verified checkpoint."""
 
 import hashlib
 import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
@@ -36,7 +37,7 @@ BEST = "best"
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its best weights, and how images become what it reads.
+    """A network with its best weights, and how images become its sequences.
 
     Args:
         image_size: (H, W) of the images it was trained on.
@@ -70,7 +71,7 @@ class Trained:
             raise UserError(f"{place}: images of {given}, but run {self.record.name} was trained on {known}")
 
     def sequences(self, images: NDArray[np.uint8]) -> Tensor:
-        """Images (N, H, W) as what the network reads (N, T, F); raises UserError for another size."""
+        """Images (N, H, W) as sequences (N, T, F); raises UserError for another size."""
         self.check_size(images, "the images")
         return self.network.sequences(torch.from_numpy(np.array(images)))
 
@@ -83,7 +84,7 @@ class Trained:
 
     @cached_property
     def network(self) -> ImageClassifier:
-        """The same network, from image bytes to logits."""
+        """The network from image bytes to logits."""
         return ImageClassifier(self.classifier, self.config.data.sequence, self.offset, self.scale).eval()
 
     @torch.inference_mode()
@@ -147,10 +148,8 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
         raise UserError(f"{CHECKPOINT} of run {record.name} ({record.run_id}) {fault}: it is not loaded")
     saved = state.read(io.BytesIO(content), Path(CHECKPOINT))
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), saved["config"])
-        assert isinstance(merged, DictConfig)
-        config = OmegaConf.to_object(merged)
-        assert isinstance(config, Config)
+        merged: Any = OmegaConf.merge(OmegaConf.structured(Config), saved["config"])
+        config = cast(Config, OmegaConf.to_object(merged))
         classifier = build_classifier(config.model, saved["num_features"], saved["num_classes"], config.seed)
         classifier.load_state_dict(saved["weights"])
         height, width = saved["image_size"]

@@ -1,4 +1,4 @@
-"""From trials to what a report says of them, in its order."""
+"""The contents of a report, from the trials of a sweep."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ def compose(store: Store, data: SweepData, name: str | None = None) -> Document:
 
 
 def headline(document: Document) -> list[str]:
-    """The sentences a terminal shows."""
+    """The sentences that matter most, for a terminal."""
     return [block.text for block in document.blocks if isinstance(block, Text) and block.strong]
 
 
@@ -105,7 +105,7 @@ def _check_metric(metric: Metric, records: Sequence[TrialRecord]) -> None:
 
 
 def _best_few(compared: Sequence[Configuration]) -> list[Configuration]:
-    """At most six, in their own order, the best by validation."""
+    """The best by validation, at most six, in the order given."""
     few = sorted(compared, key=lambda one: -one.rank)[:MOST_CURVES]
     return [one for one in compared if one in few]
 

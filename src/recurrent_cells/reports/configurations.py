@@ -14,10 +14,10 @@ from recurrent_cells.sweeps.results import FinishedTrial, SweepData
 from recurrent_cells.tables import CELLS
 from recurrent_cells.trial.fingerprint import IRRELEVANT, is_within
 
-# As run names say it.
+# As in run names.
 SHORT = {"model.hidden_size": "h"}
 CELL = "model.cell"
-# What an earlier version of the code did not write down had the value that is the default now.
+# Runs of earlier versions lack the params that came later: those had today's defaults.
 DEFAULTS = {key: str(field.default) for key, field in schema_fields()}
 # An experiment file sets keys of any section, a file of another group those of its own.
 EXPERIMENT = "experiment"
@@ -151,7 +151,7 @@ def _unique(labels: Sequence[str]) -> list[str]:
 
 
 def contenders(everything: Sequence[Configuration]) -> list[Configuration]:
-    """What is compared: for each cell its best configuration by validation; for one cell all of them.
+    """The configurations to compare: the best of each cell by validation; if there is one cell, all of them.
 
     Test values take no part in the choice, so that they stay fair to compare.
     """
@@ -162,5 +162,5 @@ def contenders(everything: Sequence[Configuration]) -> list[Configuration]:
 
 
 def best(group: Sequence[Configuration]) -> Configuration:
-    """The configuration with the best mean by validation; the first of equals."""
+    """The configuration with the best mean validation value; the first of equals."""
     return max(group, key=lambda one: one.rank)

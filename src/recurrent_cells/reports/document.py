@@ -1,4 +1,4 @@
-"""What a report says, without its form: blocks that become a page, Markdown and files."""
+"""The contents of a report without their form: blocks that become a page, Markdown and files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list; `warning` marks what speaks against the result."""
+    """A list; `warning` marks reasons to doubt the result."""
 
     items: Sequence[str]
     warning: bool = False

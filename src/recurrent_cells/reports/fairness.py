@@ -27,7 +27,7 @@ TAGS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: in words how the trials differ in it, or else what they share, if there is a word for it."""
+    """A check: in words how the trials differ in `what`, or else the value that they share, if there is one to name."""
 
     what: str
     difference: str = ""
@@ -35,7 +35,7 @@ class Finding:
 
 
 def fairness(data: SweepData, compared: Sequence[Configuration], histories: Histories, metric: Metric) -> list[Finding]:
-    """Everything looked at, the differences first.
+    """All findings, the differences first.
 
     Args:
         compared: the configurations that the verdict speaks of.
@@ -63,7 +63,7 @@ def fairness(data: SweepData, compared: Sequence[Configuration], histories: Hist
 
 
 def _named(compared: Sequence[Configuration], applies: Callable[[TrialRecord], bool]) -> str:
-    """The names of the trials that something applies to; empty where there are none."""
+    """The names of the trials for which a condition holds; empty if there are none."""
     records = [trial.record for one in compared for trial in one.trials]
     found = [record.name for record in records if applies(record)]
     return "all trials" if found and len(found) == len(records) else _listed(found)

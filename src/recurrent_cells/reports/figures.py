@@ -1,4 +1,4 @@
-"""The pictures of a report: one colour for a cell in all of them, line style and marker where that is not enough."""
+"""The pictures of a report: a cell has one colour in all of them, its configurations have line styles and markers."""
 
 import math
 from collections import Counter
@@ -136,7 +136,7 @@ def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric:
 
 
 def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) -> list[tuple[float, float]]:
-    """Of (cost, value): those that no other beats in one without losing in the other, by rising cost."""
+    """The points (cost, value) that no other equals in value at less cost, or beats at no more, by rising cost."""
     sign = 1 if higher_is_better else -1
     front: list[tuple[float, float]] = []
     for cost, value in sorted(points, key=lambda point: (point[0], -sign * point[1])):

@@ -43,7 +43,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Signs that Markdown would take for its own, and line ends, made harmless."""
+    """Text on one line, with the signs of Markdown escaped."""
     for sign in "\\*<_":
         text = text.replace(sign, f"\\{sign}")
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""A metric as a report speaks of it: which way is better, in what unit."""
+"""A metric in a report: which way is better, and its unit."""
 
 import math
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from recurrent_cells.tables import METRICS
 from recurrent_cells.tracking.queries import TrialRecord
 
-# What is not judged by a metric of the table: higher is better but for these.
+# Of logged values that are no metrics of a task: names with these words are better lower, all others higher.
 LOWER_IS_BETTER = ("loss", "error", "seconds")
 
 

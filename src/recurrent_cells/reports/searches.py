@@ -1,4 +1,4 @@
-"""What a report says of a search: how it went, what mattered, where the good ones lie."""
+"""The section of a report about a search: its course, which keys mattered, where good trials lie."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ PARALLEL_SHOWS = "A line for each trial, coloured by its validation value; prune
 
 
 def read_outline(store: Store, data: SweepData) -> Outline | None:
-    """The search that a report is about; None if it is about something else, or several sweeps."""
+    """The search that a report is about; None for a sweep that is no search, and for several sweeps."""
     if len(data.sweeps) != 1:
         return None
     (sweep,) = data.sweeps
@@ -36,7 +36,7 @@ def read_outline(store: Store, data: SweepData) -> Outline | None:
 
 
 def search_section(outline: Outline, data: SweepData) -> list[Block]:
-    """A sentence or two and the pictures."""
+    """The sentences about a search and its pictures."""
     records = [trial.record for trial in data.trials if trial.record is not None]
     if not records:
         return []
@@ -82,7 +82,7 @@ def _sentence(
 
 
 def _importances(ranges: Mapping[str, Range], tried: Sequence[SearchTrial], selection: Metric) -> dict[str, float]:
-    """Shares of the keys, the largest first; empty where there is too little to go by."""
+    """How much each key matters, as shares, the largest first; empty where there are too few trials to say."""
     if len(ranges) < 2 or len(tried) < FEWEST_FOR_IMPORTANCES or len({trial.value for trial in tried}) < 2:
         return {}
     import optuna  # here: few reports are about a search

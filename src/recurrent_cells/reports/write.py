@@ -56,7 +56,7 @@ def write_report(store: Store, which: str = LATEST, metric: str | None = None) -
 
 
 def report_sweep(store: Store, run_id: str) -> None:
-    """The report at the end of a sweep, which it must not spoil: what goes wrong is one line."""
+    """Write the report at the end of a sweep; an error is logged as one line, since the sweep itself has succeeded."""
     try:
         print(f"Report: {write_report(store, run_id).page}")
     except Exception as error:
@@ -65,7 +65,7 @@ def report_sweep(store: Store, run_id: str) -> None:
 
 
 def _folder(store: Store, data: SweepData) -> Path:
-    """`reports/` for the own store, beside the store for another."""
+    """A folder in `reports/` for the project's own store, beside the store for another."""
     own = store.folder == TRACKING or TRACKING in store.folder.parents
     ids = [sweep.run_id for sweep in data.sweeps]
     name = ids[0] if len(ids) == 1 else "+".join(run_id[:8] for run_id in ids)
@@ -94,7 +94,7 @@ def _write(document: Document, folder: Path, footer: str) -> None:
 
 
 def _draw(figure: Figure, path: Path) -> str:
-    """Save as PNG and SVG, equal for equal figures; the SVG."""
+    """Save a figure as PNG and SVG, the same bytes for equal figures; returns the SVG."""
     FigureCanvasAgg(figure)
     figure.savefig(path.with_suffix(".png"), dpi=DPI, metadata={"Software": None})
     text = io.StringIO()
@@ -112,6 +112,6 @@ def _as_csv(table: Table) -> str:
 
 
 def _note(document: Document) -> str:
-    """The description of the parent run in the UI: verdict, table, where the rest is."""
+    """The description of the parent run in MLflow's UI: verdict, table, where the report lies."""
     tables = [as_table(block) for block in document.blocks if isinstance(block, Table) and block.name == "results"]
     return "\n\n".join([*headline(document), *tables, f"The whole report: Artifacts → {ARTIFACTS}/{PAGE}"])

@@ -1,4 +1,4 @@
-"""Which networks answer: one scores images, and one of each cell is watched row by row."""
+"""The networks that answer: one scores images, and one of each cell is watched row by row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
