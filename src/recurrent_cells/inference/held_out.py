@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.images import load_images
@@ -48,14 +47,17 @@ def load_held_out(trained: Trained, name: str | None = None, root: str | None = 
 
 
 def _data_config(name: str) -> DataConfig:
-    """The config of a data set, conf/data/NAME.yaml."""
+    """What conf/data/NAME.yaml says of a data set."""
     text = (files("recurrent_cells.conf") / "data" / f"{name}.yaml").read_text()
-    merged: Any = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.create(text))
-    return cast(DataConfig, OmegaConf.to_object(merged))
+    merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.create(text))
+    assert isinstance(merged, DictConfig)
+    config = OmegaConf.to_object(merged)
+    assert isinstance(config, DataConfig)
+    return config
 
 
 def _check(trained: Trained, name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-    """Raises UserError if images or labels do not fit the network."""
+    """Raises UserError for images or labels that the network does not know."""
     trained.check_size(images, f"data={name}")
     highest = int(labels.max())
     if highest >= trained.num_classes:

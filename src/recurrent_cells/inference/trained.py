@@ -5,12 +5,11 @@ import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
@@ -148,8 +147,10 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
         raise UserError(f"{CHECKPOINT} of run {record.name} ({record.run_id}) {fault}: it is not loaded")
     saved = state.read(io.BytesIO(content), Path(CHECKPOINT))
     try:
-        merged: Any = OmegaConf.merge(OmegaConf.structured(Config), saved["config"])
-        config = cast(Config, OmegaConf.to_object(merged))
+        merged = OmegaConf.merge(OmegaConf.structured(Config), saved["config"])
+        assert isinstance(merged, DictConfig)
+        config = OmegaConf.to_object(merged)
+        assert isinstance(config, Config)
         classifier = build_classifier(config.model, saved["num_features"], saved["num_classes"], config.seed)
         classifier.load_state_dict(saved["weights"])
         height, width = saved["image_size"]

@@ -24,8 +24,8 @@ def results(everything: Sequence[Configuration], compared: Sequence[Configuratio
     validation = [one.mean(selection) for one in ranked]
     shown = {
         "": [one.label + (" *" if one.label in chosen else "") for one in ranked],
-        metric.label: [_interval(it, metric) for it in found],
-        "sd": [metric.value(it.sd) for it in found],
+        metric.label: [_interval(estimated, metric) for estimated in found],
+        "sd": [metric.value(estimated.sd) for estimated in found],
         "seeds": [str(count) for count in seeds],
         _heading(selection): [selection.value(value) for value in validation],
         "parameters": [f"{one.n_params:,}" for one in ranked],
@@ -35,9 +35,9 @@ def results(everything: Sequence[Configuration], compared: Sequence[Configuratio
         "configuration": [one.label for one in ranked],
         "cell": [one.cell for one in ranked],
         "seeds": seeds,
-        metric.name: [it.mean for it in found],
-        "half_interval": [it.half for it in found],
-        "sd": [it.sd for it in found],
+        metric.name: [estimated.mean for estimated in found],
+        "half_interval": [estimated.half for estimated in found],
+        "sd": [estimated.sd for estimated in found],
         selection.name: validation,
         "n_params": [one.n_params for one in ranked],
         "seconds": [one.seconds for one in ranked],
