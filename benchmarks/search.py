@@ -17,7 +17,8 @@ from pathlib import Path
 
 from benchmarks.record import machine, write_result
 from recurrent_cells.reports.metric import Metric
-from recurrent_cells.statistics.comparisons import compare, estimate, holm, verdict
+from recurrent_cells.reports.verdicts import verdict
+from recurrent_cells.statistics.comparisons import compare, estimate, holm
 from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG
 from recurrent_cells.tracking.queries import (
     PRUNED,
@@ -62,7 +63,7 @@ ARMS = {
 # What is asked: is TPE better for the same compute, and does pruning cost accuracy?
 BESIDE, PRUNED_ARMS = ("grid", "random"), ("TPE, asha", "TPE, asha from 2", "TPE, asha 2", "TPE, median")
 FIRST = (10, 20, TRIALS)
-BEST = Metric(SELECTION)
+BEST = Metric(SELECTION, is_share=True)
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def report(found: dict[str, dict[int, Found]]) -> str:
 
 def _answers(values: dict[str, dict[int, float]], asked: Sequence[str]) -> list[str]:
     """TPE against others in words, p corrected over these."""
-    pairs = [compare({TPE: values[TPE], arm: values[arm]}, BEST)[0] for arm in asked if arm in values]
+    pairs = [compare({TPE: values[TPE], arm: values[arm]})[0] for arm in asked if arm in values]
     corrected = holm([it.p for it in pairs])
     return [f"- {verdict(replace(it, p_corrected=float(p)), BEST)}" for it, p in zip(pairs, corrected, strict=True)]
 

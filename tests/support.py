@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -82,6 +82,22 @@ def train_tiny(folder: Path, *overrides: str) -> "Trained":
     result = train(compose_config(*TINY, f"data.root={folder}", *overrides))
     store = open_store("recurrent-cells")
     return load_trained(store, find_winner(store, result["run_id"]))
+
+
+def without_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the networks of trained trials answer with numbers, as those of a regression do."""
+    from recurrent_cells.inference import trained
+    from recurrent_cells.tasks import Task
+    from recurrent_cells.trial import model
+
+    class Number(Task):
+        name, metric = "number", "mse"
+
+        def loss(self, outputs: Any, targets: Any) -> Any:
+            return ((outputs.squeeze(-1) - targets) ** 2).mean(dim=-1)
+
+    for module in (trained, model):
+        monkeypatch.setattr(module, "task_of", lambda *_: Number())
 
 
 def python(

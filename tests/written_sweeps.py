@@ -25,7 +25,10 @@ HARDEST = [
 
 @dataclass
 class Made:
-    """A trial to be written; `state` missing leaves it in the plan alone, `pruned` has its own sweep stop it."""
+    """A trial to be written; `state` missing leaves it in the plan alone, `pruned` has its own sweep stop it.
+
+    `accuracy` is the value of the metric that the tags name; `choices` are overrides that name files of groups.
+    """
 
     cell: str
     seed: int
@@ -35,10 +38,11 @@ class Made:
     tags: Mapping[str, str] = field(default_factory=dict)
     confusion: str = "9,1\n0,10\n"
     pruned: bool = False
+    choices: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        return f"{self.cell}{sorted(self.params.items())}{self.seed}"
+        return f"{self.cell}{sorted(self.params.items())}{sorted(self.choices.items())}{self.seed}"
 
 
 @pytest.fixture
@@ -73,9 +77,9 @@ def _entry(trial: Made) -> dict[str, Any]:
     overrides = [
         f"model={trial.cell}",
         f"seed={trial.seed}",
-        *(f"{key}={value}" for key, value in trial.params.items()),
+        *(f"{key}={value}" for key, value in (trial.choices or trial.params).items()),
     ]
-    varied = {"model": trial.cell, **trial.params}
+    varied = {"model": trial.cell, **(trial.choices or trial.params)}
     entry = {"name": _name(trial), "fingerprint": trial.fingerprint, "overrides": overrides, "n_params": 1}
     return entry | {"varied": varied}
 
@@ -109,15 +113,17 @@ def _write(client: Any, experiment_id: str, parent: str, trial: Made, folder: Pa
         params=[Param(key, value) for key, value in params.items()],
         tags=[RunTag(key, value) for key, value in tags.items()],
     )
-    (folder / "confusion_matrix.csv").write_text(trial.confusion)
-    client.log_artifact(run.run_id, str(folder / "confusion_matrix.csv"))
-    client.log_dict(run.run_id, HARDEST, "hardest_images.json")
+    if "metric" not in trial.tags:
+        (folder / "confusion_matrix.csv").write_text(trial.confusion)
+        client.log_artifact(run.run_id, str(folder / "confusion_matrix.csv"))
+        client.log_dict(run.run_id, HARDEST, "hardest_images.json")
     client.set_terminated(run.run_id, status=trial.state)
 
 
 def _metrics(trial: Made) -> Sequence[Metric]:
-    points = [("test/acc", trial.accuracy, 30), ("val/best_acc", trial.accuracy + 0.01, 30)]
+    name = trial.tags.get("metric", "acc")
+    points = [(f"test/{name}", trial.accuracy, 30), (f"val/best_{name}", trial.accuracy + 0.01, 30)]
     for step, epoch, accuracy in CURVE:
-        points += [("val/acc", accuracy, step), ("val/loss", 1 - accuracy, step)]
+        points += [(f"val/{name}", accuracy, step), ("val/loss", 1 - accuracy, step)]
         points += [("epoch", epoch, step), ("epoch_seconds", 2.0, step)]
     return [Metric(key, value, 1000 + step, step) for key, value, step in points]

@@ -16,7 +16,7 @@ from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.store import open_store
 from recurrent_cells.trial.train import train
 from tests.conftest import Answer
-from tests.support import TINY, compose_config, python
+from tests.support import TINY, compose_config, python, without_classes
 
 
 @pytest.fixture
@@ -146,6 +146,13 @@ def test_bad_input(store_file, predict, arguments, words):
     assert words in answer.err
     assert answer.err.count("\n") == 1
     assert answer.out == ""
+
+
+def test_a_network_without_classes_is_refused_in_a_line(trial, predict, monkeypatch):
+    without_classes(monkeypatch)
+    answer = predict("run=best", "images=.")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert "its task number has no classes" in answer.err
 
 
 def test_help(predict):

@@ -13,7 +13,7 @@ from recurrent_cells.inference.scores import as_text
 from recurrent_cells.inference.trained import find_winner, load_trained
 from recurrent_cells.tracking.store import open_store
 from recurrent_cells.trial.train import train
-from tests.support import compose_config, train_tiny, write_data_set
+from tests.support import compose_config, train_tiny, without_classes, write_data_set
 
 
 @pytest.fixture
@@ -91,3 +91,11 @@ def test_a_data_set_without_test_files_is_asked_about_the_images_that_test_in_it
     assert np.array_equal(held_out.labels, load_splits(trained.config.data).test.targets.numpy())
     evaluation = evaluate(trained, held_out)
     assert evaluation.accuracy == trained.record.metrics["test/acc"]
+
+
+def test_a_network_without_classes_is_refused(trained, monkeypatch):
+    held_out = load_held_out(trained)
+    without_classes(monkeypatch)
+    with pytest.raises(UserError, match="run lstm-h8x1-s0: its task number has no classes") as refused:
+        evaluate(trained, held_out)
+    assert "\n" not in str(refused.value)

@@ -9,7 +9,7 @@ from recurrent_cells.data.examples import load_examples
 from recurrent_cells.errors import ExportError, UserError
 from recurrent_cells.inference import export as exporting
 from recurrent_cells.inference.export import ONNX_PACKAGES, check_packages, export
-from tests.support import train_tiny
+from tests.support import train_tiny, without_classes
 
 MISSING = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
 FORMATS = [
@@ -31,6 +31,12 @@ def test_the_file_answers_as_the_network(store_file, idx_folder, tmp_path, form,
     path = tmp_path / f"network.{form}"
     assert export(trained, form, path) <= 1e-5
     assert path.stat().st_size > 1000
+
+
+def test_a_network_without_classes_is_exported_as_any(store_file, idx_folder, tmp_path, monkeypatch):
+    trained = train_tiny(idx_folder, "trainer.max_steps=2")
+    without_classes(monkeypatch)
+    assert export(trained, "torch", tmp_path / "network.pt2") <= 1e-5
 
 
 def test_the_program_takes_any_number_of_images(store_file, idx_folder, tmp_path):

@@ -12,6 +12,12 @@ from recurrent_cells.reports.metric import Metric
 from recurrent_cells.sweeps.results import read_sweeps
 from tests.written_sweeps import Made
 
+ACCURACY = Metric("test/acc", is_share=True)
+# What adam.yaml and sgd.yaml set.
+ADAM = {"optimizer.name": "adam", "optimizer.lr": "0.003", "optimizer.eps": "1e-08", "optimizer.clip_norm": "1.0"}
+SGD = {"optimizer.name": "sgd", "optimizer.lr": "0.1", "optimizer.momentum": "0.9", "optimizer.schedule": "none"}
+OPTIMIZERS = {"adam": ADAM | {"optimizer.schedule": "cosine"}, "sgd": SGD}
+
 
 @pytest.fixture
 def found(store, make_sweep):
@@ -19,9 +25,9 @@ def found(store, make_sweep):
 
     def look(*trials: Made) -> dict[str, str]:
         at, data = read_sweeps(store, make_sweep(*trials))
-        compared = contenders(configurations(data.finished))
+        compared = contenders(configurations(data))
         histories = read_histories(at, [trial.run_id for trial in data.finished], ["val/loss"])
-        findings = fairness(data, compared, histories, Metric("test/acc"))
+        findings = fairness(data, compared, histories, ACCURACY)
         return {finding.what: finding.difference for finding in findings if finding.difference}
 
     return look
@@ -62,7 +68,7 @@ def test_settings_that_differ_without_having_been_swept(store, make_sweep):
     a = make_sweep(Made("gru", 0, params={"data.val_size": "100"}), name="a")
     b = make_sweep(Made("lstm", 0, params={"data.val_size": "200"}), name="b")
     _, data = read_sweeps(store, f"{a},{b}")
-    findings = fairness(data, configurations(data.finished), {}, Metric("test/acc"))
+    findings = fairness(data, configurations(data), {}, ACCURACY)
     (settings,) = (it for it in findings if it.what == "differing settings beyond those swept")
     assert settings.difference == "data.val_size (100, 200)"
 
@@ -73,9 +79,9 @@ def test_a_configuration_is_what_differs_in_the_seed_alone(store, make_sweep):
         Made(cell, seed, params={"optimizer.lr": lr}) for cell in ("gru", "lstm") for lr in lrs for seed in (0, 1)
     ]
     trials[2].accuracy = trials[3].accuracy = 0.95
-    found = configurations(read_sweeps(store, make_sweep(*trials))[1].finished)
+    found = configurations(read_sweeps(store, make_sweep(*trials))[1])
     assert [one.label for one in found] == ["GRU lr 0.1", "GRU lr 0.2", "LSTM lr 0.1", "LSTM lr 0.2"]
-    assert found[1].values(Metric("test/acc")) == {0: 0.95, 1: 0.95}
+    assert found[1].values(ACCURACY) == {0: 0.95, 1: 0.95}
     assert [one.label for one in contenders(found)] == ["GRU lr 0.2", "LSTM lr 0.1"]
 
 
@@ -89,3 +95,70 @@ def test_sizes_chosen_together_with_the_cell_are_swept(store, make_sweep):
     store.client.log_text(parent, json.dumps(plan), "plan.json")
     _, data = read_sweeps(store, parent)
     assert data.swept == {"model.cell", "model.hidden_size"}
+
+
+def by_optimizer(cell, seed, name, **more):
+    return Made(cell, seed, params=OPTIMIZERS[name] | more, choices={"optimizer": name} | more)
+
+
+def test_files_of_a_group_that_were_swept_name_the_configurations_and_are_fair(store, make_sweep):
+    parent = make_sweep(*(by_optimizer("lstm", seed, name) for name in ("adam", "sgd") for seed in (0, 1)))
+    _, data = read_sweeps(store, parent)
+    found = configurations(data)
+    assert [one.label for one in found] == ["LSTM adam", "LSTM sgd"]
+    assert [len(one.trials) for one in found] == [2, 2]
+    assert [it.what for it in fairness(data, found, {}, ACCURACY) if it.difference] == []
+
+
+@pytest.mark.parametrize("group", ["model", "data", "optimizer", "trainer", "experiment"])
+def test_each_group_explains_the_keys_of_its_files_alone(store, make_sweep, group):
+    keys = [f"{'optimizer' if group == 'experiment' else group}.key{n}" for n in range(6)]
+    trials = [
+        Made(
+            "lstm",
+            0,
+            params=dict.fromkeys(keys, name) | {"trainer.max_steps" if group != "trainer" else "data.x": name},
+            choices={group: name},
+        )
+        for name in ("one", "two")
+    ]
+    _, data = read_sweeps(store, make_sweep(*trials))
+    found = configurations(data)
+    beyond = {it.what: it.difference for it in fairness(data, found, {}, ACCURACY)}
+    if group == "experiment":  # a file of any keys
+        assert [one.label for one in found] == ["LSTM one", "LSTM two"]
+        assert beyond["differing settings beyond those swept"] == ""
+    else:
+        assert [one.label.split()[:2] for one in found] == [["LSTM", "one"], ["LSTM", "two"]]
+        assert beyond["differing settings beyond those swept"].endswith(" (one, two)")
+        assert group not in beyond["differing settings beyond those swept"]
+
+
+def test_a_key_swept_beside_its_group_is_named_too(store, make_sweep):
+    trials = [
+        by_optimizer("lstm", 0, name, **{"optimizer.lr": lr}) for name in ("adam", "sgd") for lr in ("0.01", "0.02")
+    ]
+    _, data = read_sweeps(store, make_sweep(*trials))
+    assert [one.label for one in configurations(data)] == [
+        "LSTM adam lr 0.01",
+        "LSTM adam lr 0.02",
+        "LSTM sgd lr 0.01",
+        "LSTM sgd lr 0.02",
+    ]
+
+
+def test_what_a_group_does_not_explain_in_a_joined_sweep_still_tells(store, make_sweep):
+    swept = make_sweep(*(by_optimizer("lstm", 0, name) for name in ("adam", "sgd")), name="a")
+    other = make_sweep(Made("lstm", 0, params={"optimizer.lr": "0.5"}), name="b")
+    _, data = read_sweeps(store, f"{swept},{other}")
+    settings = fairness(data, configurations(data), {}, ACCURACY)[0]
+    assert settings.what == "differing settings beyond those swept"
+    assert "optimizer.lr (0.003, 0.1, 0.5)" in settings.difference
+
+
+def test_configurations_whose_histories_were_not_read_are_not_called_different(store, make_sweep):
+    at, data = read_sweeps(store, make_sweep(*(Made("gru", 0, params={"optimizer.lr": lr}) for lr in ("1", "2", "3"))))
+    compared = configurations(data)
+    histories = read_histories(at, [compared[0].trials[0].run_id], ["val/loss"])
+    steps = next(it for it in fairness(data, compared, histories, ACCURACY) if it.what == "steps trained")
+    assert (steps.difference, steps.value) == ("", "30")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from recurrent_cells.models.cells import CELLS
 from recurrent_cells.reports.configurations import configurations
 from recurrent_cells.reports.figures import pareto_front, styles
 from recurrent_cells.reports.write import Written, report_sweep, write_report
 from recurrent_cells.sweeps.results import read_sweeps
+from recurrent_cells.tables import CELLS
 from recurrent_cells.tracking.store import open_store
 from tests.written_sweeps import Made, write_sweep
 
@@ -127,11 +127,35 @@ def test_at_the_end_of_a_sweep_a_fault_is_one_line(store, make_sweep, capsys, ca
     assert "no report could be written (sweep=feed: no such sweep" in record.getMessage()
 
 
+def test_a_metric_of_an_extension_is_judged_as_the_runs_say(store, make_sweep):
+    tags = {"metric": "mse", "metric.higher_is_better": "false", "metric.is_share": "false"}
+    cells = {"gru": 0.2, "lstm": 0.1}
+    rates = {"0.1": 0.0, "0.2": 0.05}
+    written = write_report(
+        store,
+        make_sweep(
+            *(
+                Made(cell, seed, value * (1 + seed / 100) + more, tags=tags, params={"optimizer.lr": rate})
+                for cell, value in cells.items()
+                for rate, more in rates.items()
+                for seed in (0, 1)
+            )
+        ),
+    )
+    assert written.headline[0].startswith("LSTM lr 0.1 beats GRU lr 0.1 by 0.101 ± ")
+    results = rows(written.page, "results")
+    assert [row["configuration"] for row in results] == ["LSTM lr 0.1", "LSTM lr 0.2", "GRU lr 0.1", "GRU lr 0.2"]
+    assert list(results[0])[3:7] == ["test/mse", "half_interval", "sd", "val/best_mse"]
+    pictures = {path.stem for path in (written.page.parent / "figures").glob("*.svg")}
+    assert {"val_mse_by_epoch", "val_loss_by_epoch"} <= pictures
+    assert not any(name.startswith(("confusion", "hardest", "val_acc")) for name in pictures)
+
+
 def test_a_cell_has_the_colour_it_has_in_mlflow(store, make_sweep):
     _, data = read_sweeps(store, make_sweep(*(Made(cell, 0) for cell in ("gru", "new_cell"))))
-    look = styles(configurations(data.finished))
+    look = styles(configurations(data))
     assert look["GRU"].color == CELLS["gru"].color
-    assert look["new_cell"].color not in {cell.color for cell in CELLS.values()}
+    assert look["new_cell"].color not in {CELLS[name].color for name in CELLS.names}
 
 
 def test_the_pareto_front():

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from recurrent_cells.reports.search_figures import Tried, draw_parallel
+from recurrent_cells.reports.metric import Metric
+from recurrent_cells.reports.search_figures import SearchTrial, draw_parallel
 from recurrent_cells.reports.searches import read_outline, search_section
 from recurrent_cells.reports.write import write_report
 from recurrent_cells.sweeps.results import read_sweeps
@@ -20,15 +21,16 @@ SETTINGS = SearchSettings(pruner="asha", seed=3)
 OUTLINE = as_json(Space(lambda overrides: None, (), RANGES), SETTINGS)
 
 
-def tried(pruned=()):
-    """Trials whose accuracy depends on the learning rate alone, best at 0.01."""
+def tried(pruned=(), sign=1, **tags):
+    """Trials whose metric depends on the learning rate alone, best at 0.01."""
     return [
         Made(
             ("lstm", "gru")[place % 2],
             0,
-            0.98 - abs(place - 7) / 20,
+            0.98 - sign * abs(place - 7) / 20,
             params={"optimizer.lr": str(rate)},
             pruned=place in pruned,
+            tags=tags,
         )
         for place, rate in enumerate(RATES)
     ]
@@ -68,6 +70,15 @@ def test_what_decides_is_found_important(store, make_sweep):
     assert shares["optimizer.lr"].get_width() > 0.9 > shares["model"].get_width()
 
 
+def test_the_best_of_a_search_for_a_low_value_is_the_lowest(store, make_sweep):
+    tags = {"metric": "mse", "metric.higher_is_better": "false", "metric.is_share": "false"}
+    parent = make_sweep(*tried(pruned=(0, 1), sign=-1, **tags), outline=OUTLINE)
+    text = (write_report(store, parent).page.parent / "report.md").read_text()
+    assert "The best by validation is trial 8: model=gru, optimizer.lr=0.01, 0.99. " in text
+    (axes,) = pictures_of(store, parent)[0].figure.axes
+    assert axes.lines[0].get_ydata()[-1] == pytest.approx(0.99)
+
+
 def test_few_trials_have_no_importances(store, make_sweep):
     pictures = pictures_of(store, make_sweep(*tried()[:5], outline=OUTLINE))
     assert [picture.name for picture in pictures] == ["search_history", "search_parallel"]
@@ -88,8 +99,8 @@ def test_what_a_search_pruned_is_missing_elsewhere(store, make_sweep):
 @pytest.mark.parametrize("range_", [Interval(1, 1.5), Interval(2, 4, integer=True, step=2), Choices(("only",))])
 def test_parallel_lines_of_any_range(range_):
     (value, *_) = range_.ends
-    one = Tried(1, {"a.key": range_.value(value)}, 0.5, pruned=False)
-    figure = draw_parallel({"a.key": range_}, [one], one)
+    one = SearchTrial(1, {"a.key": range_.value(value)}, 0.5, pruned=False)
+    figure = draw_parallel({"a.key": range_}, [one], one, Metric("val/best_acc"))
     (line,) = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert list(line.get_ydata()) == [0.0]
     assert re.match("a", figure.axes[0].get_xticklabels()[0].get_text())

@@ -8,7 +8,7 @@ from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.store import open_store
 from recurrent_cells.trial.train import train
-from tests.support import TINY, compose_config
+from tests.support import TINY, compose_config, without_classes
 
 
 @pytest.fixture
@@ -66,6 +66,20 @@ def test_a_network_without_an_answer_after_each_row_is_left_out(store, make_tria
     models = load_models(store)
     assert models.by_cell == {}
     assert words in models.left_out["gru"]
+
+
+def test_networks_without_classes_are_refused(make_trial, store, monkeypatch):
+    make_trial("model=gru", accuracy=0.9)
+    without_classes(monkeypatch)
+    with pytest.raises(UserError, match="its task number has no classes"):
+        load_models(store)
+
+
+def test_cells_come_in_the_order_of_their_training(make_trial, store):
+    for cell in ("lstm", "gru"):
+        make_trial(f"model={cell}", accuracy=0.5)
+    models = load_models(store)
+    assert [*models.by_cell, *models.left_out] == ["lstm", "gru", "simple_rnn"]
 
 
 def test_a_store_without_trials(store):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recurrent_cells.errors import SweepFailed
+from recurrent_cells.paths import command
 from recurrent_cells.sweeps.sweep import Records, Swept
 from recurrent_cells.sweeps.view import counted
 from recurrent_cells.tracking.queries import TrialRecord

@@ -41,6 +41,7 @@ def _predict(arguments: Arguments) -> None:
 
     store = open_store(EXPERIMENT)
     trained = load_trained(store, find_winner(store, run))
+    trained.check_classes()
     use_threads(trained.config.trainer.threads)
     if output == "text":
         print(f"{trained.record.name}, run {trained.record.run_id}:", flush=True)

@@ -17,9 +17,9 @@ def main(arguments: Sequence[str]) -> None:
 
 def _report(arguments: Arguments) -> None:
     from recurrent_cells.config.schema import EXPERIMENT
-    from recurrent_cells.reports.write import DEFAULT_METRIC, LATEST, write_report
+    from recurrent_cells.reports.write import LATEST, write_report
     from recurrent_cells.tracking.store import open_store
 
     store = open_store(EXPERIMENT)
-    written = write_report(store, arguments.get("sweep") or LATEST, arguments.get("metric") or DEFAULT_METRIC)
+    written = write_report(store, arguments.get("sweep") or LATEST, arguments.get("metric"))
     print("\n".join([*written.headline, f"Report: {written.page}"]))

@@ -6,14 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.held_out import HeldOut
 from recurrent_cells.inference.trained import Trained
-from recurrent_cells.tasks import task_of
-from recurrent_cells.training.tally import Confusion, Tally
 
 BINS = 15
 Z_95 = 1.959964  # of the normal distribution, two-sided
@@ -21,7 +18,7 @@ Z_95 = 1.959964  # of the normal distribution, two-sided
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Of the images of a class how many were found, of those given its name how many are of it.
+    """Precision and recall of a class, `count` images of which there are.
 
     `precision` is None for a class that is never answered, `recall` for one without images.
     """
@@ -34,7 +31,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Bin:
-    """Images whose answer has a probability in (low, high]: how sure the network is of them, and how often right."""
+    """Images whose answer has a probability in (low, high]: its mean, and the share that is right."""
 
     low: float
     high: float
@@ -53,7 +50,7 @@ class Evaluation:
         confusion: rows are labels, columns answers.
         calibration_error: expected calibration error, over bins of equal width.
         reliability: the bins that hold images.
-        accuracy_by_step: after each row (or column) read; None where `no_steps` says why there is none.
+        accuracy_by_step: after each row (or column) read; None where there is none, for the reason `no_steps`.
     """
 
     run_id: str
@@ -73,37 +70,54 @@ class Evaluation:
     warning: str
 
 
+@torch.inference_mode()
 def evaluate(trained: Trained, held_out: HeldOut) -> Evaluation:
-    """Ask the network about every image, `data.eval_batch_size` at a time."""
-    task = task_of(trained.config.task, trained.config.model.readout)
-    tally, confusion, answers = Tally(task), Confusion(), []
-    size = trained.config.data.eval_batch_size
+    """The scores of a network on test images, `data.eval_batch_size` of them at a time.
+
+    Raises:
+        UserError: if the network's answers are no classes.
+    """
+    trained.check_classes()
     labels = torch.from_numpy(held_out.labels.astype(np.int64))
-    for start in range(0, len(labels), size):
-        with torch.inference_mode():
-            logits = trained.classifier(trained.sequences(held_out.images[start : start + size]))
-        tally.add(logits, labels[start : start + size])
-        answers.append(task.final(logits))
-        confusion.add(answers[-1], labels[start : start + size])
-    error, bins = calibration(torch.cat(answers), labels)
-    by_step, reason = _accuracy_by_step(trained, held_out.images, labels, size)
+    count, classes, size = len(labels), trained.num_classes, trained.config.data.eval_batch_size
+    batches = [held_out.images[start : start + size] for start in range(0, count, size)]
+    loss, finals = 0.0, []
+    for images, targets in zip(batches, labels.split(size), strict=True):
+        outputs = trained.classifier(trained.sequences(images))
+        loss += float(trained.task.loss(outputs, targets)) * len(targets) / count
+        finals.append(trained.task.final(outputs))
+    logits = torch.cat(finals)
+    accuracy = _accuracy(logits.argmax(dim=1), labels).item()
+    confusion = (labels * classes + logits.argmax(dim=1)).bincount(minlength=classes**2).view(classes, classes)
+    error, bins = calibration(logits, labels)
+    by_step, no_steps = None, ""
+    try:
+        answers = torch.cat([trained.logits_by_step(images).argmax(dim=-1) for images in batches])
+        by_step = _accuracy(answers, labels.unsqueeze(1)).tolist()
+    except UserError as refusal:
+        no_steps = str(refusal)
     return Evaluation(
         run_id=trained.record.run_id,
         name=trained.record.name,
         data=held_out.name,
-        count=len(labels),
-        loss=tally.losses[0],
-        accuracy=tally.scores[0][-1],
-        interval=wilson(tally.scores[0][-1], len(labels)),
+        count=count,
+        loss=loss,
+        accuracy=accuracy,
+        interval=wilson(accuracy, count),
         recorded=trained.record.metrics.get("test/acc") if held_out.is_own else None,
-        classes=class_scores(confusion.counts),
-        confusion=confusion.counts,
+        classes=class_scores(confusion),
+        confusion=confusion.tolist(),
         calibration_error=error,
         reliability=bins,
         accuracy_by_step=by_step,
-        no_steps=reason,
+        no_steps=no_steps,
         warning=held_out.warning,
     )
+
+
+def _accuracy(answers: Tensor, labels: Tensor) -> Tensor:
+    """The share of right answers over the first axis: both (N, …) → (…)."""
+    return (answers == labels).double().mean(dim=0)
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -120,15 +134,13 @@ def wilson(accuracy: float, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def class_scores(confusion: list[list[int]]) -> list[ClassScore]:
+def class_scores(confusion: Tensor) -> list[ClassScore]:
     """Precision and recall of every class, from rows of labels and columns of answers (C, C)."""
-    scores = []
-    for label, row in enumerate(confusion):
-        answered, right = sum(other[label] for other in confusion), row[label]
-        scores.append(
-            ClassScore(label, sum(row), right / answered if answered else None, right / sum(row) if any(row) else None)
-        )
-    return scores
+    counts, answered, right = confusion.sum(dim=1), confusion.sum(dim=0), confusion.diagonal()
+    return [
+        ClassScore(label, count, found / given if given else None, found / count if count else None)
+        for label, (count, given, found) in enumerate(torch.stack([counts, answered, right], dim=1).tolist())
+    ]
 
 
 def calibration(logits: Tensor, labels: Tensor, bins: int = BINS) -> tuple[float, list[Bin]]:
@@ -139,29 +151,7 @@ def calibration(logits: Tensor, labels: Tensor, bins: int = BINS) -> tuple[float
     found = []
     for place in places.unique().tolist():
         inside = places == place
-        found.append(
-            Bin(
-                low=place / bins,
-                high=(place + 1) / bins,
-                count=int(inside.sum()),
-                confidence=float(confidence[inside].mean()),
-                accuracy=float(right[inside].mean()),
-            )
-        )
+        mean, accuracy = float(confidence[inside].mean()), float(right[inside].mean())
+        found.append(Bin(place / bins, (place + 1) / bins, int(inside.sum()), mean, accuracy))
     error = sum(it.count * abs(it.accuracy - it.confidence) for it in found) / len(labels)
     return error, found
-
-
-def _accuracy_by_step(
-    trained: Trained, images: NDArray[np.uint8], labels: Tensor, size: int
-) -> tuple[list[float] | None, str]:
-    """Accuracy after 1 … T steps, or None and the reason why a network has none."""
-    correct: Tensor | int = 0
-    try:
-        for start in range(0, len(labels), size):
-            logits = trained.logits_by_step(images[start : start + size])
-            correct += (logits.argmax(dim=2) == labels[start : start + size, None]).sum(dim=0)
-    except UserError as error:
-        return None, str(error)
-    assert isinstance(correct, Tensor)
-    return [count / len(labels) for count in correct.tolist()], ""

@@ -1,4 +1,4 @@
-"""Trained networks as files for other programs, checked to answer the same."""
+"""Trained networks as files for other programs, checked to give the same logits."""
 
 import contextlib
 import io

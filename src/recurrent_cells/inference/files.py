@@ -11,10 +11,10 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".t
 
 
 def find_files(patterns: Sequence[str]) -> list[str]:
-    """The files, folders and `-` that patterns name, each once; what exists is taken literally.
+    """The files, folders and `-` that patterns name, each once; a pattern that is the name of a file means that file.
 
     Raises:
-        UserError: if a pattern names none.
+        UserError: if a pattern names no file.
     """
     found: dict[str, None] = {}
     for pattern in patterns:
@@ -41,7 +41,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def images_in(folder: str) -> list[str]:
-    """The images of a folder by their suffix, sorted; none of one that cannot be read."""
+    """The images of a folder by their suffix, sorted; empty if the folder cannot be read."""
     try:
         return sorted(str(path) for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError:

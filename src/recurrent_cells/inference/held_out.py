@@ -1,4 +1,4 @@
-"""The test images a trained network is asked about: its own, or those of another data set."""
+"""The test images on which a trained network is evaluated: its own, or those of another data set."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from recurrent_cells.inference.trained import Trained
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Images (N, H, W) and labels (N,) as bytes; `warning` says why they are not what the network was made for."""
+    """Images (N, H, W) and labels (N,) as bytes; `warning` says why they are not the network's own, if they are not."""
 
     name: str
     images: NDArray[np.uint8]

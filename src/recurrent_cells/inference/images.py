@@ -1,4 +1,4 @@
-"""Pictures of any kind made into what a network was trained on: light ink on a dark ground, centred as in MNIST."""
+"""Pictures of any kind made into images like those of MNIST: light ink on a dark ground, centred."""
 
 import warnings
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MOST_PIXELS = 50_000_000
 WORKING_SIDE = 256
 # Of the image's side, as in MNIST: 20 of 28 pixels.
 INK_SHARE = 20 / 28
-# Less between the darkest and the brightest, of 255, is no ink.
+# A picture whose darkest and brightest pixels differ by less, of 255, is blank.
 LEAST_CONTRAST = 24
 # Standard deviation of the filter against noise, as a share of the longest side.
 SMOOTHING = 0.005
@@ -84,7 +84,7 @@ def _grey(picture: Image.Image) -> Grey:
 
 
 def _on_a_ground(picture: Image.Image) -> Grey:
-    """A picture with alpha laid on white, or on black where what it shows is light."""
+    """A picture with alpha laid on white, or on black if what is opaque in it is light."""
     light = np.asarray(picture.convert("RGB").convert("L")).astype(np.float32)
     opacity = np.asarray(picture.getchannel("A")).astype(np.float32) / 255
     shown = float((light * opacity).sum() / max(float(opacity.sum()), 1e-6))
@@ -123,7 +123,7 @@ def _border(grey: Grey) -> NDArray[np.bool_]:
 
 
 def _is_dark_on_light(grey: Grey) -> bool:
-    """Whether the border is in the lighter half of what there is, and lighter than the rest."""
+    """Whether the border is in the lighter half of all values, and lighter than the rest of the picture."""
     border = _border(grey)
     ground = float(np.median(grey[border]))
     if np.ptp(grey) < LEAST_CONTRAST:
@@ -147,7 +147,7 @@ def _resized(grey: Grey, height: int, width: int) -> Grey:
 
 
 def _ink(grey: Grey, inverted: bool) -> Grey:
-    """How much ink there is, cut to its bounding box; specks and what the ground varies by are left out."""
+    """The amount of ink at each pixel, cut to its bounding box, without specks and shades of the ground."""
     ink = (255 - grey if inverted else grey) - _ground(grey, inverted)
     ink = ndimage.gaussian_filter(ink, max(ink.shape) * SMOOTHING)
     pieces, count = ndimage.label(ink > _threshold(ink), structure=np.ones((3, 3)))
@@ -172,7 +172,7 @@ def _ground(grey: Grey, inverted: bool) -> Grey:
 
 
 def _threshold(ink: Grey) -> float:
-    """Otsu's: the level that leaves the least variance within the two parts."""
+    """The level that leaves the least variance within the two parts (Otsu 1979)."""
     counts, edges = np.histogram(ink, bins=128)
     levels = (edges[:-1] + edges[1:]) / 2
     below = counts.cumsum()

@@ -1,4 +1,4 @@
-"""What a trained network answers to images, and to files of them."""
+"""The answers of a trained network to images and to image files."""
 
 import io
 import sys
@@ -31,7 +31,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network answers to a file, and what it was shown of it."""
+    """The answer of a network to a file, and the image that was made of the file."""
 
     file: str
     image: Prepared
@@ -40,7 +40,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Fault:
-    """A file that could not be answered."""
+    """A file that could not be read as an image."""
 
     file: str
     reason: str
@@ -53,13 +53,13 @@ def probabilities(trained: Trained, images: NDArray[np.uint8]) -> NDArray[np.flo
 
 
 def answer(likely: NDArray[np.float64]) -> Answer:
-    """The answer that the probabilities (C,) of one image make; of equals the first."""
+    """The answer to an image by its probabilities (C,); of equal ones the first."""
     first, second = np.argsort(-likely, kind="stable")[:2]
     return Answer(int(first), float(likely[first]), int(second), float(likely[second]))
 
 
 def predict_files(trained: Trained, files: Sequence[str]) -> Iterator[Prediction | Fault]:
-    """The answer to each image among files and folders, in their order; what is no image is a fault."""
+    """The answer to each image among files and folders, in their order, or the fault where a file is no image."""
     read = _read(files, trained.image_size)
     while batch := list(islice(read, BATCH)):
         images = [item[1].pixels for item in batch if not isinstance(item, Fault)]

@@ -5,7 +5,7 @@ from recurrent_cells.sweeps.summary import table
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """Scores, then a table each of classes, confusions, calibration and steps."""
+    """The scores, then tables of classes, confusions, calibration and steps."""
     low, high = evaluation.interval
     accuracy = f"accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"
     if evaluation.recorded is not None:

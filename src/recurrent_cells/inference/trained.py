@@ -1,4 +1,4 @@
-"""A trial's best network, verified and ready to answer."""
+"""A trial's best network, loaded from its verified checkpoint."""
 
 import hashlib
 import io
@@ -19,6 +19,7 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.models.classifier import Classifier, build_classifier
 from recurrent_cells.models.image_classifier import ImageClassifier
 from recurrent_cells.paths import command
+from recurrent_cells.tasks import Task, task_of
 from recurrent_cells.tracking.queries import (
     TrialRecord,
     best_by_validation,
@@ -37,7 +38,7 @@ BEST = "best"
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its best weights, and how images become what it reads.
+    """A network with its best weights, and how images become its sequences.
 
     Args:
         image_size: (H, W) of the images it was trained on.
@@ -52,6 +53,18 @@ class Trained:
     offset: float
     scale: float
 
+    @cached_property
+    def task(self) -> Task:
+        return task_of(self.config.task, self.config.model.readout)
+
+    def check_classes(self) -> None:
+        """Raises UserError if the network's answers are no classes."""
+        if not self.task.has_classes:
+            raise UserError(
+                f"run {self.record.name}: its task {self.task.name} has no classes; "
+                "predict, evaluate and serve answer with classes alone"
+            )
+
     def check_size(self, images: NDArray[np.uint8], place: str) -> None:
         """Raises UserError, naming the place they come from, if images (N, H, W) are not of `image_size`."""
         if images.shape[1:] != self.image_size:
@@ -59,7 +72,7 @@ class Trained:
             raise UserError(f"{place}: images of {given}, but run {self.record.name} was trained on {known}")
 
     def sequences(self, images: NDArray[np.uint8]) -> Tensor:
-        """Images (N, H, W) as what the network reads (N, T, F); raises UserError for another size."""
+        """Images (N, H, W) as sequences (N, T, F); raises UserError for another size."""
         self.check_size(images, "the images")
         return self.network.sequences(torch.from_numpy(np.array(images)))
 
@@ -72,7 +85,7 @@ class Trained:
 
     @cached_property
     def network(self) -> ImageClassifier:
-        """The same network, from image bytes to logits."""
+        """The network from image bytes to logits."""
         return ImageClassifier(self.classifier, self.config.data.sequence, self.offset, self.scale).eval()
 
     @torch.inference_mode()

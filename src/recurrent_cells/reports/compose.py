@@ -1,11 +1,11 @@
-"""From trials to what a report says of them, in its order."""
+"""The contents of a report, from the trials of a sweep."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.reports import tables
-from recurrent_cells.reports.configurations import SELECTION, Configuration, configurations, contenders, differing
+from recurrent_cells.reports.configurations import Configuration, configurations, contenders, differing
 from recurrent_cells.reports.confusion import Confusion, read_confusion
 from recurrent_cells.reports.curves import X_AXES, band
 from recurrent_cells.reports.document import Block, Bullets, Document, Heading, Pictures, Text
@@ -24,15 +24,14 @@ from recurrent_cells.reports.figures import (
 )
 from recurrent_cells.reports.hardest import read_hardest
 from recurrent_cells.reports.histories import Histories, read_histories
-from recurrent_cells.reports.metric import Metric
+from recurrent_cells.reports.metric import Metric, describe
 from recurrent_cells.reports.searches import read_outline, search_section
-from recurrent_cells.statistics.comparisons import Comparison, compare, verdict
+from recurrent_cells.reports.verdicts import verdict_section
+from recurrent_cells.statistics.comparisons import compare
 from recurrent_cells.sweeps.results import SweepData
-from recurrent_cells.tracking.queries import best_by_validation
+from recurrent_cells.tracking.queries import TrialRecord, best_by_validation
 from recurrent_cells.tracking.store import Store
 
-CURVES = ("val/loss", "val/acc")
-MOST_VERDICTS = 6
 MOST_CURVES = 6
 MOST_COMPARED = 40
 SEEDS_SHOW = "Every seed as a small point; above it the mean with its 95 % interval."
@@ -40,14 +39,14 @@ CURVES_SHOW = (
     "Lines are means over seeds, bands reach from the lowest seed to the highest. "
     "All on validation images; seconds are those of training."
 )
-COSTS_SHOW = {
+COSTS = {
     "parameters": "Small points are seeds, large ones means; on the dashed line nothing is better and smaller at once.",
     "seconds": "The same against time: what trains beside others on one machine takes longer than alone.",
 }
 
 
-def compose(store: Store, data: SweepData, metric: Metric) -> Document:
-    """The report of a sweep, whatever became of its trials.
+def compose(store: Store, data: SweepData, name: str | None = None) -> Document:
+    """The report of a sweep by a metric, by default the one on the test data, whatever became of its trials.
 
     Raises:
         UserError: if trials are finished and none has the metric.
@@ -56,20 +55,23 @@ def compose(store: Store, data: SweepData, metric: Metric) -> Document:
     left = [tables.unfinished(data)] if data.unfinished else []
     if not data.finished:
         return Document(title, [Text("No trial is finished: there is nothing to compare.", strong=True), *left])
-    _check_metric(data, metric)
-    everything = configurations(data.finished)
+    records = [trial.record for trial in data.finished]
+    metric = describe(name or f"test/{records[0].metric}", records)
+    _check_metric(metric, records)
+    everything = configurations(data)
     compared = contenders(everything)
     drawn = _best_few(compared)
-    histories = read_histories(
-        store, [trial.run_id for one in drawn for trial in one.trials], [*CURVES, "epoch", "epoch_seconds"]
-    )
+    curves = [describe(curve, records) for curve in ("val/loss", f"val/{records[0].metric}")]
+    logged = [*(curve.name for curve in curves), "epoch", "epoch_seconds"]
+    histories = read_histories(store, [trial.run_id for one in drawn for trial in one.trials], logged)
     found = {one.label: read_confusion(store, one) for one in drawn}
-    confusions = {label: it for label, it in found.items() if it is not None}
-    paired = compare({one.label: one.values(metric) for one in compared[:MOST_COMPARED]}, metric)
+    confusions = {label: confusion for label, confusion in found.items() if confusion is not None}
+    values = {one.label: one.values(metric) for one in compared[:MOST_COMPARED]}
+    paired = compare(values, metric.higher_is_better)
     look = styles(everything)
     outline = read_outline(store, data)
     blocks: list[Block] = [
-        *_verdicts(compared, everything, paired, metric),
+        *verdict_section(compared, everything, paired, metric),
         *_fairness(fairness(data, compared, histories, metric)),
         *(search_section(outline, data) if outline else []),
         *left,
@@ -79,10 +81,12 @@ def compose(store: Store, data: SweepData, metric: Metric) -> Document:
         Text(_how_sure(metric, list(confusions.values()))),
         *([tables.comparisons(paired, metric, max(0, len(compared) - MOST_COMPARED))] if paired else []),
         Heading("Cost"),
-        Pictures(_costs(everything, look, metric)),
+        Pictures(
+            [Picture(f"cost_{cost}", words, draw_cost(everything, look, metric, cost)) for cost, words in COSTS.items()]
+        ),
         *([] if outline else _effects(data, everything, look, metric)),
-        *_curves(drawn, histories, look),
-        *_errors(confusions, *_hardest(store, data)),
+        *_curves(curves, drawn, histories, look),
+        *_errors(confusions, _hardest(store, records)),
         Heading("Trials"),
         tables.trials(everything, metric),
     ]
@@ -90,47 +94,20 @@ def compose(store: Store, data: SweepData, metric: Metric) -> Document:
 
 
 def headline(document: Document) -> list[str]:
-    """The sentences a terminal shows."""
+    """The sentences that matter most, for a terminal."""
     return [block.text for block in document.blocks if isinstance(block, Text) and block.strong]
 
 
-def _check_metric(data: SweepData, metric: Metric) -> None:
-    known = sorted({name for trial in data.finished for name in trial.record.metrics})
+def _check_metric(metric: Metric, records: Sequence[TrialRecord]) -> None:
+    known = sorted({name for record in records for name in record.metrics})
     if metric.name not in known:
         raise UserError(f"metric={metric.name}: no finished trial has it; allowed are {', '.join(known)}")
 
 
 def _best_few(compared: Sequence[Configuration]) -> list[Configuration]:
-    """At most six, in their own order, the best by validation."""
-
-    def selection(one: Configuration) -> float:
-        return one.mean(SELECTION) if one.values(SELECTION) else -math.inf
-
-    few = sorted(compared, key=selection, reverse=True)[:MOST_CURVES]
+    """The best by validation, at most six, in the order given."""
+    few = sorted(compared, key=lambda one: -one.rank)[:MOST_CURVES]
     return [one for one in compared if one in few]
-
-
-def _verdicts(
-    compared: Sequence[Configuration], everything: Sequence[Configuration], found: Sequence[Comparison], metric: Metric
-) -> list[Block]:
-    blocks: list[Block] = [Heading("Verdict")]
-    if len(compared) == 1:
-        return [*blocks, Text(f"There is only {compared[0].label}: nothing to compare it with.", strong=True)]
-    if len(everything) > len(compared):
-        words = f"{len(everything)} configurations were tried; for each cell speaks the one with its best mean"
-        blocks.append(Text(f"{words} {SELECTION.name}."))
-    if all(len(comparison.seeds) < 2 for comparison in found):
-        words = "No two trials share more than one seed: nothing can be concluded about which is better."
-        return [*blocks, Text(f"{words} seed=0,1,2,3,4 would show the spread.", strong=True)]
-    place = {one.label: one.mean(metric) * (-1 if metric.higher_is_better else 1) for one in compared}
-    ranked = sorted(found, key=lambda it: (place[it.better], place[it.worse]))
-    blocks += [Text(verdict(comparison, metric), strong=True) for comparison in ranked[:MOST_VERDICTS]]
-    if len(ranked) > MOST_VERDICTS:
-        separated = sum(comparison.is_separated for comparison in found)
-        blocks.append(Text(f"Of {len(found)} pairs {separated} are separated; all are in the table below."))
-    pairs = "1 pair" if len(found) == 1 else f"{len(found)} pairs"
-    how = f"By {metric.name}, paired by seed; ± is half a 95 % interval (Student's t), p is Holm's over {pairs}."
-    return [*blocks, Text(how)]
 
 
 def _fairness(findings: Sequence[Finding]) -> list[Block]:
@@ -159,12 +136,6 @@ def _how_sure(metric: Metric, confusions: Sequence[Confusion]) -> str:
     return f"{text} With {images:,} test images {itself}."
 
 
-def _costs(everything: Sequence[Configuration], look: Mapping[str, Style], metric: Metric) -> list[Picture]:
-    return [
-        Picture(f"cost_{cost}", words, draw_cost(everything, look, metric, cost)) for cost, words in COSTS_SHOW.items()
-    ]
-
-
 def _effects(
     data: SweepData, everything: Sequence[Configuration], look: Mapping[str, Style], metric: Metric
 ) -> list[Block]:
@@ -182,20 +153,25 @@ def _effects(
     return [Heading("Effect of the swept values"), Pictures(pictures)] if pictures else []
 
 
-def _curves(drawn: Sequence[Configuration], histories: Histories, look: Mapping[str, Style]) -> list[Block]:
+def _curves(
+    curves: Sequence[Metric], drawn: Sequence[Configuration], histories: Histories, look: Mapping[str, Style]
+) -> list[Block]:
     pictures = []
-    for name in CURVES:
+    for curve in curves:
         for x_axis in X_AXES:
-            found = {one.label: band(histories, [trial.run_id for trial in one.trials], name, x_axis) for one in drawn}
+            found = {
+                one.label: band(histories, [trial.run_id for trial in one.trials], curve.name, x_axis) for one in drawn
+            }
             bands = {label: it for label, it in found.items() if it is not None}
             if bands:
-                file = f"{name}_by_{x_axis}".replace("/", "_").replace(" ", "_")
-                pictures.append(Picture(file, f"{name} by {x_axis}.", draw_curves(bands, look, Metric(name), x_axis)))
+                file = f"{curve.name}_by_{x_axis}".replace("/", "_").replace(" ", "_")
+                figure = draw_curves(bands, look, curve, x_axis)
+                pictures.append(Picture(file, f"{curve.name} by {x_axis}.", figure))
     return [Heading("Curves"), Text(CURVES_SHOW), Pictures(pictures)] if pictures else []
 
 
-def _hardest(store: Store, data: SweepData) -> list[Picture]:
-    trial = best_by_validation(it.record for it in data.finished)
+def _hardest(store: Store, records: Sequence[TrialRecord]) -> list[Picture]:
+    trial = best_by_validation(records)
     images = read_hardest(store, trial) if trial is not None else []
     if trial is None or not images:
         return []
@@ -206,7 +182,7 @@ def _hardest(store: Store, data: SweepData) -> list[Picture]:
     return [Picture("hardest_images", words, draw_hardest(images))]
 
 
-def _errors(confusions: Mapping[str, Confusion], *more: Picture) -> list[Block]:
+def _errors(confusions: Mapping[str, Confusion], hardest: Sequence[Picture]) -> list[Block]:
     pictures = [
         Picture(
             f"confusion_{''.join(sign if sign.isalnum() else '_' for sign in label.lower())}",
@@ -215,6 +191,6 @@ def _errors(confusions: Mapping[str, Confusion], *more: Picture) -> list[Block]:
         )
         for label, it in confusions.items()
     ]
-    pictures += more
     table = tables.confused(confusions)
-    return [Heading("Errors"), Pictures(pictures), *([table] if table else [])] if pictures else []
+    blocks: list[Block] = [Heading("Errors"), Pictures([*pictures, *hardest]), *([table] if table else [])]
+    return blocks if pictures or hardest else []

@@ -1,32 +1,38 @@
 """Trials that differ in nothing but the seed, taken together, and those among them that compete."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite, nan
 from statistics import mean
+from typing import Any
 
 from recurrent_cells.config.schema import schema_fields
-from recurrent_cells.reports.metric import Metric
-from recurrent_cells.sweeps.results import FinishedTrial
-from recurrent_cells.tracking import queries
+from recurrent_cells.reports.metric import Metric, selection_of
+from recurrent_cells.sweeps.results import FinishedTrial, SweepData
+from recurrent_cells.tables import CELLS
 from recurrent_cells.trial.fingerprint import IRRELEVANT, is_within
 
-CELL_NAMES = {"simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
-# As run names say it.
+# As in run names.
 SHORT = {"model.hidden_size": "h"}
 CELL = "model.cell"
-SEED = "seed"
-# What an earlier version of the code did not write down had the value that is the default now.
+# Runs of earlier versions lack the params that came later: those had today's defaults.
 DEFAULTS = {key: str(field.default) for key, field in schema_fields()}
+# An experiment file sets keys of any section, a file of another group those of its own.
+EXPERIMENT = "experiment"
+GROUPS = {EXPERIMENT} | {key.partition(".")[0] for key in DEFAULTS if "." in key}
 MOST_KEYS_IN_A_LABEL = 4
-SELECTION = Metric(queries.SELECTION)
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The finished trials of one configuration, one for each seed."""
+    """The finished trials of one configuration, one for each seed.
+
+    Args:
+        settings: all that decides its result but the seed. Where a sweep chose among the files of a group, as by
+            `optimizer=adam,sgd`, the file's name stands for the keys that follow from it.
+    """
 
     label: str
     cell: str
@@ -43,6 +49,16 @@ class Configuration:
         return mean(values.values()) if values else nan
 
     @cached_property
+    def selection(self) -> Metric:
+        """By which configurations are chosen among."""
+        return selection_of(self.trials[0].record)
+
+    @cached_property
+    def rank(self) -> float:
+        """The higher, the better by validation."""
+        return self.selection.rank(self.mean(self.selection))
+
+    @cached_property
     def n_params(self) -> int:
         return self.trials[0].n_params
 
@@ -52,25 +68,48 @@ class Configuration:
         return mean(known) if known else nan
 
 
-def settings(trial: FinishedTrial) -> dict[str, str]:
+def configurations(data: SweepData) -> list[Configuration]:
+    """The configurations in the order of their first trials."""
+    members: dict[tuple[tuple[str, str], ...], list[FinishedTrial]] = defaultdict(list)
+    for trial in data.finished:
+        members[tuple(sorted(_settings(trial).items()))].append(trial)
+    groups = list(members.values())
+    settings = _by_choice(data, [dict(key) for key in members], groups)
+    varied = differing(settings)
+    labels = _unique([_label(one, trials[0], varied) for one, trials in zip(settings, groups, strict=True)])
+    return [
+        Configuration(label, one[CELL], one, tuple(trials))
+        for label, one, trials in zip(labels, settings, groups, strict=True)
+    ]
+
+
+def _settings(trial: FinishedTrial) -> dict[str, str]:
     """All that decides a trial's result but the seed."""
     params = DEFAULTS | trial.record.params
-    relevant = {
-        key: value for key, value in params.items() if key not in (SEED, "n_params") and not is_within(key, IRRELEVANT)
-    }
+    ignored = ("seed", "n_params", *IRRELEVANT)
+    relevant = {key: value for key, value in params.items() if not is_within(key, ignored)}
     return relevant | {"data.digest": trial.record.tags.get("data.digest", "")}
 
 
-def configurations(trials: Iterable[FinishedTrial]) -> list[Configuration]:
-    """The configurations in the order of their first trials."""
-    groups: dict[tuple[tuple[str, str], ...], list[FinishedTrial]] = defaultdict(list)
-    for trial in trials:
-        groups[tuple(sorted(settings(trial).items()))].append(trial)
-    varied = differing([dict(key) for key in groups])
-    labels = _unique([_label(dict(key), members[0], varied) for key, members in groups.items()])
+def _by_choice(
+    data: SweepData, settings: Sequence[Mapping[str, str]], trials: Sequence[Sequence[FinishedTrial]]
+) -> list[dict[str, str]]:
+    """Settings in which the choices of swept groups stand for the keys that follow from them."""
+    by_run = {trial.record.run_id: trial.overrides for trial in data.trials if trial.record}
+    overrides = [by_run[members[0].run_id] for members in trials]
+    swept = sorted(GROUPS & (data.swept or frozenset()))
+
+    def follows(key: str) -> bool:
+        groups = [group for group in swept if group == EXPERIMENT or key.startswith(f"{group}.")]
+        choices = [tuple((group, chosen[group]) for group in groups if group in chosen) for chosen in overrides]
+        named = key == CELL or any(key in chosen for chosen in overrides)
+        values = {(choice, one.get(key)) for choice, one in zip(choices, settings, strict=True)}
+        return not named and all(choices) and len(values) == len(set(choices))
+
+    left = [key for key in dict.fromkeys(key for one in settings for key in one) if not follows(key)]
     return [
-        Configuration(label, dict(key)[CELL], dict(key), tuple(members))
-        for label, (key, members) in zip(labels, groups.items(), strict=True)
+        {group: chosen[group] for group in swept if group in chosen} | {key: one[key] for key in left if key in one}
+        for chosen, one in zip(overrides, settings, strict=True)
     ]
 
 
@@ -80,37 +119,48 @@ def differing(all_settings: Sequence[Mapping[str, str]]) -> list[str]:
     return [key for key in keys if len({one.get(key) for one in all_settings}) > 1]
 
 
-def cell_name(cell: str) -> str:
-    return CELL_NAMES.get(cell, cell)
+def cell_class(cell: str) -> Any:
+    """The class of a cell; None if it is not known here, in an older store or of an extension that is not loaded."""
+    try:
+        return CELLS[cell]
+    except KeyError:
+        return None
 
 
-def _label(one: Mapping[str, str], trial: FinishedTrial, varied: Sequence[str]) -> str:
-    """`GRU`, `GRU h64 lr 0.003`; the recipe's name, or the run's, where too much differs."""
-    keys = [key for key in varied if key != CELL]
+def cell_label(cell: str) -> str:
+    return getattr(cell_class(cell), "label", cell)
+
+
+def _label(settings: Mapping[str, str], trial: FinishedTrial, varied: Sequence[str]) -> str:
+    """`GRU`, `GRU h64 lr 0.003`, `GRU adam`; the recipe's name, or the run's, where too much differs."""
+    cell = settings[CELL]
+    keys = [key for key in varied if key in settings and key != CELL and (key, settings[key]) != ("model", cell)]
     if len(keys) > MOST_KEYS_IN_A_LABEL:
         recipe = trial.record.params.get("recipe", "None")
         return recipe if recipe != "None" else trial.name.rpartition("-s")[0]
-    parts = [f"{SHORT.get(key) or key.rpartition('.')[2] + ' '}{one[key]}" for key in keys]
-    return " ".join([cell_name(one[CELL]), *parts])
+    return " ".join([cell_label(cell), *(f"{_short(key)}{settings[key]}" for key in keys)])
+
+
+def _short(key: str) -> str:
+    """How a label introduces the value of a key: a choice of a group speaks for itself."""
+    return "" if key in GROUPS else SHORT.get(key, f"{key.rpartition('.')[2]} ")
 
 
 def _unique(labels: Sequence[str]) -> list[str]:
     return [label if labels.count(label) == 1 else f"{label} #{n}" for n, label in enumerate(labels, start=1)]
 
 
-def contenders(all_of_them: Sequence[Configuration]) -> list[Configuration]:
-    """What is compared: for each cell its best configuration by validation accuracy; for one cell all of them.
+def contenders(everything: Sequence[Configuration]) -> list[Configuration]:
+    """The configurations to compare: the best of each cell by validation; if there is one cell, all of them.
 
     Test values take no part in the choice, so that they stay fair to compare.
     """
     by_cell: dict[str, list[Configuration]] = defaultdict(list)
-    for one in all_of_them:
+    for one in everything:
         by_cell[one.cell].append(one)
-    if len(by_cell) == 1:
-        return list(all_of_them)
-    return [best(group) for group in by_cell.values()]
+    return list(everything) if len(by_cell) == 1 else [best(group) for group in by_cell.values()]
 
 
 def best(group: Sequence[Configuration]) -> Configuration:
-    """The one with the best mean validation accuracy; the first of equals."""
-    return max(group, key=lambda one: one.mean(SELECTION) if one.values(SELECTION) else float("-inf"))
+    """The configuration with the best mean validation value; the first of equals."""
+    return max(group, key=lambda one: one.rank)

@@ -25,7 +25,7 @@ class Band:
 
 
 def band(histories: Histories, run_ids: Sequence[str], metric: str, x_axis: str) -> Band | None:
-    """The curves of `run_ids` joined; None if they have none or share no stretch of the axis."""
+    """The curves of several runs joined; None if there are none, or they share no stretch of the axis."""
     curves = []
     for run_id in run_ids:
         own = histories.get(run_id, {})
@@ -48,7 +48,7 @@ def band(histories: Histories, run_ids: Sequence[str], metric: str, x_axis: str)
 
 
 def _along(own: dict[str, History], steps: Floats, x_axis: str) -> Floats:
-    """Steps as epochs or seconds, NaN where that is not on record."""
+    """Steps as epochs or seconds, NaN if the run has not logged them."""
     if x_axis == STEP:
         return steps
     if "epoch" not in own:

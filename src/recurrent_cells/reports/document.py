@@ -1,6 +1,6 @@
-"""What a report says, without its form: blocks that become a page, Markdown and files."""
+"""The contents of a report without their form: blocks that become a page, Markdown and files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recurrent_cells.reports.figures import Picture
@@ -21,27 +21,33 @@ class Text:
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list; `warning` marks what speaks against the result."""
+    """A list; `warning` marks reasons to doubt the result."""
 
     items: Sequence[str]
     warning: bool = False
 
 
+Columns = Mapping[str, Sequence[object]]
+
+
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a header, kept as NAME.csv too.
+    """Columns of equal length by their headings, kept as NAME.csv too.
 
     Args:
         folded: whether it is long and shown on demand.
-        raw: the rows of the CSV with full precision, where they differ from those shown, header first.
+        raw: the columns of the CSV with full precision, where they differ from those shown.
     """
 
     name: str
     title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    columns: Mapping[str, Sequence[str]]
     folded: bool = False
-    raw: Sequence[Sequence[object]] = ()
+    raw: Columns | None = None
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        return list(zip(*self.columns.values(), strict=True))
 
 
 @dataclass(frozen=True)

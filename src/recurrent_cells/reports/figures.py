@@ -1,29 +1,30 @@
-"""The pictures of a report: one colour for a cell in all of them, line style and marker where that is not enough."""
+"""The pictures of a report: a cell has one colour in all of them, its configurations have line styles and markers."""
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
-from recurrent_cells.models.cells import CELLS
-from recurrent_cells.reports.configurations import CELL, Configuration, best, cell_name
+from recurrent_cells.reports.configurations import CELL, Configuration, best, cell_class, cell_label
 from recurrent_cells.reports.curves import Band
 from recurrent_cells.reports.hardest import HardImage
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import estimate
 
-# Okabe and Ito's other colours, told apart by colour-blind eyes too, for cells that the table has no longer.
+# Okabe and Ito's other colours, told apart by colour-blind eyes too, for cells that the table does not have.
 OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SIZE = (4.8, 3.5)
 MOST_ROWS = 40
+FEW_POINTS = 15
 HARD_IN_A_ROW = 4
 MOST_LEGEND_LINES = 7
 
@@ -46,10 +47,10 @@ class Picture:
 
 def styles(drawn: Sequence[Configuration]) -> dict[str, Style]:
     """label → style: the colour tells the cell, the line style and marker the configuration within it."""
-    others = sorted({one.cell for one in drawn} - CELLS.keys())
-    colors = {name: cell.color for name, cell in CELLS.items()}
+    cells = list(dict.fromkeys(one.cell for one in drawn))
+    colors = {cell: cell_class(cell).color for cell in cells if cell_class(cell)}
+    others = sorted(cell for cell in cells if cell not in colors)
     colors |= {cell: OTHER_COLORS[n % len(OTHER_COLORS)] for n, cell in enumerate(others)}
-    cells = list(CELLS) + others
     seen: Counter[str] = Counter()
     found = {}
     for one in drawn:
@@ -64,18 +65,11 @@ def draw_curves(bands: Mapping[str, Band], look: Mapping[str, Style], metric: Me
     """Mean over seeds as a line, from the lowest seed to the highest as a band; a loss on a logarithmic scale."""
     figure, axes = plain_axes()
     for label, band in bands.items():
-        style = look[label]
-        few = len(band.x) <= 15
-        axes.fill_between(band.x, band.low * metric.scale, band.high * metric.scale, color=style.color, alpha=0.2, lw=0)
-        axes.plot(
-            band.x,
-            band.mean * metric.scale,
-            color=style.color,
-            linestyle=style.line,
-            marker=style.marker if few else None,
-            markersize=4,
-            label=label,
-        )
+        style, scale = look[label], metric.scale
+        marker = style.marker if len(band.x) <= FEW_POINTS else None
+        axes.fill_between(band.x, band.low * scale, band.high * scale, color=style.color, alpha=0.2, lw=0)
+        line: dict[str, Any] = {"color": style.color, "linestyle": style.line, "marker": marker, "markersize": 4}
+        axes.plot(band.x, band.mean * scale, label=label, **line)
     if not metric.higher_is_better:
         _logarithmic(axes, "y")
     axes.set_xlabel(x_label)
@@ -87,8 +81,8 @@ def draw_curves(bands: Mapping[str, Band], look: Mapping[str, Style], metric: Me
 
 def draw_seeds(drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric) -> Figure:
     """A row for each configuration: every seed as a point, the mean and its 95 % interval."""
-    rows = sorted((one for one in drawn if one.values(metric)), key=lambda one: one.mean(metric))
-    rows = rows[-MOST_ROWS:] if metric.higher_is_better else rows[:MOST_ROWS][::-1]
+    rows = sorted((one for one in drawn if one.values(metric)), key=lambda one: metric.rank(one.mean(metric)))
+    rows = rows[-MOST_ROWS:]
     figure, axes = plain_axes(height=1.3 + 0.55 * len(rows) if len(rows) < 8 else 1.3 + 0.3 * len(rows))
     shown: list[float] = []
     for height, one in enumerate(rows):
@@ -98,13 +92,12 @@ def draw_seeds(drawn: Sequence[Configuration], look: Mapping[str, Style], metric
         axes.scatter(values, height - shift, s=18, color=style.color, marker=style.marker, alpha=0.65, lw=0)
         found = estimate(list(values))
         half = None if np.isnan(found.half) else found.half
-        axes.errorbar(
-            found.mean, height + 0.1, xerr=half, color=style.color, marker=style.marker, markersize=7, capsize=4
-        )
+        marks: dict[str, Any] = {"color": style.color, "marker": style.marker, "markersize": 7, "capsize": 4}
+        axes.errorbar(found.mean, height + 0.1, xerr=half, **marks)
         shown.extend(values)
     low, high = min(shown), max(shown)
     room = max(high - low, 1e-3 * abs(high)) * 0.6
-    axes.set_xlim(low - room, min(high + room, 100.2) if metric.is_accuracy else high + room)
+    axes.set_xlim(low - room, min(high + room, 100.2) if metric.is_share else high + room)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(range(len(rows)), [one.label for one in rows])
     axes.set_xlabel(metric.label)
@@ -117,26 +110,20 @@ def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric:
     figure, axes = plain_axes()
     points = []
     by_cell = len(drawn) > MOST_LEGEND_LINES and len({one.cell for one in drawn}) > 1
-    named: set[str] = set()
     for one in drawn:
         values = one.values(metric)
         if not values:
             continue
-        style = look[next(it.label for it in drawn if it.cell == one.cell)] if by_cell else look[one.label]
+        style = look[next(other.label for other in drawn if other.cell == one.cell)] if by_cell else look[one.label]
+        name = cell_label(one.cell) if by_cell else one.label
+        new = name not in axes.get_legend_handles_labels()[1]
         trials = [trial for trial in one.trials if trial.seed in values]
         xs = [trial.seconds if cost == "seconds" else trial.n_params for trial in trials]
         ys = [values[trial.seed] * metric.scale for trial in trials]
-        axes.scatter(xs, ys, s=12, color=style.color, marker=style.marker, alpha=0.5, lw=0)
         x, y = float(np.mean(xs)), float(np.mean(ys))
-        axes.scatter(
-            x,
-            y,
-            s=60,
-            color=style.color,
-            marker=style.marker,
-            label=_once(cell_name(one.cell) if by_cell else one.label, named),
-            zorder=3,
-        )
+        marks: dict[str, Any] = {"color": style.color, "marker": style.marker}
+        axes.scatter(xs, ys, s=12, alpha=0.5, lw=0, **marks)
+        axes.scatter(x, y, s=60, zorder=3, label=name if new else None, **marks)
         points.append((x, y))
     front = pareto_front(points, metric.higher_is_better)
     if len(points) > 1:
@@ -149,7 +136,7 @@ def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric:
 
 
 def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) -> list[tuple[float, float]]:
-    """Of (cost, value): those that no other beats in one without losing in the other, by rising cost."""
+    """The points (cost, value) that no other equals in value at less cost, or beats at no more, by rising cost."""
     sign = 1 if higher_is_better else -1
     front: list[tuple[float, float]] = []
     for cost, value in sorted(points, key=lambda point: (point[0], -sign * point[1])):
@@ -165,20 +152,17 @@ def draw_effect(drawn: Sequence[Configuration], look: Mapping[str, Style], metri
     numbers = _numbers(values)
     xs = dict(zip(values, numbers if numbers is not None else range(len(values)), strict=True))
     for cell in dict.fromkeys(one.cell for one in drawn):
-        chosen = {}
-        for value in values:
-            group = [one for one in drawn if one.cell == cell and one.settings[key] == value and one.values(metric)]
-            if group:
-                chosen[value] = best(group)
-        first = next((one for one in drawn if one.cell == cell), None)
-        if not chosen or first is None:
+        of_cell = [one for one in drawn if one.cell == cell and one.values(metric)]
+        groups = {xs[value]: [one for one in of_cell if one.settings[key] == value] for value in values}
+        chosen = {x: best(group) for x, group in groups.items() if group}
+        if not chosen:
             continue
-        style = look[first.label]
-        for value, one in chosen.items():
+        style = look[next(one.label for one in drawn if one.cell == cell)]
+        for x, one in chosen.items():
             found = np.array(list(one.values(metric).values())) * metric.scale
-            axes.scatter([xs[value]] * len(found), found, s=14, color=style.color, alpha=0.5, lw=0)
+            axes.scatter([x] * len(found), found, s=14, color=style.color, alpha=0.5, lw=0)
         means = [one.mean(metric) * metric.scale for one in chosen.values()]
-        axes.plot([xs[value] for value in chosen], means, color=style.color, marker=style.marker, label=cell_name(cell))
+        axes.plot(list(chosen), means, color=style.color, marker=style.marker, label=cell_label(cell))
     if numbers is None:
         axes.set_xticks(range(len(values)), values)
     else:
@@ -238,43 +222,30 @@ def plain_axes(height: float = SIZE[1]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _once(name: str, named: set[str]) -> str | None:
-    """A name for the legend the first time, None after that."""
-    if name in named:
-        return None
-    named.add(name)
-    return name
-
-
 def _legend(axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    if 0 < len(labels) <= MOST_LEGEND_LINES:
-        axes.legend(handles, labels, frameon=False, fontsize=9)
-    elif labels:
-        axes.legend(
-            handles, labels, frameon=False, fontsize=6, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18)
-        )
+    lines = len(axes.get_legend_handles_labels()[1])
+    if 0 < lines <= MOST_LEGEND_LINES:
+        axes.legend(frameon=False, fontsize=9)
+    elif lines:
+        axes.legend(frameon=False, fontsize=6, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
 
 
 def _logarithmic(axes: Axes, which: str) -> None:
-    """A logarithmic axis with plain numbers, at 1, 2 and 5 where there is less than a decade or two."""
+    """A logarithmic axis with plain numbers, between powers of ten too where there is less than a decade or two."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    limits = axis.get_data_interval()
-    if not limits[0] > 0:
+    low, high = axis.get_data_interval()
+    if not low > 0:
         return
-    axes.set_xscale("log") if which == "x" else axes.set_yscale("log")
-    ticks = [m * 10.0**e for e in range(-8, 12) for m in (1, 1.5, 2, 3, 5, 7)]
-    wide = limits[1] / limits[0] > 30
-    chosen = [t for t in ticks if limits[0] * 0.95 <= t <= limits[1] * 1.05]
-    if wide:
-        chosen = [t for t in chosen if f"{t:e}"[0] in "1" and f"{t:e}"[2] == "0"] or chosen
+    axes.set(**{f"{which}scale": "log"})
     axis.set_minor_locator(NullLocator())
-    axis.set_minor_formatter(NullFormatter())
-    if len(chosen) >= 2:
-        axis.set_ticks(chosen)
+    axis.set_major_formatter(ScalarFormatter())
+    mantissas = (1, 1.5, 2, 3, 5, 7)
+    ticks = [m * 10.0**e for e in range(-8, 12) for m in mantissas if low * 0.95 <= m * 10.0**e <= high * 1.05]
+    if high / low > 30:
+        ticks = [tick for tick in ticks if f"{tick:e}".startswith("1.0")] or ticks
+    if len(ticks) >= 2:
+        axis.set_ticks(ticks)
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 10 else f"{x:g}"))
-    else:
-        axis.set_major_formatter(ScalarFormatter())
 
 
 def _numbers(values: Sequence[str]) -> list[float] | None:
@@ -296,5 +267,7 @@ def effect_keys(drawn: Sequence[Configuration], swept: Sequence[str]) -> list[st
     return [
         key
         for key in swept
-        if key != CELL and any(len({one.settings[key] for one in drawn if one.cell == cell}) > 1 for cell in cells)
+        if key != CELL
+        and all(key in one.settings for one in drawn)
+        and any(len({one.settings[key] for one in drawn if one.cell == cell}) > 1 for cell in cells)
     ]

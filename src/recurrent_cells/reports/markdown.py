@@ -1,16 +1,16 @@
 """A report as Markdown, its pictures beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from recurrent_cells.reports.document import Block, Bullets, Document, Heading, Pictures, Table, Text
 
 MOST_ROWS = 60
 
 
-def as_markdown(document: Document, footer: str, with_pictures: bool = True) -> str:
+def as_markdown(document: Document, footer: str) -> str:
     """The whole report; long tables are cut and name their CSV."""
-    blocks = [block for block in document.blocks if with_pictures or not isinstance(block, Pictures)]
-    return "\n\n".join([f"# {_plain(document.title)}", *(_block(block) for block in blocks), f"---\n{footer}"]) + "\n"
+    blocks = [_block(block) for block in document.blocks]
+    return "\n\n".join([f"# {_plain(document.title)}", *blocks, f"---\n{footer}"]) + "\n"
 
 
 def _block(block: Block) -> str:
@@ -31,19 +31,19 @@ def _block(block: Block) -> str:
 
 def as_table(table: Table) -> str:
     """A table's rows, the first column to the left."""
-    lines = [_row(table.header), _row(["---", *["---:"] * (len(table.header) - 1)])]
-    lines += [_row([_plain(cell).replace("|", "\\|") for cell in row]) for row in table.rows[:MOST_ROWS]]
+    lines = [_row(table.columns), _row(["---", *["---:"] * (len(table.columns) - 1)])]
+    lines += [_row(_plain(cell).replace("|", "\\|") for cell in row) for row in table.rows[:MOST_ROWS]]
     if len(table.rows) > MOST_ROWS:
         lines.append(f"\n{len(table.rows) - MOST_ROWS} more rows are in tables/{table.name}.csv.")
     return "\n".join(lines)
 
 
-def _row(cells: Sequence[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def _plain(text: str) -> str:
-    """Signs that Markdown would take for its own, and line ends, made harmless."""
+    """Text on one line, with the signs of Markdown escaped."""
     for sign in "\\*<_":
         text = text.replace(sign, f"\\{sign}")
     return " ".join(text.split())

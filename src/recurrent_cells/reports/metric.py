@@ -1,42 +1,61 @@
-"""A metric as a report speaks of it: which way is better, in what unit."""
+"""A metric in a report: which way is better, and its unit."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from recurrent_cells.tables import METRICS
+from recurrent_cells.tracking.queries import TrialRecord
+
+# Of logged values that are no metrics of a task: names with these words are better lower, all others higher.
 LOWER_IS_BETTER = ("loss", "error", "seconds")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """Accuracies are shown in per cent and their differences in points, all else as it is."""
+    """A logged value; a share is shown in per cent and its differences in points, all else as it is."""
 
     name: str
-
-    @property
-    def is_accuracy(self) -> bool:
-        return self.name.endswith("acc")
-
-    @property
-    def higher_is_better(self) -> bool:
-        return not any(word in self.name for word in LOWER_IS_BETTER)
+    higher_is_better: bool = True
+    is_share: bool = False
 
     @property
     def scale(self) -> float:
-        return 100.0 if self.is_accuracy else 1.0
+        return 100.0 if self.is_share else 1.0
 
     @property
     def label(self) -> str:
-        return f"{self.name} (%)" if self.is_accuracy else self.name
+        return f"{self.name} (%)" if self.is_share else self.name
+
+    def rank(self, value: float) -> float:
+        """A number that is the higher the better the value is; NaN is the worst."""
+        return -math.inf if math.isnan(value) else value if self.higher_is_better else -value
 
     def value(self, value: float) -> str:
         """A value as a table shows it: 98.13, 0.0712; a dash for NaN."""
         if math.isnan(value):
             return "–"
-        return f"{value * self.scale:.2f}" if self.is_accuracy else f"{value:.4g}"
+        return f"{value * self.scale:.2f}" if self.is_share else f"{value:.4g}"
 
     def amount(self, difference: float, half: float) -> str:
         """A difference with its interval: `1.9 ± 0.3 points`."""
-        digits = 1 if self.is_accuracy and half * self.scale >= 0.25 else 2
-        if not self.is_accuracy:
+        if not self.is_share:
             return f"{difference:.3g} ± {half:.2g}"
+        digits = 1 if half * self.scale >= 0.25 else 2
         return f"{difference * self.scale:.{digits}f} ± {half * self.scale:.{digits}f} points"
+
+
+def describe(name: str, records: Iterable[TrialRecord]) -> Metric:
+    """The metric `SPLIT/NAME` or `val/best_NAME`, by what the runs say of it, else by the table of metrics."""
+    short = name.rpartition("/")[2].removeprefix("best_")
+    for record in records:
+        if record.metric == short:
+            return Metric(name, record.higher_is_better, record.is_share)
+    if short in METRICS:
+        return Metric(name, METRICS[short].higher_is_better, METRICS[short].is_share)
+    return Metric(name, not any(word in name for word in LOWER_IS_BETTER))
+
+
+def selection_of(record: TrialRecord) -> Metric:
+    """The metric that chose a trial's weights, and chooses among trials."""
+    return Metric(f"val/best_{record.metric}", record.higher_is_better, record.is_share)

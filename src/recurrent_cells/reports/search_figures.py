@@ -10,8 +10,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from recurrent_cells.reports.configurations import SELECTION
 from recurrent_cells.reports.figures import SIZE, plain_axes
+from recurrent_cells.reports.metric import Metric
 from recurrent_cells.sweeps.search.ranges import Interval, Range, Value
 
 MAIN, ACCENT, QUIET = "#0072B2", "#D55E00", "#777777"
@@ -21,33 +21,38 @@ PARALLEL_WIDTH = 1.3  # inches between two axes
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A trial of a search that came to a validation accuracy: its place in the order, what was chosen, how it ended."""
+class SearchTrial:
+    """A trial of a search that came to a validation value, and its place in the order of proposal from 1.
+
+    Args:
+        chosen: what the search chose for each key.
+        value: the best one on the validation data.
+    """
 
     place: int
-    values: Mapping[str, Value]
-    accuracy: float
+    chosen: Mapping[str, Value]
+    value: float
     pruned: bool
 
 
-def draw_history(tried: Sequence[Tried]) -> Figure:
-    """Accuracy by the order of proposal, and the best so far."""
+def draw_history(tried: Sequence[SearchTrial], selection: Metric) -> Figure:
+    """The validation value by the order of proposal, and the best so far."""
     figure, axes = plain_axes()
-    places = [it.place for it in tried]
-    accuracies = [SELECTION.scale * it.accuracy for it in tried]
     for pruned, face in ((False, MAIN), (True, "none")):
-        chosen = [n for n, it in enumerate(tried) if it.pruned == pruned]
+        points = [(trial.place, selection.scale * trial.value) for trial in tried if trial.pruned == pruned]
         axes.scatter(
-            [places[n] for n in chosen],
-            [accuracies[n] for n in chosen],
+            [place for place, _ in points],
+            [value for _, value in points],
             s=22,
             facecolors=face,
             edgecolors=MAIN,
             label="pruned" if pruned else "trained in full",
         )
-    axes.plot(places, list(accumulate(accuracies, max)), color=ACCENT, drawstyle="steps-post", label="best so far")
+    best = accumulate((selection.scale * trial.value for trial in tried), max if selection.higher_is_better else min)
+    places = [trial.place for trial in tried]
+    axes.plot(places, list(best), color=ACCENT, drawstyle="steps-post", label="best so far")
     axes.set_xlabel("trial")
-    axes.set_ylabel(SELECTION.label)
+    axes.set_ylabel(selection.label)
     axes.legend(frameon=False, fontsize=9)
     return figure
 
@@ -66,17 +71,19 @@ def draw_importances(importances: Mapping[str, float]) -> Figure:
     return figure
 
 
-def draw_parallel(ranges: Mapping[str, Range], tried: Sequence[Tried], best: Tried) -> Figure:
-    """An upright axis for each key, the choices spread over it, and a line for each trial."""
+def draw_parallel(
+    ranges: Mapping[str, Range], tried: Sequence[SearchTrial], best: SearchTrial, selection: Metric
+) -> Figure:
+    """An upright axis for each key, the choices spread over it, and a line for each trial, the better the later."""
     figure = Figure(figsize=(max(SIZE[0], PARALLEL_WIDTH * len(ranges) + 1.2), SIZE[1]), layout="constrained")
     axes = figure.add_subplot()
-    accuracies = [SELECTION.scale * it.accuracy for it in tried]
-    shades = Normalize(min(accuracies), max(accuracies))
+    values = [selection.scale * trial.value for trial in tried]
+    shades = Normalize(min(values), max(values))
     colors = matplotlib.colormaps[COLORS]
-    for it in sorted(tried, key=lambda it: (not it.pruned, it.accuracy)):
-        heights = [_height(range_, it.values[key]) for key, range_ in ranges.items()]
-        width = 3.0 if it is best else 0.6 if it.pruned else 1.3
-        color = colors(shades(SELECTION.scale * it.accuracy))
+    for trial in sorted(tried, key=lambda trial: (not trial.pruned, selection.rank(trial.value))):
+        heights = [_height(range_, trial.chosen[key]) for key, range_ in ranges.items()]
+        width = 3.0 if trial is best else 0.6 if trial.pruned else 1.3
+        color = colors(shades(selection.scale * trial.value))
         axes.plot(range(len(ranges)), heights, color=color, lw=width, marker="o", markersize=2 + width)
     for place, range_ in enumerate(ranges.values()):
         axes.axvline(place, color=QUIET, lw=0.8, zorder=0)
@@ -87,7 +94,7 @@ def draw_parallel(ranges: Mapping[str, Range], tried: Sequence[Tried], best: Tri
     axes.set_ylim(-0.06, 1.06)
     axes.yaxis.set_visible(False)
     axes.spines[:].set_visible(False)
-    figure.colorbar(ScalarMappable(shades, colors), ax=axes, label=SELECTION.label)
+    figure.colorbar(ScalarMappable(shades, colors), ax=axes, label=selection.label)
     return figure
 
 

@@ -12,16 +12,14 @@ from matplotlib.figure import Figure
 
 from recurrent_cells.paths import REPORTS, TRACKING, command
 from recurrent_cells.reports.compose import compose, headline
-from recurrent_cells.reports.document import Document, Pictures, Table
+from recurrent_cells.reports.document import Columns, Document, Pictures, Table
 from recurrent_cells.reports.markdown import as_markdown, as_table
-from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.page import as_html
 from recurrent_cells.sweeps.results import LATEST, SweepData, read_sweeps
 from recurrent_cells.tracking.store import Store
 
 PAGE, MARKDOWN, ARTIFACTS = "report.html", "report.md", "report"
 NOTE = "mlflow.note.content"
-DEFAULT_METRIC = "test/acc"
 DPI = 110
 
 log = logging.getLogger(__name__)
@@ -35,14 +33,17 @@ class Written:
     headline: tuple[str, ...]
 
 
-def write_report(store: Store, which: str = LATEST, metric: str = DEFAULT_METRIC) -> Written:
+def write_report(store: Store, which: str = LATEST, metric: str | None = None) -> Written:
     """Report on a sweep, or on several joined, into `reports/` and into the parent runs.
+
+    Args:
+        metric: by which to compare; the one that judges the trials, on the test data, if it is None.
 
     Raises:
         UserError: if there is no such sweep, or no finished trial has the metric.
     """
     store, data = read_sweeps(store, which)
-    document = compose(store, data, Metric(metric))
+    document = compose(store, data, metric)
     folder = _folder(store, data)
     _write(document, folder, _footer(data))
     for sweep in data.sweeps:
@@ -55,7 +56,7 @@ def write_report(store: Store, which: str = LATEST, metric: str = DEFAULT_METRIC
 
 
 def report_sweep(store: Store, run_id: str) -> None:
-    """The report at the end of a sweep, which it must not spoil: what goes wrong is one line."""
+    """Write the report at the end of a sweep; an error is logged as one line, since the sweep itself has succeeded."""
     try:
         print(f"Report: {write_report(store, run_id).page}")
     except Exception as error:
@@ -64,7 +65,7 @@ def report_sweep(store: Store, run_id: str) -> None:
 
 
 def _folder(store: Store, data: SweepData) -> Path:
-    """`reports/` for the own store, beside the store for another."""
+    """A folder in `reports/` for the project's own store, beside the store for another."""
     own = store.folder == TRACKING or TRACKING in store.folder.parents
     ids = [sweep.run_id for sweep in data.sweeps]
     name = ids[0] if len(ids) == 1 else "+".join(run_id[:8] for run_id in ids)
@@ -93,7 +94,7 @@ def _write(document: Document, folder: Path, footer: str) -> None:
 
 
 def _draw(figure: Figure, path: Path) -> str:
-    """Save as PNG and SVG, equal for equal figures; the SVG."""
+    """Save a figure as PNG and SVG, the same bytes for equal figures; returns the SVG."""
     FigureCanvasAgg(figure)
     figure.savefig(path.with_suffix(".png"), dpi=DPI, metadata={"Software": None})
     text = io.StringIO()
@@ -104,12 +105,13 @@ def _draw(figure: Figure, path: Path) -> str:
 
 
 def _as_csv(table: Table) -> str:
+    columns: Columns = table.columns if table.raw is None else table.raw
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(table.raw or [table.header, *table.rows])
+    csv.writer(text, lineterminator="\n").writerows([columns, *zip(*columns.values(), strict=True)])
     return text.getvalue()
 
 
 def _note(document: Document) -> str:
-    """The description of the parent run in the UI: verdict, table, where the rest is."""
+    """The description of the parent run in MLflow's UI: verdict, table, where the report lies."""
     tables = [as_table(block) for block in document.blocks if isinstance(block, Table) and block.name == "results"]
     return "\n\n".join([*headline(document), *tables, f"The whole report: Artifacts → {ARTIFACTS}/{PAGE}"])

@@ -1,4 +1,4 @@
-"""The web application: MLflow's scoring protocol, and a page on which to draw a digit and watch it being read."""
+"""The web application: MLflow's scoring protocol, and a page to draw a digit on and watch the networks read it."""
 
 import asyncio
 import json
@@ -15,14 +15,12 @@ from starlette.requests import ClientDisconnect
 from recurrent_cells.inference.images import prepare
 from recurrent_cells.inference.prediction import answer, probabilities
 from recurrent_cells.inference.trained import Trained
-from recurrent_cells.models.cells import CELLS
-from recurrent_cells.reports.configurations import CELL_NAMES
 from recurrent_cells.serving.models import Models
 from recurrent_cells.serving.payloads import MOST_BYTES, BadRequest, read_drawing, read_images
-from recurrent_cells.tracking.queries import SELECTION
+from recurrent_cells.tables import CELLS
 
 PAGE = Path(__file__).with_name("page.html")
-# Of a body that is too large so much is read on: a client that still sends would not hear the answer.
+# A body that is too large is read on up to here: a client that still sends would not hear the answer.
 MOST_READ = 8 * MOST_BYTES
 PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -30,13 +28,13 @@ PAGE_HEADERS = {
 }
 # Seconds a request's body may take to arrive.
 BODY_TIMEOUT = 10.0
-# Statuses given before the body is read: what is left of it is not waited for.
+# Statuses given before all of the body is read: the connection is closed.
 UNREAD = (408, 413)
 DIGITS = 6
 
 
 def create_app(models: Models, body_timeout: float = BODY_TIMEOUT) -> FastAPI:
-    """The application in which these networks answer, one request after another in a thread of their own."""
+    """The application in which these networks answer, one request at a time in a thread of their own."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     worker = ThreadPoolExecutor(1, "inference")
 
@@ -75,18 +73,19 @@ def create_app(models: Models, body_timeout: float = BODY_TIMEOUT) -> FastAPI:
         return _error(error.status, str(error), {"connection": "close"} if error.status in UNREAD else {})
 
     @app.exception_handler(HTTPException)
-    async def not_here(request: Request, error: HTTPException) -> Response:
+    async def not_found(request: Request, error: HTTPException) -> Response:
         return _error(error.status_code, f"{request.method} {request.url.path}: {error.detail}", error.headers or {})
 
     return app
 
 
 def describe(models: Models) -> dict[str, Any]:
-    """The networks there are, in words for the page."""
+    """The networks, for the page."""
+    networks = {cell: _named(trained) for cell, trained in models.by_cell.items()}
+    networks |= {cell: {"left_out": reason} for cell, reason in models.left_out.items()}
     cells = [
-        {"cell": cell, "name": CELL_NAMES.get(cell, cell), "color": CELLS[cell].color}
-        | (_named(models.by_cell[cell]) if cell in models.by_cell else {"left_out": models.left_out[cell]})
-        for cell in CELLS
+        {"cell": cell, "name": CELLS[cell].label, "color": CELLS[cell].color} | network
+        for cell, network in networks.items()
     ]
     return {"scoring": _named(models.scoring) | {"choice": models.choice}, "cells": cells}
 
@@ -106,7 +105,7 @@ def score(trained: Trained, body: bytes) -> dict[str, Any]:
 
 
 def read_by_row(models: Models, body: bytes) -> dict[str, Any]:
-    """What the network of each cell holds likely after each row (T, C), and the image (H, W) it was shown.
+    """The probabilities (T, C) that each cell's network gives after each row of a drawing, and its image (H, W).
 
     Raises:
         BadRequest: if the body holds no image, or there is no network.
@@ -127,14 +126,14 @@ def _named(trained: Trained) -> dict[str, Any]:
     return {
         "run": record.name,
         "run_id": record.run_id,
-        "accuracy": record.metrics.get(SELECTION),
+        "accuracy": record.selection,
         "image_size": trained.image_size,
         "num_classes": trained.num_classes,
     }
 
 
 async def _read_body(request: Request, timeout: float) -> bytes:
-    """Raises BadRequest if it is too large, too slow, cut off or not said to be JSON."""
+    """Raises BadRequest if the body is too large, too slow, cut off or not declared as JSON."""
     body, received = bytearray(), 0
     try:
         async with asyncio.timeout(timeout):

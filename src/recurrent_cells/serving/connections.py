@@ -1,4 +1,4 @@
-"""Connections that do not wait for ever."""
+"""Connections that are closed if a request takes too long to arrive."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# Seconds from the first moment a request may come to when all of it must have come.
+# Seconds in which the whole of the next request must arrive on a connection.
 REQUEST_TIMEOUT = 15.0
 # More at once are answered with 503.
 MOST_CONNECTIONS = 200
@@ -16,7 +16,7 @@ SECONDS_TO_FINISH = 3
 
 
 class TimedProtocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, which gives a body time but no request line or header."""
+    """uvicorn's HTTP/1.1 with a time limit for whole requests."""
 
     timeout = REQUEST_TIMEOUT
 
@@ -53,7 +53,7 @@ class TimedProtocol(H11Protocol):
 
 
 def http_server(app: FastAPI) -> uvicorn.Server:
-    """A server of an application, silent but for faults of its own; it is given its socket when it is run."""
+    """A server that logs its own errors alone; `run(sockets=…)` gives it the socket to listen on."""
     config = uvicorn.Config(
         app,
         http=TimedProtocol,

@@ -1,4 +1,4 @@
-"""Which networks answer: one scores images, and one of each cell is watched row by row."""
+"""The networks that answer: one scores images, and one of each cell is watched row by row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import numpy as np
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.trained import Trained, find_winner, load_trained
-from recurrent_cells.models.cells import CELLS
 from recurrent_cells.sweeps.results import LATEST, read_sweeps
+from recurrent_cells.tables import CELLS
 from recurrent_cells.tracking.queries import TrialRecord, best_by_validation, trial_records
 from recurrent_cells.tracking.registry import CHAMPION, find_champion
 from recurrent_cells.tracking.store import Store
@@ -19,9 +19,9 @@ class Models:
     """The networks that a server holds.
 
     Args:
-        scoring: answers requests; `choice` says why it does, champion or best.
-        by_cell: are watched row by row; all read images of one size.
-        left_out: why there is none of a cell, in words.
+        scoring: the network that answers scoring requests; `choice` says how it was chosen, champion or best.
+        by_cell: the networks watched row by row; all read images of one size.
+        left_out: cell → the reason why no network of it is among them.
     """
 
     scoring: Trained
@@ -33,15 +33,19 @@ class Models:
 def load_models(store: Store) -> Models:
     """The champion, or the best where there is none, and of each cell the best of the latest sweep, else of all.
 
+    Cells come in the order in which they were trained.
+
     Raises:
-        UserError: if no trial is finished, or a network cannot be loaded.
+        UserError: if no trial is finished, or a network cannot be loaded or gives no probabilities.
     """
     choice = CHAMPION if find_champion(store) is not None else "best"
     scoring = load_trained(store, find_winner(store, choice))
+    scoring.check_classes()
     by_cell: dict[str, Trained] = {}
     left_out: dict[str, str] = {}
     candidates = [_latest_sweep(store), trial_records(store)]
-    for cell in CELLS:
+    trained_cells = [record.tags.get("cell") for records in candidates for record in records]
+    for cell in sorted(CELLS.names, key=lambda cell: [*trained_cells, cell].index(cell)):
         of_cell = ([record for record in records if record.tags.get("cell") == cell] for records in candidates)
         record = next((best for records in of_cell if (best := best_by_validation(records)) is not None), None)
         if record is None:
@@ -66,6 +70,7 @@ def _latest_sweep(store: Store) -> Sequence[TrialRecord]:
 
 def _check_rows(trained: Trained, other: Trained | None) -> None:
     """Raises UserError if a network has no answer after each row, or its images are not those of the other."""
+    trained.check_classes()
     if trained.config.data.sequence != "rows":
         raise UserError(f"data.sequence={trained.config.data.sequence}: it does not read row by row")
     if other is not None and (trained.image_size, trained.num_classes) != (other.image_size, other.num_classes):

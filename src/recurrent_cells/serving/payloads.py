@@ -1,4 +1,4 @@
-"""What requests carry, checked: from bytes to images."""
+"""The images in the bodies of requests, checked."""
 
 import json
 from typing import Any, NoReturn
@@ -25,10 +25,10 @@ def read_images(body: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     """The images (N, H, W) of a scoring request: (N, H, W) or (N, H·W) in 0 … 255.
 
     Raises:
-        BadRequest: if it holds none, too many, or anything else.
+        BadRequest: if the body holds no images, too many, or anything else.
     """
     height, width = size
-    content = _object(body)
+    content = _json_object(body)
     if len(content) != 1 or (form := next(iter(content))) not in FORMS:
         raise BadRequest(400, f"allowed is a JSON object with one of {', '.join(FORMS)}")
     values = content[form]
@@ -49,9 +49,9 @@ def read_drawing(body: bytes) -> NDArray[np.float32]:
     """The one image (h, w) of a request, of any size up to 1,024 × 1,024, in 0 … 255.
 
     Raises:
-        BadRequest: if it holds none, or anything else.
+        BadRequest: if the body holds no image, or anything else.
     """
-    content = _object(body)
+    content = _json_object(body)
     if list(content) != ["image"]:
         raise BadRequest(400, "allowed is a JSON object with image, a list of rows of pixels")
     allowed = "image: allowed is a list of rows of pixels"
@@ -61,7 +61,7 @@ def read_drawing(body: bytes) -> NDArray[np.float32]:
     return image.astype(np.float32)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _json_object(body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body.decode(), parse_constant=_refuse_constant)
     except BadRequest:

@@ -1,6 +1,7 @@
-"""What the values of a few seeds allow one to say: intervals, paired tests, seeds needed, a verdict in words."""
+"""What the values of a few seeds allow one to say: intervals, paired tests, seeds needed."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -8,8 +9,6 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-
-from recurrent_cells.reports.metric import Metric
 
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
@@ -44,12 +43,12 @@ class Comparison:
     better: str
     worse: str
     seeds: tuple[int, ...]
-    difference: float
-    half: float
-    effect: float
-    p: float
-    p_corrected: float
-    needed: int | None
+    difference: float = math.nan
+    half: float = math.nan
+    effect: float = math.nan
+    p: float = math.nan
+    p_corrected: float = math.nan
+    needed: int | None = None
 
     @property
     def is_separated(self) -> bool:
@@ -69,8 +68,8 @@ def mean_interval(values: ArrayLike) -> tuple[Floats, Floats]:
 def paired_p(differences: ArrayLike) -> Floats:
     """Two-sided p of the paired t-test over the last axis: (…, n) → (…).
 
-    NaN with fewer than two differences. 1 where they do not vary at all: accuracies are multiples of one image,
-    so equal differences tell of coarseness rather than of certainty.
+    NaN with fewer than two differences. 1 where all are equal: accuracies are multiples of one image, so equal
+    differences tell of coarseness rather than of certainty.
     """
     array = np.asarray(differences, dtype=float)
     n = array.shape[-1]
@@ -101,13 +100,9 @@ def seeds_needed(effect: float, pairs: int = 1) -> int | None:
     """
     if not math.isfinite(effect) or effect == 0:
         return None
-    low, high = 1, MOST_SEEDS
-    if _power(effect, high, pairs) < POWER:
-        return None
-    while high - low > 1:  # power grows with the number of seeds
-        middle = (low + high) // 2
-        low, high = (low, middle) if _power(effect, middle, pairs) >= POWER else (middle, high)
-    return high
+    counts = range(2, MOST_SEEDS + 1)  # power grows with the number of seeds
+    place = bisect_left(counts, True, key=lambda n: _power(effect, n, pairs) >= POWER)
+    return counts[place] if place < len(counts) else None
 
 
 def _power(effect: float, n: int, pairs: int) -> float:
@@ -123,7 +118,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(float(mean), sd, float(half), len(values))
 
 
-def compare(values: Mapping[str, Mapping[int, float]], metric: Metric) -> list[Comparison]:
+def compare(values: Mapping[str, Mapping[int, float]], higher_is_better: bool = True) -> list[Comparison]:
     """Every pair of configurations, on the seeds both have, corrected together.
 
     Args:
@@ -131,60 +126,29 @@ def compare(values: Mapping[str, Mapping[int, float]], metric: Metric) -> list[C
     """
     pairs = list(combinations(values, 2))
     shared = [tuple(sorted(values[a].keys() & values[b].keys())) for a, b in pairs]
-    differences = [
-        np.array([values[a][seed] - values[b][seed] for seed in seeds])
+    sign = 1 if higher_is_better else -1
+    gains = [
+        sign * np.array([values[a][seed] - values[b][seed] for seed in seeds])
         for (a, b), seeds in zip(pairs, shared, strict=True)
     ]
-    p = np.array([float(paired_p(difference)) if len(difference) else math.nan for difference in differences])
+    p = [float(paired_p(gain)) if len(gain) else math.nan for gain in gains]
     return [
-        _comparison(pair, seeds, difference, metric, float(raw), float(corrected), len(pairs))
-        for pair, seeds, difference, raw, corrected in zip(pairs, shared, differences, p, holm(p), strict=True)
+        _comparison(pair, seeds, gain, raw, float(corrected), len(pairs))
+        for pair, seeds, gain, raw, corrected in zip(pairs, shared, gains, p, holm(p), strict=True)
     ]
 
 
 def _comparison(
-    pair: tuple[str, str],
-    seeds: tuple[int, ...],
-    difference: Floats,
-    metric: Metric,
-    p: float,
-    p_corrected: float,
-    pairs: int,
+    pair: tuple[str, str], seeds: tuple[int, ...], gain: Floats, p: float, p_corrected: float, pairs: int
 ) -> Comparison:
+    """Of `pair` by what the first gains over the second on each seed, (n,), one of so many pairs."""
     if not seeds:
-        return Comparison(*pair, seeds, math.nan, math.nan, math.nan, math.nan, math.nan, None)
-    gain = difference if metric.higher_is_better else -difference
+        return Comparison(*pair, seeds)
     if gain.mean() < 0:
         gain, pair = -gain, (pair[1], pair[0])
-    mean, half = mean_interval(gain)
-    sd = float(gain.std(ddof=1)) if len(seeds) > 1 else math.nan
-    effect = float(mean) / sd if sd > 0 else math.nan
+    found = estimate(list(gain))
+    effect = found.mean / found.sd if found.sd > 0 else math.nan
     needed = seeds_needed(effect, pairs)
     if needed is not None and not p_corrected < ALPHA:
         needed = max(needed, len(seeds) + 1)
-    return Comparison(*pair, seeds, float(mean), float(half), effect, p, p_corrected, needed)
-
-
-def verdict(comparison: Comparison, metric: Metric) -> str:
-    """One sentence a careful reader can rely on."""
-    better, worse, count = comparison.better, comparison.worse, len(comparison.seeds)
-    if count == 0:
-        return f"{better} and {worse} share no seed: nothing can be concluded."
-    if count == 1:
-        return f"One seed cannot tell {better} from {worse}: nothing can be concluded."
-    amount = metric.amount(comparison.difference, comparison.half)
-    if comparison.is_separated:
-        return f"{better} beats {worse} by {amount} ({_p(comparison.p_corrected)}, {count} seeds)."
-    sentence = f"{count} seeds cannot separate {better} from {worse}"
-    if comparison.difference == 0:
-        return f"{sentence}: their means are equal."
-    if math.isnan(comparison.effect):
-        return f"{sentence}: they differ by {amount} on every seed, without any spread to judge that by."
-    sentence += f" ({amount}, {_p(comparison.p_corrected)})"
-    if comparison.needed is None:
-        return f"{sentence}: more than {MOST_SEEDS:,} would be needed."
-    return f"{sentence}: about {comparison.needed} would be needed."
-
-
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
+    return Comparison(*pair, seeds, found.mean, found.half, effect, p, p_corrected, needed)

@@ -46,6 +46,30 @@ class TrialRecord:
     def pruned(self) -> bool:
         return PRUNED in self.tags
 
+    @property
+    def metric(self) -> str:
+        """The name of the metric by which the trial is judged."""
+        return self.tags.get("metric", "acc")
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.tags.get("metric.higher_is_better", "true") == "true"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the metric is a share, shown in per cent."""
+        return self.tags.get("metric.is_share", "true") == "true"
+
+    @property
+    def selection(self) -> float | None:
+        """The best validation value, which chose the weights that were tested."""
+        return self.metrics.get(f"val/best_{self.metric}")
+
+    @property
+    def test(self) -> float | None:
+        """The metric on the test data."""
+        return self.metrics.get(f"test/{self.metric}")
+
 
 def search(store: Store, condition: str = "") -> Iterator[Run]:
     """All runs of the experiment that meet an MLflow filter, oldest first."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import Splits, load_splits
-from recurrent_cells.inference.saved import save_network
 from recurrent_cells.interrupts import Interruption, handled
 from recurrent_cells.models.classifier import build_classifier, num_parameters
 from recurrent_cells.tasks import Task, task_of
@@ -26,6 +25,7 @@ from recurrent_cells.training.progress import Progress
 from recurrent_cells.training.pruning import Pruning, pruned_at
 from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.judge import judge_of
+from recurrent_cells.trial.model import save_network
 from recurrent_cells.trial.spec import run_spec
 
 

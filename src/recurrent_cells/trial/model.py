@@ -1,0 +1,40 @@
+"""A trial's best network as an MLflow model among the files that the trial leaves."""
+
+import copy
+import hashlib
+import json
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from recurrent_cells.config.schema import Config
+from recurrent_cells.data.examples import load_examples
+from recurrent_cells.data.splits import Splits, held_out
+from recurrent_cells.models.image_classifier import ImageClassifier, with_probabilities
+from recurrent_cells.tasks import task_of
+from recurrent_cells.tracking.model import save_model, versions
+from recurrent_cells.tracking.run import TrialRun
+
+
+def save_network(run: TrialRun, config: Config, classifier: nn.Module, splits: Splits) -> None:
+    """Save a trial's network with the files that the trial leaves; raises OSError if there is no room."""
+    classifier = copy.deepcopy(classifier).cpu().float().eval()
+    network = ImageClassifier(classifier, config.data.sequence, splits.offset, splits.scale)
+    images, _ = held_out(load_examples(config.data), config.data)
+    twin = run.store.folder / "models" / _graph(config, splits, images[:2])
+    save_model(run.artifacts, run.run_id, with_answers(network, config), images, twin)
+
+
+def with_answers(network: ImageClassifier, config: Config) -> nn.Module:
+    """Image bytes (N, H, W) → probabilities (N, C), or the outputs themselves where a task has no classes."""
+    has_classes = task_of(config.task, config.model.readout).has_classes
+    return (with_probabilities(network) if has_classes else network).eval()
+
+
+def _graph(config: Config, splits: Splits, example: NDArray[np.uint8]) -> str:
+    """A digest of all that saved models of trials have in common if they differ in nothing but their weights."""
+    of_network = [asdict(config.model), splits.num_features, splits.num_classes]
+    of_images = [config.data.sequence, splits.offset, splits.scale, *example.shape]
+    return hashlib.sha256(json.dumps([of_network, of_images, versions()]).encode() + example.tobytes()).hexdigest()[:16]
