@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.malformed import IMAGE, Malformed, is_refused, malformed_requests, request, send
 from benchmarks.record import machine, write_result
-from recurrent_cells.models.cells import CELLS
+from recurrent_cells.tables import CELLS
 from src import REPOSITORY
 
 PATIENCE = 40.0
@@ -65,7 +65,7 @@ def serving() -> Iterator[Server]:
     """`make serve` over a store with a network of each cell at the default sizes, trained for an epoch."""
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-        for cell in CELLS:
+        for cell in CELLS.names:
             command = [sys.executable, "-m", "src.train", f"model={cell}", "trainer=cpu", "trainer.max_epochs=1"]
             subprocess.run(command, cwd=REPOSITORY, env=env, check=True, capture_output=True)
         command = [sys.executable, "-m", "src.serve", "0"]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from recurrent_cells.models.cells import CELLS
 from recurrent_cells.reports.configurations import configurations
 from recurrent_cells.reports.figures import pareto_front, styles
 from recurrent_cells.reports.write import Written, report_sweep, write_report
 from recurrent_cells.sweeps.results import read_sweeps
+from recurrent_cells.tables import CELLS
 from recurrent_cells.tracking.store import open_store
 from tests.written_sweeps import Made, write_sweep
 
@@ -131,7 +131,7 @@ def test_a_cell_has_the_colour_it_has_in_mlflow(store, make_sweep):
     _, data = read_sweeps(store, make_sweep(*(Made(cell, 0) for cell in ("gru", "new_cell"))))
     look = styles(configurations(data.finished))
     assert look["GRU"].color == CELLS["gru"].color
-    assert look["new_cell"].color not in {cell.color for cell in CELLS.values()}
+    assert look["new_cell"].color not in {CELLS[cell].color for cell in CELLS.names}
 
 
 def test_the_pareto_front():

@@ -11,8 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.errors import UserError
-from recurrent_cells.models.cells import CELLS
-from recurrent_cells.tables import TASKS
+from recurrent_cells.tables import CELLS, TASKS
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
 class ModelConfig:
     """The network: front end → recurrent layers → readout → head."""
 
-    cell: str = _key("lstm", one_of(*CELLS))
+    cell: str = _key("lstm", one_of(*CELLS.names))
     hidden_size: int = _key(128, at_least(1))
     num_layers: int = _key(1, at_least(1))
     # between recurrent layers, as in torch.nn

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
-from recurrent_cells.models.cells import CELLS
 from recurrent_cells.reports.configurations import CELL, Configuration, best, cell_name
 from recurrent_cells.reports.curves import Band
 from recurrent_cells.reports.hardest import HardImage
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import estimate
+from recurrent_cells.tables import CELLS
 
 # Okabe and Ito's other colours, told apart by colour-blind eyes too, for cells that the table has no longer.
 OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -46,10 +46,10 @@ class Picture:
 
 def styles(drawn: Sequence[Configuration]) -> dict[str, Style]:
     """label → style: the colour tells the cell, the line style and marker the configuration within it."""
-    others = sorted({one.cell for one in drawn} - CELLS.keys())
-    colors = {name: cell.color for name, cell in CELLS.items()}
+    others = sorted({one.cell for one in drawn} - {*CELLS.names})
+    colors = {name: CELLS[name].color for name in CELLS.names}
     colors |= {cell: OTHER_COLORS[n % len(OTHER_COLORS)] for n, cell in enumerate(others)}
-    cells = list(CELLS) + others
+    cells = CELLS.names + others
     seen: Counter[str] = Counter()
     found = {}
     for one in drawn:

@@ -15,10 +15,10 @@ from starlette.requests import ClientDisconnect
 from recurrent_cells.inference.images import prepare
 from recurrent_cells.inference.prediction import answer, probabilities
 from recurrent_cells.inference.trained import Trained
-from recurrent_cells.models.cells import CELLS
 from recurrent_cells.reports.configurations import CELL_NAMES
 from recurrent_cells.serving.models import Models
 from recurrent_cells.serving.payloads import MOST_BYTES, BadRequest, read_drawing, read_images
+from recurrent_cells.tables import CELLS
 from recurrent_cells.tracking.queries import SELECTION
 
 PAGE = Path(__file__).with_name("page.html")
@@ -86,7 +86,7 @@ def describe(models: Models) -> dict[str, Any]:
     cells = [
         {"cell": cell, "name": CELL_NAMES.get(cell, cell), "color": CELLS[cell].color}
         | (_named(models.by_cell[cell]) if cell in models.by_cell else {"left_out": models.left_out[cell]})
-        for cell in CELLS
+        for cell in CELLS.names
     ]
     return {"scoring": _named(models.scoring) | {"choice": models.choice}, "cells": cells}
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.trained import Trained, find_winner, load_trained
-from recurrent_cells.models.cells import CELLS
 from recurrent_cells.sweeps.results import LATEST, read_sweeps
+from recurrent_cells.tables import CELLS
 from recurrent_cells.tracking.queries import TrialRecord, best_by_validation, trial_records
 from recurrent_cells.tracking.registry import CHAMPION, find_champion
 from recurrent_cells.tracking.store import Store
@@ -41,7 +41,7 @@ def load_models(store: Store) -> Models:
     by_cell: dict[str, Trained] = {}
     left_out: dict[str, str] = {}
     candidates = [_latest_sweep(store), trial_records(store)]
-    for cell in CELLS:
+    for cell in CELLS.names:
         of_cell = ([record for record in records if record.tags.get("cell") == cell] for records in candidates)
         record = next((best for records in of_cell if (best := best_by_validation(records)) is not None), None)
         if record is None:

@@ -13,7 +13,7 @@ from recurrent_cells.config.schema import Config
 from recurrent_cells.data.batches import Batches
 from recurrent_cells.data.splits import Split
 from recurrent_cells.models.classifier import Classifier
-from recurrent_cells.models.stacked.classifier import StackedClassifier
+from recurrent_cells.models.stacked import StackedClassifier
 from recurrent_cells.seeds import derive
 from recurrent_cells.training.device import Device
 from recurrent_cells.training.graph import Step, graphed
