@@ -11,21 +11,20 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from benchmarks.contenders import Network, Round
-from recurrent_cells.models.recurrent import recurrent_layers
+from recurrent_cells.models.layers import RecurrentLayers
 
 
 class Model(nn.Module):
     def __init__(self, network: Network, num_features: int, kernel: str) -> None:
         super().__init__()
-        self.layers = recurrent_layers(
+        self.layers = RecurrentLayers(
             network.cell, num_features, network.hidden_size, network.num_layers, kernel=kernel
         )
         self.head = nn.Linear(network.hidden_size, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        _, states = self.layers(x)
-        h = states[0] if isinstance(states, tuple) else states
-        logits: torch.Tensor = self.head(h[-1])
+        _, last = self.layers(x)
+        logits: torch.Tensor = self.head(last[0])
         return logits
 
 

@@ -15,9 +15,8 @@ class Table:
     the attribute `name`.
     """
 
-    def __init__(self, folder: str, *names: str) -> None:
+    def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._named = names  # without a file of their own yet
         self._added: dict[str, type[Any]] = {}
 
     @property
@@ -26,7 +25,7 @@ class Table:
 
     @cached_property
     def _own(self) -> set[str]:
-        return {file.stem for file in (PACKAGE / self._folder).glob("[a-z]*.py")} | {*self._named}
+        return {file.stem for file in (PACKAGE / self._folder).glob("[a-z]*.py")}
 
     def __contains__(self, name: object) -> bool:
         return name in self._own or name in self._added
@@ -50,9 +49,9 @@ class Table:
         self._added.clear()
 
 
-CELLS = Table("models/cells", "gru", "lstm", "simple_rnn")
+CELLS = Table("models/cells")
 SOURCES = Table("data/sources")
 TASKS = Table("tasks")
 METRICS = Table("tasks/metrics")
-OPTIMIZERS = Table("training/optimizers", "adam", "rmsprop", "sgd")
+OPTIMIZERS = Table("training/optimizers")
 POOLS = Table("sweeps/pools")

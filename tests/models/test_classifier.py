@@ -27,7 +27,7 @@ def test_logits_have_one_row_per_answer(cell, bidirectional, frontend, readout, 
         frontend_size=8,
         readout=readout,
     )
-    classifier = build_classifier(model, num_features=4, num_classes=3, seed=0)
+    classifier = build_classifier(model, num_features=4, num_outputs=3, seed=0)
     assert classifier(torch.rand(5, 7, 4)).shape == shape
 
 

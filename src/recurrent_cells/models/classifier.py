@@ -6,28 +6,28 @@ from torch import Tensor, nn
 from recurrent_cells.config.schema import ModelConfig
 from recurrent_cells.models.frontends import FRONT_ENDS
 from recurrent_cells.models.init import initialize
+from recurrent_cells.models.layers import RecurrentLayers
 from recurrent_cells.models.readouts import READOUTS, head
-from recurrent_cells.models.recurrent import recurrent_layers
 from recurrent_cells.seeds import derive
 
 
 class Classifier(nn.Module):
-    """A recurrent classifier of sequences.
+    """A recurrent network that answers sequences.
 
     Args:
         model: the network's config.
         num_features: F of the input (B, T, F).
-        num_classes: C of the logits.
+        num_outputs: O of the outputs.
 
     Shapes:
-        input (B, T, F) → logits (B, C), or (B, T', C) with `readout=every`, where T' = T unless the front end
+        input (B, T, F) → outputs (B, O), or (B, T', O) with `readout=every`, where T' = T unless the front end
         makes other steps.
     """
 
-    def __init__(self, model: ModelConfig, num_features: int, num_classes: int) -> None:
+    def __init__(self, model: ModelConfig, num_features: int, num_outputs: int) -> None:
         super().__init__()
         self.frontend = FRONT_ENDS[model.frontend](num_features, model.frontend_size)
-        self.recurrent = recurrent_layers(
+        self.recurrent = RecurrentLayers(
             model.cell,
             self.frontend.num_features,
             model.hidden_size,
@@ -40,21 +40,19 @@ class Classifier(nn.Module):
         self.readout = READOUTS[model.readout]
         self.output_dropout = nn.Dropout(model.output_dropout)
         directions = 2 if model.bidirectional else 1
-        self.head = head(model.head, directions * model.hidden_size, num_classes)
+        self.head = head(model.head, directions * model.hidden_size, num_outputs)
         initialize(self, model.init, model.forget_bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs, states = self.recurrent(self.frontend(x))  # (B, T', D·H), and (L·D, B, H) for h, or for h and c
-        h = states[0] if isinstance(states, tuple) else states
-        last = h.unbind()[-2 if self.recurrent.bidirectional else -1 :]
+        outputs, last = self.recurrent(self.frontend(x))
         return self.head(self.output_dropout(self.readout(outputs, last)))
 
 
-def build_classifier(model: ModelConfig, num_features: int, num_classes: int, seed: int) -> Classifier:
+def build_classifier(model: ModelConfig, num_features: int, num_outputs: int, seed: int) -> Classifier:
     """A classifier on the CPU whose initial weights depend on nothing but its config and `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "init"))
-        return Classifier(model, num_features, num_classes)
+        return Classifier(model, num_features, num_outputs)
 
 
 def num_parameters(model: nn.Module) -> int:

@@ -27,13 +27,13 @@ def mean_step(outputs: Tensor, last: Sequence[Tensor]) -> Tensor:
 READOUTS = {"last": last_step, "every": every_step, "mean": mean_step}
 
 
-def head(layers: list[str], in_features: int, num_classes: int) -> nn.Sequential:
-    """Layers by name, (…, in_features) → (…, num_classes); each `linear` has one output per class."""
+def head(layers: list[str], in_features: int, num_outputs: int) -> nn.Sequential:
+    """Layers by name, (…, in_features) → (…, num_outputs); each `linear` has `num_outputs` outputs."""
     modules: list[nn.Module] = []
     for layer in layers:
         if layer == "linear":
-            modules.append(nn.Linear(in_features, num_classes))
-            in_features = num_classes
+            modules.append(nn.Linear(in_features, num_outputs))
+            in_features = num_outputs
         else:
             modules.append({"softmax": nn.Softmax(dim=-1), "relu": nn.ReLU(), "tanh": nn.Tanh()}[layer])
     return nn.Sequential(*modules)

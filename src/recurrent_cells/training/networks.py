@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from recurrent_cells.models.stacked.classifier import StackedClassifier
+from recurrent_cells.models.stacked import StackedClassifier
 from recurrent_cells.training.member import Member
 from recurrent_cells.training.optimizers import optimizer_of
 from recurrent_cells.training.pack_optimizer import PackOptimizer

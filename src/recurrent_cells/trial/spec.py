@@ -9,8 +9,8 @@ from torch import nn
 from recurrent_cells.config.extensions import DIGESTS, used_by
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import Split, Splits
-from recurrent_cells.models.cells import CELLS
 from recurrent_cells.models.classifier import num_parameters
+from recurrent_cells.tables import CELLS
 from recurrent_cells.tasks import task_of
 from recurrent_cells.tracking.run import RunSpec, flat
 from recurrent_cells.training.device import Device

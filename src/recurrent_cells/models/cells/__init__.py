@@ -1,25 +1,108 @@
-"""The recurrent cells.
+"""What every cell gives, one file each; layers own time, depth, direction, lengths and the number of networks.
 
-A new one is a class with the interface of torch.nn.RNNBase, an entry here and a file in conf/model.
+Shapes: B sequences, F input features, H hidden units; in front of (…, B, F) and of weights there may be a dimension K
+of networks.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from recurrent_cells.tables import CELLS
+
+Weights = Mapping[str, Tensor]
+State = tuple[Tensor, ...]
+Shapes = dict[str, tuple[int, ...]]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """`layer` is the import path of its stacked layers, `color` that of its curves everywhere.
+class Steps:
+    """A cell's step and its gradient written by hand, on arrays of NumPy or torch, for the routes that take them.
 
-    `fast_layer` is that of the same layers made faster, where there are such.
+    A step has A + G planes (…, B, H). The last G are the gates' inputs; where the recurrent product of the last A gates
+    stands apart from these, it comes first. `forward` makes activations of planes, `backward` gradients of these.
+    `saved` of a step are the num_saved arrays (…, B, H) else kept, first h. `sigmoids` are the gates with a sigmoid.
+    `arrays` has multiply, subtract and tanh with `out=`, sigmoid in place, and the number `one`.
     """
 
-    layer: str
-    color: str
-    fast_layer: str | None = None
+    num_gates: ClassVar[int]
+    num_apart = 0
+    num_saved = 1
+    sigmoids: ClassVar[list[int]] = []
+
+    @staticmethod
+    def forward(arrays: Any, planes: Any, before: Any, saved: Any) -> None:
+        """Write `saved`; `before` is that of the step before."""
+        raise NotImplementedError
+
+    @staticmethod
+    def slopes(arrays: Any, planes: Any, saved: Any) -> None:
+        """Before the first of `backward`: what can be done with all steps (…, T, B, H) at once."""
+
+    @staticmethod
+    def backward(arrays: Any, planes: Any, before: Any, saved: Any, d_h: Any, d_c: Any) -> tuple[Any, Any]:
+        """The gradients of the earlier h and c other than through the products; None is zero."""
+        raise NotImplementedError
 
 
-CELLS = {
-    "simple_rnn": Cell("torch.nn.RNN", color="#D55E00", fast_layer="recurrent_cells.models.kernels.layers.FastRNN"),
-    "lstm": Cell("torch.nn.LSTM", color="#0072B2"),
-    "gru": Cell("torch.nn.GRU", color="#009E73", fast_layer="recurrent_cells.models.kernels.layers.FastGRU"),
-}
+class Cell:
+    """One step of a recurrence.
+
+    A cell has a `name` (that of its file), the `label` and `color` of its curves, its `source`, the shapes of its
+    parameters, and `step`. The rest has defaults.
+    """
+
+    table = CELLS
+    name: ClassVar[str]
+    label: ClassVar[str]
+    color: ClassVar[str]
+    source: ClassVar[str]
+    num_states = 1
+    # Faster ways than the reference, as in model.kernel, in the order of preference.
+    routes: ClassVar[tuple[str, ...]] = ()
+    by_hand: ClassVar[type[Steps]]
+
+    def __init_subclass__(cls) -> None:
+        # A fast route computes one class's step: a subclass with another step must not inherit the route.
+        if "routes" not in vars(cls):
+            cls.routes = ()
+
+    def shapes(self, input_size: int, hidden_size: int) -> Shapes:
+        """The parameters of a layer in one direction by name, in the order in which they are drawn."""
+        raise NotImplementedError
+
+    def inputs(self, x: Tensor, weights: Weights) -> Tensor:
+        """What all steps of the input (…, T, B, F) give to the gates, (…, T, B, G·H)."""
+        return linear(x.flatten(-3, -2), weights["weight_ih"], weights["bias_ih"]).unflatten(-2, x.shape[-3:-1])
+
+    def step(self, inputs: Tensor, state: State, weights: Weights) -> State:
+        """The state after a step, whose first tensor (…, B, H) is the output, from its `inputs` (…, B, G·H)."""
+        raise NotImplementedError
+
+    def zero_state(self, inputs: Tensor, hidden_size: int) -> State:
+        """The state before the first step, given `inputs` (…, B, G·H)."""
+        zeros = inputs.new_zeros(*inputs.shape[:-1], hidden_size)
+        return (zeros,) * self.num_states
+
+    def initialize(self, weights: Weights, init: str, forget_bias: float | None) -> None:
+        """Change the weights of one network, drawn uniformly within ±1/sqrt(H), as `model.init` says."""
+        if init == "torch":
+            return
+        for name, weight in weights.items():
+            if name.startswith("bias"):
+                nn.init.zeros_(weight)
+            elif weight.dim() > 1:  # Keras draws one kernel for all gates, as these rows are
+                draw = nn.init.orthogonal_ if name.startswith("weight_hh") else nn.init.xavier_uniform_
+                draw(weight)
+
+
+def gate_shapes(num_gates: int, input_size: int, hidden_size: int) -> Shapes:
+    """The parameters of a cell with gates W x + b + U h + c: (G·H, F), (G·H, H) and two biases (G·H,)."""
+    rows = num_gates * hidden_size
+    return {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size), "bias_ih": (rows,), "bias_hh": (rows,)}
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(…, B, in) → (…, B, out) with weights (…, out, in) and biases (…, out)."""
+    return torch.matmul(x, weight.mT) + bias.unsqueeze(-2)

@@ -1,13 +1,16 @@
-"""K classifiers of one shape as one network."""
+"""K classifiers of one shape as one: a leading dimension K on inputs, weights and outputs.
+
+The layers have the parameters of their counterparts in torch.nn by the same names, (K, …); StackedClassifier sets them.
+"""
 
 import copy
 from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recurrent_cells.models.classifier import Classifier
-from recurrent_cells.models.stacked.layers import StackedConv2d, StackedDropout, StackedLinear, StackedRecurrent
 
 
 class StackedClassifier(nn.Module):
@@ -60,7 +63,7 @@ class StackedClassifier(nn.Module):
         return torch.cat([weights[name].detach().flatten() for name in self.shapes])
 
     def _stack(self, classifiers: Sequence[Classifier]) -> Classifier:
-        """A classifier whose layers with weights, and those that draw, are stacked and wait for their weights."""
+        """A classifier whose layers with weights, and those that draw, wait for stacked weights."""
         stacked = copy.deepcopy(classifiers[0])
         for name, module in classifiers[0].named_modules():
             layer: nn.Module
@@ -68,12 +71,9 @@ class StackedClassifier(nn.Module):
                 layer = StackedLinear()
             elif isinstance(module, nn.Conv2d):
                 layer = StackedConv2d()
-            elif isinstance(module, nn.RNNBase):
-                layer = StackedRecurrent(
-                    module, StackedDropout([it.recurrent.dropout for it in classifiers], self.generators)
-                )
             elif isinstance(module, nn.Dropout):
-                layer = StackedDropout([it.output_dropout.p for it in classifiers], self.generators)
+                dropouts = [classifier.get_submodule(name) for classifier in classifiers]
+                layer = StackedDropout([it.p for it in dropouts if isinstance(it, nn.Dropout)], self.generators)
             else:
                 continue
             stacked.set_submodule(name, layer)
@@ -82,3 +82,49 @@ class StackedClassifier(nn.Module):
     def _set(self, name: str, parameter: nn.Parameter) -> None:
         module, _, attribute = name.rpartition(".")
         self._network.get_submodule(module).register_parameter(attribute, parameter)
+
+
+class StackedLinear(nn.Module):
+    """(K, …, in) → (K, …, out)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        products = torch.baddbmm(self.bias.unsqueeze(1), x.flatten(1, -2), self.weight.mT)
+        return products.unflatten(1, x.shape[1:-1])
+
+
+class StackedConv2d(nn.Module):
+    """Padded 3×3 convolutions, (K, B, in, height, width) → (K, B, out, height, width), a group for each network."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        networks, maps = self.weight.shape[:2]
+        grouped = x.transpose(0, 1).flatten(1, 2)  # (B, K·in, height, width)
+        convolved = F.conv2d(grouped, self.weight.flatten(0, 1), self.bias.flatten(), padding=1, groups=networks)
+        return convolved.unflatten(1, (networks, maps)).transpose(0, 1)
+
+
+class StackedDropout(nn.Module):
+    """Dropout (K, …) with a probability for each network, drawn by a generator of its own.
+
+    From generators seeded alike it drops what torch.nn drops on a CPU.
+    """
+
+    def __init__(self, probabilities: Sequence[float], generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self._probabilities, self._generators = probabilities, generators
+        self.acts = any(probability > 0 for probability in probabilities)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.acts:
+            return x
+        return torch.stack(
+            [
+                kept if p == 0 else kept * torch.empty_like(kept).bernoulli_(1 - p, generator=generator).div_(1 - p)
+                for kept, p, generator in zip(x, self._probabilities, self._generators, strict=True)
+            ]
+        )

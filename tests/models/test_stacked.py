@@ -6,7 +6,7 @@ from torch import Tensor
 
 from recurrent_cells.config.schema import ModelConfig
 from recurrent_cells.models.classifier import Classifier, build_classifier
-from recurrent_cells.models.stacked.classifier import StackedClassifier
+from recurrent_cells.models.stacked import StackedClassifier
 
 SEEDS = (0, 1, 7)
 BATCH, STEPS, FEATURES, CLASSES = 4, 6, 5, 3

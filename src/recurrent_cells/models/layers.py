@@ -1,0 +1,139 @@
+"""Recurrent layers of any cell, over time, depth and directions, of one network or of K."""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import product
+from types import ModuleType
+from typing import Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from recurrent_cells.errors import UserError
+from recurrent_cells.models.cells import Weights
+from recurrent_cells.models.routes import numpy_loop, reference, torch_loop, torch_nn
+from recurrent_cells.tables import CELLS
+
+ROUTES: dict[str, tuple[ModuleType, ...]] = {
+    "reference": (reference,),
+    "numpy": (numpy_loop,),
+    "torch": (torch_nn, torch_loop),
+}
+
+
+class RecurrentLayers(nn.Module):
+    """A stack of layers of one cell with the parameters of the cell, `NAME_l0`, `NAME_l0_reverse`, `NAME_l1`, …
+
+    With `biases=1` the second bias of each gate stays zero and is not trained, as in Keras and TensorFlow
+    (where a GRU then applies its reset gate before the recurrent product; here, as in cuDNN, after it).
+
+    Args:
+        cell: a name of CELLS.
+        dropout: probability between layers.
+        kernel: the route to prefer, or `auto`; an input that it cannot compute takes the next best.
+
+    Shapes:
+        input (…, B, T, input_size) and lengths (…, B), at least 1 or None → outputs (…, B, T, D·hidden_size), zero in
+        the padding, and the last states of the last layer (…, B, hidden_size) in each of D directions;
+        parameters then lead with the same dimension K, if any.
+
+    Raises:
+        UserError: if the cell has no such route.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        biases: int = 2,
+        kernel: str = "auto",
+    ) -> None:
+        super().__init__()
+        self.cell = CELLS[cell]()
+        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.suffixes = ("", "_reverse") if bidirectional else ("",)
+        self.dropout = nn.Dropout(dropout if num_layers > 1 else 0.0)
+        allowed = ("auto", "reference", *self.cell.routes)
+        if kernel not in allowed:
+            raise UserError(f"model.kernel={kernel}: allowed for the cell {cell} is {', '.join(allowed)}")
+        others = () if kernel == "reference" else (*self.cell.routes, "reference")
+        self._kernels = [name for name in (kernel, *others) if name != "auto"]
+        for layer in range(num_layers):
+            size = input_size if layer == 0 else len(self.suffixes) * hidden_size
+            shapes = self.cell.shapes(size, hidden_size)
+            self._names = list(shapes)
+            for suffix, (name, shape) in product(self.suffixes, shapes.items()):
+                self._draw(f"{name}_l{layer}{suffix}", shape, trained=biases == 2 or name != "bias_hh")
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+        if lengths is None:
+            return self._compute(x, None)
+        padding = (torch.arange(x.shape[-2], device=x.device) >= lengths.unsqueeze(-1)).unsqueeze(-1)
+        outputs, _ = self._compute(x.masked_fill(padding, 0.0), lengths)
+        outputs = outputs.masked_fill(padding, 0.0)
+        forward, *backward = outputs.split(self.hidden_size, dim=-1)
+        at = (lengths - 1)[..., None, None].expand(*lengths.shape, 1, self.hidden_size)
+        return outputs, [forward.gather(-2, at).squeeze(-2), *(it[..., 0, :] for it in backward)]
+
+    def _compute(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Sequence[Tensor]]:
+        """All layers by the first route that fits; a last state counts only without lengths."""
+        routes = (route for kernel in self._kernels for route in ROUTES[kernel])
+        route = next(route for route in routes if route.fits(self, x, lengths))
+        if route is torch_nn:
+            return torch_nn.stack(self, x)
+        x = x.transpose(-3, -2)
+        # A backward direction of sequences with lengths is a forward one of the sequences turned round.
+        turned = None if lengths is None else _turned(lengths, x.shape[-3])
+        for layer in range(self.num_layers):
+            if layer > 0:
+                x = self.dropout(x)
+            outputs, last = [], []
+            for suffix in self.suffixes:
+                turn = turned if suffix else None
+                of_steps, of_last = route.layer(
+                    self.cell,
+                    x if turn is None else _at(x, turn),
+                    self.weights(layer, suffix),
+                    self.hidden_size,
+                    reverse=suffix != "" and turn is None,
+                )
+                outputs.append(of_steps if turn is None else _at(of_steps, turn))
+                last.append(of_last)
+            x = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
+        return x.transpose(-3, -2), last
+
+    def weights(self, layer: int, suffix: str) -> Weights:
+        """The parameters of a layer in one direction by the cell's names."""
+        parameters = cast(dict[str, Tensor], self._parameters)
+        return {name: parameters[f"{name}_l{layer}{suffix}"] for name in self._names}
+
+    def initialize(self, init: str, forget_bias: float | None) -> None:
+        """Change the weights of one network, as drawn by torch, to those of `model.init`."""
+        for layer, suffix in product(range(self.num_layers), self.suffixes):
+            self.cell.initialize(self.weights(layer, suffix), init, forget_bias)
+
+    def _draw(self, name: str, shape: tuple[int, ...], trained: bool) -> None:
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        values = nn.init.uniform_(torch.empty(shape), -bound, bound)
+        self.register_parameter(name, nn.Parameter(values if trained else torch.zeros(shape), requires_grad=trained))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        torch_nn.flatten(self)
+        return self
+
+
+def _turned(lengths: Tensor, count: int) -> Tensor:
+    """The step (…, T, B) from which each is taken to turn a sequence round within its length."""
+    steps = torch.arange(count, device=lengths.device).unsqueeze(-1)
+    mirrored = lengths.unsqueeze(-2) - 1 - steps
+    return torch.where(mirrored >= 0, mirrored, steps)
+
+
+def _at(x: Tensor, steps: Tensor) -> Tensor:
+    """The steps (…, T, B) of x (…, T, B, F)."""
+    return x.gather(-3, steps.unsqueeze(-1).expand(*steps.shape, x.shape[-1]))
