@@ -14,7 +14,7 @@ from recurrent_cells.sweeps.grid import Point, raise_together
 from recurrent_cells.training.device import check_device
 from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.fingerprint import fingerprint, shape
-from recurrent_cells.trial.spec import run_name
+from recurrent_cells.trial.spec import run_name, trial_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,8 @@ def plan_trial(point: Point) -> Trial:
         raise UserError(f"reproduce={config.reproduce}: one trial at a time, without -m")
     check_device(config.trainer)
     splits = load_splits(config.data)
-    n_params = _count_parameters(config.model, splits.num_features, splits.num_classes)
+    trial_task(config, splits)
+    n_params = _count_parameters(config.model, splits.num_features, splits.num_outputs)
     steps = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size).total_steps
     return Trial(
         overrides=point.overrides,
@@ -110,6 +111,6 @@ def plan_trial(point: Point) -> Trial:
     )
 
 
-def _count_parameters(model: ModelConfig, num_features: int, num_classes: int) -> int:
+def _count_parameters(model: ModelConfig, num_features: int, num_outputs: int) -> int:
     with torch.device("meta"):
-        return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), num_features, num_classes))
+        return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), num_features, num_outputs))

@@ -32,7 +32,7 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
         "step": member.progress.step if config.trainer.test_with == "last" else best.step,
         "config": asdict(config),
         "num_features": splits.num_features,
-        "num_classes": splits.num_classes,
+        "num_classes": splits.num_outputs,
         "image_size": splits.image_size,
         "offset": splits.offset,
         "scale": splits.scale,

@@ -10,7 +10,7 @@ from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import Splits, load_splits
 from recurrent_cells.interrupts import Interruption, handled
 from recurrent_cells.models.classifier import build_classifier, num_parameters
-from recurrent_cells.tasks import Task, task_of
+from recurrent_cells.tasks import Task
 from recurrent_cells.tracking.journal import Courier
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.recovery import recover
@@ -26,7 +26,7 @@ from recurrent_cells.training.pruning import Pruning, pruned_at
 from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.judge import judge_of
 from recurrent_cells.trial.model import save_network
-from recurrent_cells.trial.spec import run_spec
+from recurrent_cells.trial.spec import run_spec, trial_task
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ def surroundings(config: Config) -> Surroundings:
     store = patiently(lambda: open_store(config.tracking.experiment, patience), 0 if alone else patience)
     if alone:
         recover(store)
-    return Surroundings(splits, task_of(config.task, config.model.readout), device, store)
+    return Surroundings(splits, trial_task(config, splits), device, store)
 
 
 @contextmanager
 def opened(config: Config, around: Surroundings, courier: Courier | None = None) -> Iterator[Member]:
     """A trial as an open run, standing where it was if it was killed; raises as `trial_run`."""
     splits = around.splits
-    classifier = build_classifier(config.model, splits.num_features, splits.num_classes, config.seed)
+    classifier = build_classifier(config.model, splits.num_features, splits.num_outputs, config.seed)
     with trial_run(around.store, run_spec(config, splits, classifier, around.device), courier) as run:
         run.keep(lambda: write_config(run.artifacts, config))
         schedule = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size)

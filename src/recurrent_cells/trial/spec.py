@@ -9,9 +9,10 @@ from torch import nn
 from recurrent_cells.config.extensions import DIGESTS, used_by
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import Split, Splits
+from recurrent_cells.errors import UserError
 from recurrent_cells.models.classifier import num_parameters
 from recurrent_cells.tables import CELLS
-from recurrent_cells.tasks import task_of
+from recurrent_cells.tasks import Task, task_of
 from recurrent_cells.tracking.run import RunSpec, flat
 from recurrent_cells.training.device import Device
 from recurrent_cells.trial.fingerprint import fingerprint, shape
@@ -27,6 +28,17 @@ def run_name(config: Config) -> str:
 
 def protocol(config: Config) -> str:
     return "test-watched" if config.data.validate_on == "test" else "held-out"
+
+
+def trial_task(config: Config, splits: Splits) -> Task:
+    """The task of a trial; raises UserError if its data are of another kind."""
+    task = task_of(config.task, config.model.readout)
+    if task.has_classes and not splits.num_classes:
+        raise UserError(
+            f"task={config.task}: data={config.data.name} has numbers as targets, {task.name} needs classes; "
+            "choose a task without classes"
+        )
+    return task
 
 
 def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Device) -> RunSpec:
