@@ -1,9 +1,20 @@
 """Pools of a user's own, and pools under sweepers of Hydra's."""
 
-import pytest
+import time
 
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from omegaconf import OmegaConf
+
+from recurrent_cells.config.schema import Config
+from recurrent_cells.sweeps.drive import drive
+from recurrent_cells.sweeps.feeds import GridFeed
+from recurrent_cells.sweeps.launchers import ForeignPool
+from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.pools.local import LocalPool
 from recurrent_cells.tables import POOLS
+from recurrent_cells.tracking import journal
 
 
 class SignedPool(LocalPool):
@@ -40,3 +51,35 @@ def test_a_pool_under_hydras_own_sweeper_trains_each_trial(sweep, trials, parent
     assert answer.err.splitlines()[0] == "2 trials on 2 slots"
     assert [record.status for record in trials()] == ["FINISHED"] * 2
     assert parents() == []
+
+
+def test_a_trial_gets_the_config_that_was_planned_and_composes_none(sweep, tmp_path):
+    def train(config):
+        (tmp_path / f"seed-{config.seed}").write_text(type(config).__name__)
+        return {}
+
+    assert sweep("seed=0,1", train=train).code == 1  # no run says that the trials are finished
+    assert [(tmp_path / f"seed-{seed}").read_text() for seed in (0, 1)] == ["Config"] * 2
+
+
+class Queued(Launcher):
+    """A launcher whose trials wait in a queue before they begin."""
+
+    def setup(self, **_):
+        pass
+
+    def launch(self, job_overrides, initial_job_idx):
+        time.sleep(0.5)
+        return [JobReturn(overrides=it, _return_value={}, status=JobStatus.COMPLETED) for it in job_overrides]
+
+
+def test_the_parent_of_trials_in_the_queue_of_a_launcher_shows_that_the_sweep_is_at_work(store, monkeypatch):
+    monkeypatch.setattr(journal, "SECONDS_BETWEEN_BEATS", 0.0)
+    monkeypatch.setattr(journal, "SECONDS_BETWEEN_DELIVERIES", 0.1)
+    parent = store.client.create_run(store.experiment_id, tags={"process.heartbeat": "0"}).info.run_id
+    pool = ForeignPool(Queued())
+    pool.prepare(lambda config: {}, OmegaConf.create(), store)
+    feed = GridFeed([Trial((), {}, Config(), "a", "fingerprint", "", 1).below(parent, 0)])
+    drive(feed, pool, store, parent, retries=0)
+    assert feed.outcomes["fingerprint"].status == "finished"
+    assert time.time() - int(store.client.get_run(parent).data.tags["process.heartbeat"]) < 30
