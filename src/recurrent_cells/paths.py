@@ -11,7 +11,7 @@ DATASETS = HOME / "datasets"
 TRACKING = HOME / "mlruns"
 REPORTS = HOME / "reports"
 
-# How a command is called here, with the place of its name: a door of the repository says it, or it is the script's.
+# How a command is typed, {} being its name; set by the doors of the repository, else that of the script.
 COMMAND_VARIABLE = "RECURRENT_CELLS_COMMAND"
 
 

@@ -88,6 +88,9 @@ def test_paths_are_those_of_the_working_folder_and_may_have_any_character(write,
     (given,) = extensions.load_given(["extensions=['it\\'s = [1], a.py', b.py]"])
     assert compose_config(given).extensions == [str(tmp_path / "it's = [1], a.py"), str(tmp_path / "b.py")]
     assert {"one", "two"} <= set(TASKS.names)
+    write(tables_of(CELLS="three"), "c.py")
+    used = validated(compose_config("extensions=[c.py]", "model.cell=three")).extensions
+    assert used == [str(tmp_path / "c.py")]
 
 
 def test_each_file_runs_once_in_a_process(write, tmp_path):

@@ -61,7 +61,7 @@ def load_given(arguments: Sequence[str]) -> list[str]:
             raise UserError(f"{argument}: a sweep has one list of files; give extensions=[FILE,FILE]")
         value = override.value()
         named = value if isinstance(value, list) else [value]
-        paths = [str(Path(str(path)).expanduser().absolute()) for path in named]
+        paths = [str(_absolute(str(path))) for path in named]
         load(paths)
         made[place] = f"extensions=[{','.join(QuotedString(path, Quote.single).with_quotes() for path in paths)}]"
     return made
@@ -73,7 +73,7 @@ def load(paths: Sequence[str]) -> None:
     Raises:
         UserError: if a file is missing, cannot be imported, adds nothing, or adds a name that there is already.
     """
-    for path in map(Path, paths):
+    for path in map(_absolute, paths):
         if path not in _loaded:
             _loaded[path] = _imported(path)
 
@@ -86,8 +86,8 @@ def load_recorded(paths: Sequence[str], tags: Mapping[str, str]) -> None:
     """
     recorded = dict(zip(paths, tags.get(DIGESTS, "").split(","), strict=False))
     for path in paths:
-        known = _loaded.get(Path(path))
-        if (known.digest if known else _digest(_read(Path(path)))) != recorded.get(path):
+        known = _loaded.get(_absolute(path))
+        if (known.digest if known else _digest(_read(_absolute(path)))) != recorded.get(path):
             raise UserError(f"extensions=[{path}]: the file has changed since the run used it; bring that version back")
         load([path])
 
@@ -113,6 +113,10 @@ def clear() -> None:
             cls.table.clear()
     _loaded.clear()
     os.environ.pop(DIGESTS_VARIABLE, None)
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().absolute()
 
 
 def _imported(path: Path) -> Extension:
