@@ -11,6 +11,8 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
+
 from recurrent_cells.paths import PACKAGE
 
 LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "mlflow", "numpy")
@@ -112,9 +114,15 @@ def boot_id() -> str:
 
 
 def process_start(pid: int) -> str | None:
-    """The start time of a process in clock ticks since boot; None if there is no such process, or only its remains."""
+    """When a process began; None if there is no such process, or only its remains.
+
+    In clock ticks by a clock that no one sets: since boot on Linux. It is the same number at every call.
+    """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+    except psutil.NoSuchProcess:
         return None
-    return None if fields[0] in "ZX" else fields[19]
+    # psutil's own mark of a process: `create_time()` would move whenever the clock is set.
+    return str(round(process._ident[1] * os.sysconf("SC_CLK_TCK")))
