@@ -9,7 +9,8 @@ from recurrent_cells.config.schema import DATA_SETS, EXPERIMENT
 from recurrent_cells.errors import UserError
 
 KEYS = {
-    "run": "a trial's run id or its beginning, best (validation accuracy) or champion (of the registry)",
+    "run": "a trial's run id or its beginning, best (by validation) or champion (of the registry); "
+    "where trials are on several data, best-DATA or champion-DATA",
     "data": f"test images of another data set: one of {', '.join(DATA_SETS)}",
     "data.root": "the folder of its IDX files",
     "output": "text or json",

@@ -92,7 +92,7 @@ def evaluate(trained: Trained, held_out: HeldOut) -> Evaluation:
         loss=tally.loss,
         accuracy=tally.accuracy,
         interval=wilson(tally.accuracy, len(labels)),
-        recorded=trained.record.metrics.get("test/acc") if held_out.is_own else None,
+        recorded=trained.record.test if held_out.is_own else None,
         classes=class_scores(tally.confusion),
         confusion=tally.confusion,
         calibration_error=error,

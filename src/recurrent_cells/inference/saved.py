@@ -16,8 +16,9 @@ from recurrent_cells.data.images import load_images
 from recurrent_cells.data.splits import Splits, held_out
 from recurrent_cells.inference.trained import load_trained
 from recurrent_cells.models.image_classifier import ImageClassifier, with_probabilities
-from recurrent_cells.tracking.model import MODEL, save_model, versions
-from recurrent_cells.tracking.queries import TrialRecord, read_artifact
+from recurrent_cells.tracking.artifacts import has_model
+from recurrent_cells.tracking.model import save_model, versions
+from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.run import TrialRun
 from recurrent_cells.tracking.store import Store
 
@@ -44,7 +45,7 @@ def ensure_saved(store: Store, record: TrialRecord) -> None:
     Raises:
         UserError: if the checkpoint or the images are not to be had.
     """
-    if read_artifact(store, record.run_id, record.artifact_uri, f"{MODEL}/MLmodel") is not None:
+    if has_model(store, record):
         return
     trained = load_trained(store, record)
     images, _ = held_out(load_images(trained.config.data), trained.config.data)

@@ -10,7 +10,7 @@ from statistics import mean
 from recurrent_cells.config.schema import schema_fields
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.sweeps.results import FinishedTrial
-from recurrent_cells.tracking import queries
+from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.trial.fingerprint import IRRELEVANT, is_within
 
 CELL_NAMES = {"simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
@@ -21,7 +21,7 @@ SEED = "seed"
 # What an earlier version of the code did not write down had the value that is the default now.
 DEFAULTS = {key: str(field.default) for key, field in schema_fields()}
 MOST_KEYS_IN_A_LABEL = 4
-SELECTION = Metric(queries.SELECTION)
+SELECTION = Metric(Curve.best_val("acc"))
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def settings(trial: FinishedTrial) -> dict[str, str]:
     relevant = {
         key: value for key, value in params.items() if key not in (SEED, "n_params") and not is_within(key, IRRELEVANT)
     }
-    return relevant | {"data.digest": trial.record.tags.get("data.digest", "")}
+    return relevant | {"data.digest": trial.record.tags.get(Tag.DATA_DIGEST, "")}
 
 
 def configurations(trials: Iterable[FinishedTrial]) -> list[Configuration]:

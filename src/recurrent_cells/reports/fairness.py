@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from math import isfinite
 
 from recurrent_cells.reports.configurations import CELL, Configuration, differing
-from recurrent_cells.reports.histories import Histories
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.sweeps.results import SweepData
+from recurrent_cells.tracking.histories import Histories
+from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 
 # Parameter counts within this ratio count as equal.
 EQUAL_PARAMETERS = 1.02
@@ -91,9 +92,9 @@ def _parameters(compared: Sequence[Configuration]) -> Finding:
 
 def _steps(one: Configuration, histories: Histories) -> str:
     last = {
-        int(histories[trial.run_id]["val/loss"].steps[-1])
+        int(histories[trial.run_id][Curve.VAL_LOSS].steps[-1])
         for trial in one.trials
-        if "val/loss" in histories.get(trial.run_id, {})
+        if Curve.VAL_LOSS in histories.get(trial.run_id, {})
     }
     return " to ".join(f"{step:,}" for step in sorted({min(last), max(last)})) if last else "not looked at"
 
@@ -106,12 +107,12 @@ def _by_tag(name: str, tag: str, compared: Sequence[Configuration], default: str
 
 
 def _dirty(compared: Sequence[Configuration]) -> str:
-    return _some(compared, lambda tags: tags.get("git.dirty") != "false", "trained with code that is in no commit")
+    return _some(compared, lambda tags: tags.get(Tag.GIT_DIRTY) != "false", "trained with code that is in no commit")
 
 
 def _watched(compared: Sequence[Configuration]) -> str:
     return _some(
-        compared, lambda tags: tags.get("protocol") == "test-watched", "chose their weights by the test images"
+        compared, lambda tags: tags.get(Tag.PROTOCOL) == TEST_WATCHED, "chose their weights by the test images"
     )
 
 

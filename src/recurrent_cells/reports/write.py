@@ -17,10 +17,10 @@ from recurrent_cells.reports.markdown import as_markdown, as_table
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.page import as_html
 from recurrent_cells.sweeps.results import LATEST, SweepData, read_sweeps
+from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.store import Store
 
-PAGE, MARKDOWN, ARTIFACTS = "report.html", "report.md", "report"
-NOTE = "mlflow.note.content"
+PAGE, MARKDOWN = "report.html", "report.md"
 DEFAULT_METRIC = "test/acc"
 DPI = 110
 
@@ -47,10 +47,10 @@ def write_report(store: Store, which: str = LATEST, metric: str = DEFAULT_METRIC
     _write(document, folder, _footer(data))
     for sweep in data.sweeps:
         joined = len(data.sweeps) > 1
-        place = f"{ARTIFACTS}/joined-{folder.name}" if joined else ARTIFACTS
+        place = f"{Artifact.REPORT}/joined-{folder.name}" if joined else Artifact.REPORT
         store.client.log_artifacts(sweep.run_id, str(folder), place)
         if not joined:
-            store.client.set_tag(sweep.run_id, NOTE, _note(document))
+            store.client.set_tag(sweep.run_id, Tag.NOTE, _note(document))
     return Written(folder / PAGE, tuple(headline(document)))
 
 
@@ -112,4 +112,4 @@ def _as_csv(table: Table) -> str:
 def _note(document: Document) -> str:
     """The description of the parent run in the UI: verdict, table, where the rest is."""
     tables = [as_table(block) for block in document.blocks if isinstance(block, Table) and block.name == "results"]
-    return "\n\n".join([*headline(document), *tables, f"The whole report: Artifacts → {ARTIFACTS}/{PAGE}"])
+    return "\n\n".join([*headline(document), *tables, f"The whole report: Artifacts → {Artifact.REPORT}/{PAGE}"])

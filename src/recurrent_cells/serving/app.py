@@ -19,7 +19,6 @@ from recurrent_cells.models.cells import CELLS
 from recurrent_cells.reports.configurations import CELL_NAMES
 from recurrent_cells.serving.models import Models
 from recurrent_cells.serving.payloads import MOST_BYTES, BadRequest, read_drawing, read_images
-from recurrent_cells.tracking.queries import SELECTION
 
 PAGE = Path(__file__).with_name("page.html")
 # Of a body that is too large so much is read on: a client that still sends would not hear the answer.
@@ -127,7 +126,7 @@ def _named(trained: Trained) -> dict[str, Any]:
     return {
         "run": record.name,
         "run_id": record.run_id,
-        "accuracy": record.metrics.get(SELECTION),
+        "accuracy": record.selection,
         "image_size": trained.image_size,
         "num_classes": trained.num_classes,
     }

@@ -20,6 +20,7 @@ from recurrent_cells.sweeps.plan import Trial, plan_trials, shortened
 from recurrent_cells.sweeps.pools.planned import PlannedLauncher
 from recurrent_cells.sweeps.summary import summary, table
 from recurrent_cells.sweeps.view import rounded, say
+from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.recovery import at_work, recover
@@ -78,7 +79,7 @@ def run_sweep(
 def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
     """Keep the first images of a sweep with its parent."""
     digits = first_digits(load_splits(trial.config.data))
-    patiently(lambda: store.client.log_figure(parent.run_id, digits, "first_digits.png"), store.patience)
+    patiently(lambda: store.client.log_figure(parent.run_id, digits, Artifact.FIRST_DIGITS), store.patience)
 
 
 def carry_out(work: Callable[[], None], close: Callable[[bool], Records], interruption: Interruption) -> Records:
@@ -234,9 +235,9 @@ def _log_of(record: TrialRecord | None, store: Store) -> str:
     if record is None:
         return ""
     artifacts = store.trial_folder(record.run_id) / "artifacts", Path(record.artifact_uri.removeprefix("file://"))
-    found = next((folder / "train.log" for folder in artifacts if (folder / "train.log").exists()), None)
+    found = next((folder / Artifact.LOG for folder in artifacts if (folder / Artifact.LOG).exists()), None)
     if found is None and not record.artifact_uri.startswith(("file:", "/")):
-        return f"{record.artifact_uri}/train.log"
+        return f"{record.artifact_uri}/{Artifact.LOG}"
     return str(found or "")
 
 
@@ -248,8 +249,8 @@ def _print_plan(
 ) -> None:
     seconds_by_shape: dict[str, list[float]] = defaultdict(list)
     for finished in unpruned(everything):
-        if finished.status == "FINISHED" and finished.seconds is not None and "shape" in finished.tags:
-            seconds_by_shape[finished.tags["shape"]].append(finished.seconds)
+        if finished.status == "FINISHED" and finished.seconds is not None and Tag.SHAPE in finished.tags:
+            seconds_by_shape[finished.tags[Tag.SHAPE]].append(finished.seconds)
     seconds = {shape: statistics.median(known) for shape, known in seconds_by_shape.items()}
     planned = {trial.fingerprint for trial in todo}
     keys = list(trials[0].varied)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.files import write_atomically
 from recurrent_cells.tracking.patience import reason
-from recurrent_cells.tracking.provenance import HEARTBEAT, heartbeat
 from recurrent_cells.tracking.spool import Spool
+from recurrent_cells.tracking.status import beat
+from recurrent_cells.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -104,9 +105,9 @@ class Courier(threading.Thread):
     Now and then it tells other hosts that their runs, and the sweeps in `parents`, are still worked on.
     """
 
-    def __init__(self, client: "MlflowClient", parents: Iterable[str] = ()) -> None:
+    def __init__(self, store: Store, parents: Iterable[str] = ()) -> None:
         super().__init__(daemon=True, name="courier")
-        self._client, self._parents = client, list(parents)
+        self._store, self._parents = store, list(parents)
         self._journals: dict[str, Journal] = {}
         self._delivering = threading.Lock()
         self._stop_asked = threading.Event()
@@ -127,8 +128,7 @@ class Courier(threading.Thread):
             try:
                 self._deliver(list(self._journals))
                 if start > next_beat:
-                    for run_id in [*self._journals, *self._parents]:
-                        self._client.set_tag(run_id, HEARTBEAT, heartbeat())
+                    beat(self._store, [*self._journals, *self._parents])
                     next_beat = start + SECONDS_BETWEEN_BEATS
                 if failing:
                     log.info("metrics are delivered again, none is lost")
@@ -143,7 +143,7 @@ class Courier(threading.Thread):
         for run_id in run_ids:
             with self._delivering:
                 if run_id in self._journals:
-                    self._journals[run_id].deliver(self._client, run_id)
+                    self._journals[run_id].deliver(self._store.client, run_id)
 
     def stop(self) -> None:
         self._stop_asked.set()

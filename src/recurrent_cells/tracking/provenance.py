@@ -14,11 +14,9 @@ from pathlib import Path
 import psutil
 
 from recurrent_cells.paths import PACKAGE
+from recurrent_cells.tracking.names import Tag
 
 LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "mlflow", "numpy")
-HEARTBEAT = "process.heartbeat"
-# By which a launcher on another machine knows the run of a trial that it saw die.
-ATTEMPT = "process.attempt"
 ATTEMPT_VARIABLE = "RECURRENT_CELLS_ATTEMPT"
 # Where code was sent to without its history.
 CODE_VARIABLE = "RECURRENT_CELLS_CODE"
@@ -35,8 +33,8 @@ def git_tags() -> dict[str, str]:
         commit = _git("rev-parse", "HEAD")
         dirty = _git("status", "--porcelain", "--untracked-files=no") != ""
     except (OSError, subprocess.SubprocessError):
-        return {"git.commit": "unknown", "git.dirty": "unknown"}
-    return {"git.commit": commit, "git.dirty": str(dirty).lower()}
+        return {Tag.GIT_COMMIT: "unknown", Tag.GIT_DIRTY: "unknown"}
+    return {Tag.GIT_COMMIT: commit, Tag.GIT_DIRTY: str(dirty).lower()}
 
 
 def _git(*arguments: str) -> str:
@@ -65,12 +63,12 @@ def process_tags(pid: int | None = None) -> dict[str, str]:
     """Who is running a trial, this process or another here, well enough to tell later whether it still does."""
     pid = os.getpid() if pid is None else pid
     return {
-        "process.host": socket.gethostname(),
-        "process.boot": boot_id(),
-        "process.pid": str(pid),
-        "process.start": process_start(pid) or "",
-        HEARTBEAT: heartbeat(),
-        ATTEMPT: os.environ.get(ATTEMPT_VARIABLE, ""),
+        Tag.HOST: socket.gethostname(),
+        Tag.BOOT: boot_id(),
+        Tag.PID: str(pid),
+        Tag.START: process_start(pid) or "",
+        Tag.HEARTBEAT: heartbeat(),
+        Tag.ATTEMPT: os.environ.get(ATTEMPT_VARIABLE, ""),
     }
 
 
@@ -80,15 +78,15 @@ def heartbeat() -> str:
 
 def cause_of_death(tags: Mapping[str, str]) -> str | None:
     """Why the process that a run's tags name cannot be at work; None if it may be, or if they name none."""
-    if "process.pid" not in tags:
+    if Tag.PID not in tags:
         return None
-    host, pid = tags["process.host"], tags["process.pid"]
+    host, pid = tags[Tag.HOST], tags[Tag.PID]
     if host != socket.gethostname():
-        silence = time.time() - int(tags.get(HEARTBEAT, "0"))
+        silence = time.time() - int(tags.get(Tag.HEARTBEAT, "0"))
         return f"no sign of life from host {host} for {silence:.0f} s" if silence > SILENCE else None
-    if tags["process.boot"] != boot_id():
+    if tags[Tag.BOOT] != boot_id():
         return f"host {host} was restarted"
-    if process_start(int(pid)) != tags["process.start"]:
+    if process_start(int(pid)) != tags[Tag.START]:
         return f"process {pid} is gone (killed, or the power failed)"
     return None
 
@@ -103,7 +101,7 @@ def is_parent_process(tags: Mapping[str, str]) -> bool:
 
 
 def _is(process: Mapping[str, str], tags: Mapping[str, str]) -> bool:
-    return all(tags.get(key) == value for key, value in process.items() if key not in (HEARTBEAT, ATTEMPT))
+    return all(tags.get(key) == value for key, value in process.items() if key not in (Tag.HEARTBEAT, Tag.ATTEMPT))
 
 
 def boot_id() -> str:

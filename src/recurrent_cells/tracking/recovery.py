@@ -4,17 +4,19 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlflow.entities import Run, RunTag
+from mlflow.entities import Run
 
 from recurrent_cells.errors import TrialBusy
 from recurrent_cells.tracking.locks import trial_lock
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.patience import reason
-from recurrent_cells.tracking.provenance import ATTEMPT, cause_of_death, is_this_process
+from recurrent_cells.tracking.provenance import cause_of_death, is_this_process
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.run import OUTCOME, clear, deliver
+from recurrent_cells.tracking.status import set_ended
 from recurrent_cells.tracking.store import Store
 
 AT_ONCE = 100  # run ids in one search
@@ -71,7 +73,7 @@ def deliver_kept(store: Store) -> tuple[list[Repair], list[Kept]]:
 
 def _deliver(store: Store, folder: Path) -> Iterator[Repair]:
     run = store.client.get_run(folder.name)
-    with trial_lock(store.folder, run.data.tags["fingerprint"]):
+    with _held(store, run):
         if not (folder / OUTCOME).exists():
             return
         status = json.loads((folder / OUTCOME).read_text())["status"]
@@ -90,7 +92,7 @@ def _clear_leftovers(store: Store, folders: Sequence[Path]) -> None:
             if run.info.status not in ("FINISHED", "FAILED"):
                 continue
             try:
-                with trial_lock(store.folder, run.data.tags["fingerprint"]):
+                with _held(store, run):
                     clear(store.trial_folder(run.info.run_id), run.info.status)
             except TrialBusy:
                 continue
@@ -105,15 +107,15 @@ def at_work(store: Store) -> set[str]:
     """The fingerprints of trials that other processes, on whatever machine, are training."""
     running = [run.data.tags for run in search(store, "attributes.status = 'RUNNING'")]
     return {
-        tags["fingerprint"]
+        tags[Tag.FINGERPRINT]
         for tags in running
-        if "fingerprint" in tags and not is_this_process(tags) and cause_of_death(tags) is None
+        if Tag.FINGERPRINT in tags and not is_this_process(tags) and cause_of_death(tags) is None
     }
 
 
 def mark_attempt_killed(store: Store, attempt: str, cause: str) -> None:
     """Give the run of an attempt, which its launcher saw die on whatever host, its true status."""
-    for run in search(store, f"attributes.status = 'RUNNING' and tags.`{ATTEMPT}` = '{attempt}'"):
+    for run in search(store, f"attributes.status = 'RUNNING' and tags.`{Tag.ATTEMPT}` = '{attempt}'"):
         _set_killed(store, run.info.run_id, cause)
 
 
@@ -138,11 +140,11 @@ def mark_abandoned(store: Store, run_ids: Sequence[str]) -> None:
 
 
 def _set_killed(store: Store, run_id: str, cause: str) -> None:
-    store.client.log_batch(run_id, tags=[RunTag("error", cause)])
-    store.client.set_terminated(run_id, status="KILLED")
+    set_ended(store, run_id, "KILLED", {Tag.ERROR: cause})
 
 
 def _held(store: Store, run: Run) -> AbstractContextManager[None]:
-    """The lock of a trial; a parent has none."""
-    fingerprint = run.data.tags.get("fingerprint")
-    return trial_lock(store.folder, fingerprint) if fingerprint else nullcontext()
+    """The lock of a trial, of whatever experiment; a parent has none."""
+    fingerprint = run.data.tags.get(Tag.FINGERPRINT)
+    own = replace(store, experiment_id=run.info.experiment_id)
+    return trial_lock(own, fingerprint) if fingerprint else nullcontext()

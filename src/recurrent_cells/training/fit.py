@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.models.classifier import num_parameters
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.run import TrialRun
 from recurrent_cells.training import state
 from recurrent_cells.training.datamodule import SequenceDataModule
@@ -35,7 +36,7 @@ def fit_and_test(
     progress.log_best()
     assert progress.best is not None
     seconds = progress.seconds()
-    run.tags["seconds"] = f"{seconds:.2f}"
+    run.tags[Tag.SECONDS] = f"{seconds:.2f}"
     return {
         "n_params": num_parameters(module.classifier),
         "seconds": seconds,

@@ -48,7 +48,7 @@ def claim(store: "Store", trial: str) -> Iterator[None]:
     """
     from recurrent_cells.tracking.locks import trial_lock
 
-    with trial_lock(store.folder, f"{trial}.sweep"):
+    with trial_lock(store, f"{trial}.sweep"):
         yield
 
 
@@ -73,9 +73,10 @@ def finished_since(store: "Store", trial: str, since: int, search: str | None = 
 
     A pruned one counts only if it was pruned by the search with the parent run `search`.
     """
+    from recurrent_cells.tracking.names import Tag
     from recurrent_cells.tracking.queries import trial_records, unpruned
 
-    condition = f"tags.fingerprint = '{trial}' and attributes.status = 'FINISHED'"
+    condition = f"tags.{Tag.FINGERPRINT} = '{trial}' and attributes.status = 'FINISHED'"
     finished = unpruned(trial_records(store, condition), but_by=search)
     return next((record for record in reversed(finished) if record.end_time >= since), None)
 
@@ -89,5 +90,6 @@ def _train(train: TaskFunction, cfg: "DictConfig") -> Any:
 
 def result_of(record: "TrialRecord") -> dict[str, Any]:
     """What `train` returned where it was trained."""
-    accuracies = {"val/acc": record.metrics.get("val/best_acc", 0.0), "test/acc": record.metrics.get("test/acc", 0.0)}
-    return {"run_id": record.run_id, "name": record.name} | accuracies
+    metric = record.metric
+    values = {f"val/{metric}": record.selection or 0.0, f"test/{metric}": record.test or 0.0}
+    return {"run_id": record.run_id, "name": record.name, "metric": metric} | values

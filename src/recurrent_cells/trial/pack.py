@@ -13,6 +13,7 @@ from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy
 from recurrent_cells.interrupts import handled
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.tracking.journal import Courier
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.run import TrialRun, trial_run, under_way
 from recurrent_cells.tracking.store import Store, open_store
@@ -135,7 +136,7 @@ class _Runs:
         """Hand a run over, or end it with an error."""
         it = self._open.pop(id(member))
         told: str | Outcome = it.run.run_id
-        it.run.tags["pack"] = str(len(self.members))
+        it.run.tags[Tag.PACK] = str(len(self.members))
         try:
             if error is None:
                 it.run.handed_to = self._ender

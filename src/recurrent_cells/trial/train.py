@@ -39,11 +39,12 @@ def train_trial(config: Config) -> dict[str, Any]:
     from recurrent_cells.interrupts import handled
     from recurrent_cells.models.classifier import build_classifier
     from recurrent_cells.sweeps.search.judge import judge_of
+    from recurrent_cells.tracking.names import Tag
     from recurrent_cells.tracking.patience import patiently
     from recurrent_cells.tracking.recovery import recover
     from recurrent_cells.tracking.run import trial_run
     from recurrent_cells.tracking.store import open_store
-    from recurrent_cells.training.artifacts import checkpoint_digest, write_config, write_results
+    from recurrent_cells.training.artifacts import write_config, write_results
     from recurrent_cells.training.datamodule import SequenceDataModule
     from recurrent_cells.training.device import resolve_device, use_tf32, use_threads
     from recurrent_cells.training.fit import fit_and_test
@@ -73,8 +74,7 @@ def train_trial(config: Config) -> dict[str, Any]:
         pruning = [] if judge is None else [Pruning(judge, run)]
         trainer = build_trainer(config.trainer, device, run, RunLogger(run), interruption, pruning)
         result = fit_and_test(trainer, module, data, run, interruption)
-        run.keep(lambda: write_results(run.artifacts, module, splits))
+        run.tags[Tag.CHECKPOINT_DIGEST] = run.keep(lambda: write_results(run.artifacts, module, splits))
         if config.registry:
             run.keep(lambda: save_network(run, config, module.classifier, splits))
-        run.tags["checkpoint.sha256"] = checkpoint_digest(run.artifacts)
     return {"run_id": run.run_id, "name": run.name} | result | pruned_at(run)
