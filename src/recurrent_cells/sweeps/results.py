@@ -156,9 +156,8 @@ def _merge(merged: _Merged, store: Store, parent: ParentRun, records: Sequence[T
         found = latest.get(entry.fingerprint)
         state = "missing" if found is None else "pruned" if found.pruned else found.status.lower()
         trial = PlannedTrial(entry.name, entry.fingerprint, overrides, found, state, entry.varied)
-        if merged.trials.get(trial.fingerprint, trial).state != "finished":
+        if trial.fingerprint not in merged.trials or merged.trials[trial.fingerprint].state != "finished":
             merged.trials[trial.fingerprint] = trial
-        merged.trials.setdefault(trial.fingerprint, trial)
     merged.swept |= {key for key, found_values in values.items() if len(found_values) > 1}
 
 

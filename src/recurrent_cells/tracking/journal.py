@@ -52,7 +52,7 @@ class Journal:
             return 0
 
     def write(self, metrics: dict[str, float], step: int) -> None:
-        """Take points at once, whatever disk and store are doing."""
+        """Take points at once, whether or not disk and store take them."""
         timestamp = int(time.time() * 1000)
         with self._lock:
             fresh = [key for key in metrics if (key, step) not in self._written]
@@ -89,7 +89,7 @@ class Journal:
 
 
 def _whole_lines(path: Path) -> list[str]:
-    """The lines written whole; one that a crash cut short is taken off."""
+    """The lines written whole; a line that a crash cut short is cut off the file."""
     if not path.exists():
         return []
     content = path.read_bytes()
@@ -102,7 +102,7 @@ def _whole_lines(path: Path) -> list[str]:
 class Courier(threading.Thread):
     """Delivers journals from time to time while training goes on; a store that fails is tried again.
 
-    Now and then it tells other hosts that their runs, and the sweeps in `parents`, are still worked on.
+    Now and then it beats for their runs, and for the parent runs in `parents`.
     """
 
     def __init__(self, store: Store, parents: Iterable[str] = ()) -> None:
@@ -117,7 +117,7 @@ class Courier(threading.Thread):
             self._journals[run_id] = journal
 
     def remove(self, run_id: str) -> None:
-        """Once it returns the journal is left alone."""
+        """After this call the courier leaves the journal alone."""
         with self._delivering:
             del self._journals[run_id]
 

@@ -46,7 +46,7 @@ def quiet_mlflow() -> None:
         os.environ.setdefault(name, value)
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.WARNING)
-    # A traceback for each failed attempt; what comes of it is told by whoever waits.
+    # It logs a traceback for each failed attempt; the message at the end is ours.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
