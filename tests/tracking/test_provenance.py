@@ -126,7 +126,7 @@ def test_where_proc_is_not_mounted_the_living_and_the_dead_are_told_apart(monkey
 
     monkeypatch.setattr(Path, "read_text", without_proc)
     child = subprocess.Popen(["sleep", "60"])
-    tags = process_tags(child.pid)
+    tags = process_tags() | {"process.pid": str(child.pid), "process.start": process_start(child.pid) or ""}
     assert cause_of_death(tags) is None
     child.kill()
     child.wait()

@@ -321,20 +321,6 @@ def test_a_trial_in_a_sweep_is_below_its_parent_and_beats_for_it(store, spec, mo
     assert store.client.get_run(run.run_id).data.tags["mlflow.parentRunId"] == parent
 
 
-def test_a_run_handed_over_stays_open_for_the_children_of_that_process(store, spec, monkeypatch):
-    courier = journal.Courier(store)
-    with trial_run(store, spec, courier) as run:
-        run.journal.write({"loss": 1.0}, 1)
-        run.handed_to = os.getppid()
-    assert store.client.get_run(run.run_id).info.status == "RUNNING"
-    assert store.client.get_run(run.run_id).data.tags["process.pid"] == str(os.getppid())
-    with trial_run(store, spec) as again:
-        again.journal.write({"loss": 0.5}, 2)
-    assert again.run_id == run.run_id
-    assert store.client.get_run(run.run_id).info.status == "FINISHED"
-    assert [point.value for point in store.client.get_metric_history(run.run_id, "loss")] == [1.0, 0.5]
-
-
 def test_a_log_line_for_one_run_is_in_no_other(store, spec):
     courier = journal.Courier(store)
     other = replace(spec, fingerprint="other")

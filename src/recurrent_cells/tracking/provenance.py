@@ -59,9 +59,9 @@ def _blas() -> str:
     return f"{found[0]['internal_api']} {found[0]['version']} {found[0]['architecture']}" if found else "unknown"
 
 
-def process_tags(pid: int | None = None) -> dict[str, str]:
-    """Who is running a trial, this process or another here, well enough to tell later whether it still does."""
-    pid = os.getpid() if pid is None else pid
+def process_tags() -> dict[str, str]:
+    """This process, well enough for others to tell later whether it still lives."""
+    pid = os.getpid()
     return {
         Tag.HOST: socket.gethostname(),
         Tag.BOOT: boot_id(),
@@ -92,16 +92,9 @@ def cause_of_death(tags: Mapping[str, str]) -> str | None:
 
 
 def is_this_process(tags: Mapping[str, str]) -> bool:
-    return _is(process_tags(), tags)
-
-
-def is_parent_process(tags: Mapping[str, str]) -> bool:
-    """Whether they name the process that started this one."""
-    return _is(process_tags(os.getppid()), tags)
-
-
-def _is(process: Mapping[str, str], tags: Mapping[str, str]) -> bool:
-    return all(tags.get(key) == value for key, value in process.items() if key not in (Tag.HEARTBEAT, Tag.ATTEMPT))
+    """Whether a run's tags name this process, in whatever attempt."""
+    own = process_tags()
+    return all(tags.get(key) == own[key] for key in (Tag.HOST, Tag.BOOT, Tag.PID, Tag.START))
 
 
 def boot_id() -> str:

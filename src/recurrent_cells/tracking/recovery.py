@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Repair:
-    """A run that said something untrue, or whose end was undelivered, and what was done about it."""
+    """A run whose status was untrue, or whose end was undelivered, with its status before and now and the cause."""
 
     run_id: str
     name: str
@@ -64,7 +64,7 @@ def deliver_kept(store: Store) -> tuple[list[Repair], list[Kept]]:
         try:
             delivered += _deliver(store, folder)
         except TrialBusy:
-            continue  # by its own process, just now
+            continue  # its own process delivers it just now
         except Exception as error:
             kept.append(Kept(folder, reason(error)))
     _clear_leftovers(store, [folder for folder in folders if folder not in ended])
@@ -78,7 +78,7 @@ def _deliver(store: Store, folder: Path) -> Iterator[Repair]:
             return
         status = json.loads((folder / OUTCOME).read_text())["status"]
         if run.info.status == status:
-            clear(folder, status)  # delivered by a process that came no further
+            clear(folder, status)  # a process delivered it and died before this
             return
         deliver(store, folder.name)
     yield Repair(folder.name, run.info.run_name or "", run.info.status, status, "its end was delivered")
@@ -99,7 +99,10 @@ def _clear_leftovers(store: Store, folders: Sequence[Path]) -> None:
 
 
 def mark_killed(store: Store) -> list[Repair]:
-    """Give the experiment's RUNNING runs whose process is gone their true status."""
+    """Mark the experiment's RUNNING runs KILLED whose process is gone.
+
+    Silence counts on other hosts only: a process on this host is asked for.
+    """
     return [repair for run in search(store, "attributes.status = 'RUNNING'") for repair in _mark_killed(store, run)]
 
 
@@ -114,7 +117,7 @@ def at_work(store: Store) -> set[str]:
 
 
 def mark_attempt_killed(store: Store, attempt: str, cause: str) -> None:
-    """Give the run of an attempt, which its launcher saw die on whatever host, its true status."""
+    """Mark the run of an attempt KILLED, which its launcher saw die on whatever host."""
     for run in search(store, f"attributes.status = 'RUNNING' and tags.`{Tag.ATTEMPT}` = '{attempt}'"):
         _set_killed(store, run.info.run_id, cause)
 
@@ -131,12 +134,6 @@ def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
                 yield Repair(run.info.run_id, run.info.run_name or "", "RUNNING", "KILLED", cause)
     except TrialBusy:
         return
-
-
-def mark_abandoned(store: Store, run_ids: Sequence[str]) -> None:
-    """Give runs on which this process will not work any more their true status; they can be gone on with."""
-    for run_id in run_ids:
-        _set_killed(store, run_id, "interrupted before its end was reached")
 
 
 def _set_killed(store: Store, run_id: str, cause: str) -> None:

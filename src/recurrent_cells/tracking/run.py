@@ -21,16 +21,9 @@ from recurrent_cells.tracking.journal import Courier, Journal
 from recurrent_cells.tracking.locks import trial_lock
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.patience import STORE_FAILURES, patiently, reason
-from recurrent_cells.tracking.provenance import (
-    cause_of_death,
-    git_tags,
-    is_parent_process,
-    is_this_process,
-    library_tags,
-    process_tags,
-)
+from recurrent_cells.tracking.provenance import cause_of_death, git_tags, is_this_process, library_tags, process_tags
 from recurrent_cells.tracking.spool import Spool, SpoolHandler
-from recurrent_cells.tracking.status import set_ended, set_running, set_tags, source_tags
+from recurrent_cells.tracking.status import set_ended, set_running, source_tags
 from recurrent_cells.tracking.store import Store
 
 T = TypeVar("T")
@@ -68,7 +61,10 @@ class RunSpec:
 
 @dataclass
 class TrialRun:
-    """An open run. `folder` holds its files until it has ended, `artifacts` those to be kept in MLflow."""
+    """An open run. `folder` holds its files until the run has ended, `artifacts` those to be kept in MLflow.
+
+    `tags` are set when the run ends.
+    """
 
     store: Store
     run_id: str
@@ -76,8 +72,7 @@ class TrialRun:
     folder: Path
     journal: Journal
     parent: str | None = None
-    tags: dict[str, str] = field(default_factory=dict)  # to be set when it ends
-    handed_to: int | None = None  # the process whose children are to end it
+    tags: dict[str, str] = field(default_factory=dict)
     _no_checkpoints: bool = False
 
     @property
@@ -114,13 +109,13 @@ class TrialRun:
 
 @contextmanager
 def trial_run(store: Store, spec: RunSpec, courier: Courier | None = None) -> Iterator[TrialRun]:
-    """Run the body as one MLflow run whose status tells what became of it.
+    """Run the body as one MLflow run, whose status tells how the body ended.
 
     A run of the same fingerprint that was killed is continued, else a new one is made. FINISHED at the end,
-    FAILED with the tag `error` after an exception, KILLED after a signal; RUNNING still if it was handed over.
+    FAILED with the tag `error` after an exception, KILLED after a signal.
 
     Args:
-        courier: one that is under way and carries for several runs; else the run has its own.
+        courier: delivers the metrics of several runs; None: the run has a courier of its own.
 
     Raises:
         TrialBusy: if another process is training the same trial.
@@ -139,7 +134,7 @@ def trial_run(store: Store, spec: RunSpec, courier: Courier | None = None) -> It
 
 @contextmanager
 def under_way(store: Store, parent: str | None) -> Iterator[Courier]:
-    """A courier at work while the body runs, which beats for a sweep's parent run too."""
+    """A courier that delivers while the body runs, and beats for a sweep's parent run too."""
     courier = Courier(store, [] if parent is None else [parent])
     courier.start()
     try:
@@ -171,9 +166,6 @@ def _ended_truly(run: TrialRun, courier: Courier) -> Iterator[TrialRun]:
         log.error("%s\n%s", message, traceback.format_exc(), extra=own_log | {"only_file": True})
     courier.remove(run.run_id)
     logging.getLogger().removeHandler(handler)
-    if failure is None and run.handed_to is not None:
-        _hand_over(run, handler)
-        return
     try:
         try:
             _keep(run, handler.spool, outcome, 0.0 if isinstance(failure, DeliveryError) else run.store.patience)
@@ -188,18 +180,6 @@ def _ended_truly(run: TrialRun, courier: Courier) -> Iterator[TrialRun]:
             log.warning("%s", error)
     if failure is not None:
         raise failure
-
-
-def _hand_over(run: TrialRun, handler: SpoolHandler) -> None:
-    """Leave the run open, worked on by the process it is handed to."""
-    try:
-        with suppress(OSError):  # whoever ends the run tells of a full disk
-            handler.spool.sync()
-    finally:
-        handler.close()
-        run.journal.close()
-    tags = run.tags | process_tags(run.handed_to)
-    patiently(lambda: set_tags(run.store, run.run_id, tags), run.store.patience)
 
 
 def _outcome(status: str, error: str = "") -> dict[str, Any]:
@@ -243,7 +223,7 @@ def _deliver_patiently(run: TrialRun) -> None:
 
 
 def _open(store: Store, spec: RunSpec) -> TrialRun:
-    """Open the trial's run; done again after a failure it finds what it did before."""
+    """Open the trial's run. Called again after a failure of the store, it goes on with the run it made."""
     tags = spec.tags | git_tags() | library_tags() | process_tags() | {Tag.FINGERPRINT: spec.fingerprint}
     known = _known_run(store, spec.fingerprint)
     if known is not None:
@@ -287,7 +267,7 @@ def _dataset_input(info: DatasetInfo) -> DatasetInput:
 
 
 def _known_run(store: Store, fingerprint: str) -> Run | None:
-    """The run to go on with: one this process opened or was handed, else the latest killed one whose files are here.
+    """The run to go on with: that which this process opened, else the latest killed run whose files are here.
 
     Raises:
         TrialBusy: if a process on another host, or one that knows the store by another name, is training it.
@@ -295,19 +275,19 @@ def _known_run(store: Store, fingerprint: str) -> Run | None:
     runs = _runs_of(store, fingerprint)
     for run in runs:
         tags = run.data.tags
-        if run.info.status == "RUNNING" and (is_this_process(tags) or is_parent_process(tags)):
+        if run.info.status == "RUNNING" and is_this_process(tags):
             return run
         _refuse_if_under_way(run)
     return next((run for run in runs if run.info.status == "KILLED" and _can_go_on(store, run)), None)
 
 
 def _give_way(store: Store, spec: RunSpec, run_id: str) -> None:
-    """Take back a run just made if another machine, whose locks are not ours, has made or finished one meanwhile.
+    """Delete a run just made if another machine, whose locks are not ours, has opened or finished one meanwhile.
 
-    Of two that look after both have made theirs each sees the other: both may give way, never both go on.
+    Of two machines that look after both have made a run each sees the other's: both may give way, never both go on.
 
     Raises:
-        TrialBusy: if it was taken back.
+        TrialBusy: if the run was deleted.
     """
     try:
         for run in _runs_of(store, spec.fingerprint):
@@ -334,13 +314,13 @@ def _refuse_if_under_way(run: Run) -> None:
 
 
 def _can_go_on(store: Store, run: Run) -> bool:
-    """Whether its files are here, or it was killed on this host before it had any."""
+    """Whether a killed run's files are here, or the run was killed on this host before it had any."""
     never_began = run.data.tags.get(Tag.HOST) == socket.gethostname() and not run.data.metrics
     return never_began or store.trial_folder(run.info.run_id).is_dir()
 
 
 def deliver(store: Store, run_id: str) -> None:
-    """Bring an ended run to the store: metrics, artifacts, tags, and its status last. May be repeated."""
+    """Bring the end of a run to the store: metrics, artifacts, tags, and the status last. May be repeated."""
     folder = store.trial_folder(run_id)
     outcome = json.loads((folder / OUTCOME).read_text())
     journal = Journal(folder)
@@ -354,7 +334,7 @@ def deliver(store: Store, run_id: str) -> None:
 
 
 def clear(folder: Path, status: str) -> None:
-    """Remove what an ended and delivered run does not need: all, or what a killed one goes on from excepted."""
+    """Remove the files of an ended and delivered run, but for those that a killed run goes on from."""
     if status == "KILLED":
         (folder / OUTCOME).unlink(missing_ok=True)
     else:

@@ -34,15 +34,14 @@ log = logging.getLogger(__name__)
 Tell = Callable[[int, "str | Outcome"], None]
 
 
-def train_pack(configs: Sequence[Config], most: int | None, ender: int, tell: Tell) -> None:
+def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
     """Train the trials of checked configs of one shape in as few packs as their number and the memory allow.
 
-    A trained one is handed over: it keeps its last state, and when the same config is trained in `ender`, or in a
-    child of it, there is nothing left to do but its test, its files and its end.
+    The run of a trained trial ends as KILLED with its last state: when the same config is trained again there is
+    nothing left to do but its test, its files and its end.
 
     Args:
         most: the most trials of a pack; None: as many as the GPU's memory holds.
-        ender: a process.
         tell: is told of each trial, once.
 
     Raises:
@@ -57,7 +56,7 @@ def train_pack(configs: Sequence[Config], most: int | None, ender: int, tell: Te
     patience = first.tracking.patience
     store = patiently(lambda: open_store(first.tracking.experiment, patience), patience)
     with handled() as interruption, under_way(store, first.sweep.parent) as courier:
-        runs = _Runs(store, splits, device, courier, ender, tell)
+        runs = _Runs(store, splits, device, courier, tell)
         fit = PackFit(splits, device, runs, interruption, most)
         try:
             with interruption.deferred():
@@ -65,7 +64,7 @@ def train_pack(configs: Sequence[Config], most: int | None, ender: int, tell: Te
                     runs.open(place, config)
                 interruption.raise_if_asked()
                 if device.precision == "16-mixed":  # each needs a scaler of its own
-                    runs.hand_over_untrained()
+                    runs.leave_untrained()
                 else:
                     fit(runs.members)
         except BaseException as error:
@@ -84,9 +83,9 @@ class _Open:
 class _Runs:
     """The open runs of a pack's members."""
 
-    def __init__(self, store: Store, splits: Splits, device: Device, courier: Courier, ender: int, tell: Tell) -> None:
+    def __init__(self, store: Store, splits: Splits, device: Device, courier: Courier, tell: Tell) -> None:
         self._store, self._splits, self._device, self._courier = store, splits, device, courier
-        self._ender, self._tell = ender, tell
+        self._tell = tell
         self._open: dict[int, _Open] = {}
         self.members: list[Member] = []
 
@@ -133,23 +132,19 @@ class _Runs:
         log.info(member.progress.summary(), extra=own)
 
     def end(self, member: Member, error: BaseException | None) -> None:
-        """Hand a run over, or end it with an error."""
+        """End a run with an error, or as one that is trained and waits for its test."""
         it = self._open.pop(id(member))
-        told: str | Outcome = it.run.run_id
         it.run.tags[Tag.PACK] = str(len(self.members))
+        end = DeliveryError("trained in a pack, its test is to come") if error is None else error
+        status = "killed" if isinstance(end, Interrupted | DeliveryError) else "failed"
+        told: str | Outcome = Outcome(status, error=str(end) if status == "killed" else explain(end))
         try:
-            if error is None:
-                it.run.handed_to = self._ender
-                it.held.close()
-            else:
-                status = "killed" if isinstance(error, Interrupted | DeliveryError) else "failed"
-                told = Outcome(status, error=str(error) if status == "killed" else explain(error))
-                it.held.__exit__(type(error), error, error.__traceback__)
+            it.held.__exit__(type(end), end, end.__traceback__)
         except DeliveryError as undelivered:
             told = Outcome("killed", error=str(undelivered))
-        self._tell(it.place, told)
+        self._tell(it.place, it.run.run_id if error is None else told)
 
-    def hand_over_untrained(self) -> None:
+    def leave_untrained(self) -> None:
         """Leave all to the processes that would end them: they train what is not trained."""
         for member in self.members:
             self.end(member, None)

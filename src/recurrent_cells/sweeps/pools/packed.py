@@ -82,7 +82,6 @@ class PackedLauncher(LocalLauncher):
             finally:
                 gc.unfreeze()
                 launch.kill()
-                self._abandon(launch.handed_over)
         return [job_return(jobs[place], launch.outcomes[place]) for place in range(len(jobs))]
 
     def _work(self, group: Sequence[int], initial_job_idx: int, jobs: Sequence[Sequence[str]]) -> Work:
@@ -99,21 +98,9 @@ class PackedLauncher(LocalLauncher):
                 said = {"run_id": what} if isinstance(what, str) else {"outcome": asdict(what)}
                 tell({"place": group[index]} | said)
 
-            train_pack(configs, most, os.getppid(), told)
+            train_pack(configs, most, told)
 
         return work
-
-    def _abandon(self, run_ids: Sequence[str]) -> None:
-        """Nothing runs any more: trained trials that were not ended say so."""
-        if not run_ids:
-            return
-        from recurrent_cells.tracking.patience import patiently
-        from recurrent_cells.tracking.recovery import mark_abandoned
-        from recurrent_cells.tracking.store import open_store
-
-        tracking = self.trials[0].config.tracking
-        store = patiently(lambda: open_store(tracking.experiment, tracking.patience), tracking.patience)
-        patiently(lambda: mark_abandoned(store, run_ids), tracking.patience)
 
 
 def check_max_pack(max_pack: str | int) -> None:
@@ -141,11 +128,6 @@ class _Launch:
         self._told_of: set[int] = set()
         self._trained: deque[tuple[int, str]] = deque()
         self._trainers, self._enders = Children(slots), Children(len(os.sched_getaffinity(0)))
-
-    @property
-    def handed_over(self) -> list[str]:
-        """The runs of trained trials that wait for their end."""
-        return [run_id for _, run_id in self._trained]
 
     def goes_on(self, stopping: bool) -> bool:
         at_work = len(self._trainers) + len(self._enders) > 0

@@ -61,8 +61,6 @@ def _train_together(
     configs: Sequence[DictConfig], most: int | None, run: Callable[[DictConfig], Outcome]
 ) -> list[Outcome]:
     """Train a pack, then have each trial ended as any other."""
-    from recurrent_cells.tracking.recovery import mark_abandoned
-    from recurrent_cells.tracking.store import open_store
     from recurrent_cells.trial.pack import train_pack
 
     outcomes: dict[int, Outcome] = {}
@@ -76,12 +74,11 @@ def _train_together(
 
     checked = [_checked(config) for config in configs]
     try:
-        train_pack(checked, most, os.getpid(), told)
+        train_pack(checked, most, told)
         while trained:
             index, _ = trained.popitem()
             outcomes[index] = run(configs[index])
     except Interrupted as interruption:
-        mark_abandoned(open_store(checked[0].tracking.experiment), list(trained.values()))
         outcomes = dict.fromkeys(range(len(configs)), Outcome("killed", error=str(interruption))) | outcomes
     except Exception as error:
         traceback.print_exc()
