@@ -22,7 +22,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.record import machine, write_result
-from recurrent_cells.tracking.queries import TrialRecord, read_artifact_bytes, search, trial_records
+from recurrent_cells.tracking.artifacts import read_checkpoint
+from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training import state
 from src import REPOSITORY
@@ -166,9 +167,8 @@ def compare(calm: Store, disturbed: Store, verdict: Verdict) -> None:
 
 
 def _weights(store: Store, record: TrialRecord) -> dict[str, torch.Tensor]:
-    content = read_artifact_bytes(store, record.run_id, record.artifact_uri, "best.ckpt")
-    assert content is not None, f"{record.name} left no weights"
-    weights: dict[str, torch.Tensor] = state.read(io.BytesIO(content), Path(record.name))["weights"]
+    content = io.BytesIO(read_checkpoint(store, record))
+    weights: dict[str, torch.Tensor] = state.read(content, Path(record.name))["weights"]
     return weights
 
 

@@ -18,7 +18,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 from benchmarks.record import machine, write_result
 from recurrent_cells.reports.write import write_report
-from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG
+from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.store import Store, open_store
 
 CELLS = ("simple_rnn", "lstm", "gru")
@@ -30,7 +30,7 @@ def write_sweep(store: Store, trials: int, seeds: int, points: int) -> str:
     client = store.client
     rates = [f"{1e-4 * 1.1**n:.6g}" for n in range(math.ceil(trials / len(CELLS) / seeds))]
     chosen = list(product(CELLS, rates, range(seeds)))[:trials]
-    parent = client.create_run(store.experiment_id, run_name="synthetic", tags={PLAN_TAG: "synthetic"}).info.run_id
+    parent = client.create_run(store.experiment_id, run_name="synthetic", tags={Tag.PLAN: "synthetic"}).info.run_id
     entries, rows = [], []
     for cell, rate, seed in chosen:
         name = f"{cell}-lr{rate}-s{seed}"
@@ -52,7 +52,7 @@ def write_sweep(store: Store, trials: int, seeds: int, points: int) -> str:
             right = accuracy * (1 - math.exp(-step / points * 5))
             for key, value in zip(CURVES, (1.05 - right, right, step / 10, 1.0), strict=True):
                 rows.append((key, value, step, run, step, False))
-    client.log_text(parent, json.dumps(entries), PLAN)
+    client.log_text(parent, json.dumps(entries), Artifact.PLAN)
     client.set_terminated(parent)
     store.disconnect()
     with sqlite3.connect(store.uri.removeprefix("sqlite:///")) as connection:

@@ -4,7 +4,6 @@ python -m benchmarks.search --folder searches --write benchmarks/results/search.
 """
 
 import argparse
-import json
 import os
 import shlex
 import statistics
@@ -19,16 +18,11 @@ from benchmarks.record import machine, write_result
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.verdicts import verdict
 from recurrent_cells.statistics.comparisons import compare, estimate, holm
-from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG
-from recurrent_cells.tracking.queries import (
-    PRUNED,
-    SELECTION,
-    latest_by_fingerprint,
-    read_artifact,
-    search,
-    trial_records,
-)
-from recurrent_cells.tracking.store import open_store
+from recurrent_cells.tracking.artifacts import read_plan
+from recurrent_cells.tracking.names import Curve, Tag
+from recurrent_cells.tracking.parents import ParentRun, all_parents
+from recurrent_cells.tracking.queries import latest_by_fingerprint, trial_records
+from recurrent_cells.tracking.store import Store, open_store
 from src import REPOSITORY
 
 EPOCHS, STEPS_PER_EPOCH = 9, 62
@@ -63,7 +57,7 @@ ARMS = {
 # What is asked: is TPE better for the same compute, and does pruning cost accuracy?
 BESIDE, PRUNED_ARMS = ("grid", "random"), ("TPE, asha", "TPE, asha from 2", "TPE, asha 2", "TPE, median")
 FIRST = (10, 20, TRIALS)
-BEST = Metric(SELECTION, is_share=True)
+BEST = Metric(Curve.best_val("acc"), is_share=True)
 
 
 @dataclass(frozen=True)
@@ -92,23 +86,24 @@ def find(arm: str, repetition: int, folder: Path, run: bool) -> Found | None:
     place.mkdir(parents=True, exist_ok=True)
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place.resolve()}/mlflow.db"
     store = open_store("recurrent-cells")
-    done = f"tags.`{PLAN_TAG}` != '' and attributes.status = 'FINISHED'"
-    if not run and not list(search(store, done)):
-        return None
-    if run and not list(search(store, done)):
+    if run and not _finished(store):
         with (place / "log").open("a") as log:
             subprocess.run(command(arm, repetition), cwd=REPOSITORY, check=True, stdout=log, stderr=log)
-    (parent,) = search(store, done)
-    plan = read_artifact(store, parent.info.run_id, parent.info.artifact_uri, PLAN)
-    assert plan is not None
+    if not _finished(store):
+        return None
+    (parent,) = _finished(store)
     records = latest_by_fingerprint(trial_records(store))
-    trials = [records[entry["fingerprint"]] for entry in json.loads(plan)]
-    winner = max(trials, key=lambda trial: trial.metrics[SELECTION])
+    trials = [records[entry.fingerprint] for entry in read_plan(store, parent) or []]
+    winner = max(trials, key=lambda trial: trial.rank)
     return Found(
-        tuple(accumulate((trial.metrics[SELECTION] for trial in trials), max)),
+        tuple(accumulate((trial.selection or 0.0 for trial in trials), max)),
         winner.metrics["test/acc"],
-        sum(int(trial.tags.get(PRUNED, EPOCHS * STEPS_PER_EPOCH)) for trial in trials),
+        sum(int(trial.tags.get(Tag.PRUNED, EPOCHS * STEPS_PER_EPOCH)) for trial in trials),
     )
+
+
+def _finished(store: Store) -> list[ParentRun]:
+    return [parent for parent in all_parents(store) if parent.status == "FINISHED"]
 
 
 def report(found: dict[str, dict[int, Found]]) -> str:

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 from mlflow.entities import Metric, Param, RunTag
 
-from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG
-from recurrent_cells.sweeps.search.outline import OUTLINE
-from recurrent_cells.tracking.queries import PRUNED, PRUNED_BY
+from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.store import Store, open_store
 
 CURVE = ((10, 1.0, 0.5), (20, 2.0, 0.8), (30, 3.0, 0.9))  # step, epoch, val/acc
@@ -61,11 +59,11 @@ def write_sweep(
 ) -> str:
     """Write a sweep into a store, a search if it has an outline; its parent's run id."""
     client = store.client
-    parent = client.create_run(store.experiment_id, run_name=name, tags={PLAN_TAG: name}).info
+    parent = client.create_run(store.experiment_id, run_name=name, tags={Tag.PLAN: name}).info
     if plan:
-        client.log_text(parent.run_id, json.dumps([_entry(trial) for trial in trials]), PLAN)
+        client.log_text(parent.run_id, json.dumps([_entry(trial) for trial in trials]), Artifact.PLAN)
     if outline is not None:
-        client.log_text(parent.run_id, outline, OUTLINE)
+        client.log_text(parent.run_id, outline, Artifact.SEARCH)
     for trial in trials:
         if trial.state != "missing":
             _write(client, store.experiment_id, parent.run_id, trial, folder)
@@ -97,7 +95,7 @@ def _write(client: Any, experiment_id: str, parent: str, trial: Made, folder: Pa
         "git.dirty": "false",
         "data.digest": "d1",
         "device": "cpu",
-        **({PRUNED: "10", PRUNED_BY: parent} if trial.pruned else {}),
+        **({Tag.PRUNED: "10", Tag.PRUNED_BY: parent} if trial.pruned else {}),
         **trial.tags,
     }
     params = {

@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from recurrent_cells.cli import evaluate
 from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.trained import find_winner, load_trained
-from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.queries import best_by_validation, trial_records
+from recurrent_cells.tracking.registry import crown
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.trial.train import train
-from tests.support import TINY, compose_config, train_tiny
+from tests.support import TINY, compose_config, refusal, train_tiny
 
 
 @pytest.fixture
@@ -54,6 +56,29 @@ def test_the_best_is_the_one_with_the_highest_validation_accuracy(store):
         store.client.log_metric(record.run_id, "val/best_acc", 0.5, step=99)
     assert find_winner(store, "best").run_id == records[0].run_id
     assert find_winner(store, records[1].run_id[:10]).run_id == records[1].run_id
+
+
+def test_trials_on_several_data_have_no_best_in_common(store, idx_folder, capsys):
+    columns = train_tiny(idx_folder, "data.sequence=columns", "trainer.max_steps=1").record
+    rows = best_by_validation(record for record in trial_records(store) if record.block != columns.block)
+    said = refusal(evaluate.main, ["run=best"], capsys)
+    assert said.startswith("run=best: there are trials on several data")
+    assert f"run=best-{columns.block}" in said
+    assert f"run=best-{rows.block}" in said
+    assert find_winner(store, f"best-{columns.block}").run_id == columns.run_id
+    assert find_winner(store, f"best-{rows.block}").run_id == rows.run_id
+    with pytest.raises(UserError, match="run=best-mnist: no such data"):
+        find_winner(store, "best-mnist")
+
+
+def test_champions_of_several_data_are_chosen_by_name(store, idx_folder, capsys):
+    records = [*trial_records(store)[:1], train_tiny(idx_folder, "data.val_size=30", "trainer.max_steps=1").record]
+    for record in records:
+        crown(store, record)
+    said = refusal(evaluate.main, ["run=champion"], capsys)
+    for record in records:
+        assert f"run=champion-{record.block}" in said
+        assert find_winner(store, f"champion-{record.block}").run_id == record.run_id
 
 
 class Harm:

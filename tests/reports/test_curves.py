@@ -4,7 +4,7 @@ import numpy as np
 from mlflow.entities import Metric
 
 from recurrent_cells.reports.curves import EPOCH, SECONDS, STEP, band
-from recurrent_cells.reports.histories import History, _from_server, read_histories
+from recurrent_cells.tracking.histories import History, _from_server, read_histories
 from tests.written_sweeps import Made
 
 

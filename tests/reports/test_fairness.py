@@ -7,9 +7,9 @@ import pytest
 
 from recurrent_cells.reports.configurations import configurations, contenders
 from recurrent_cells.reports.fairness import fairness
-from recurrent_cells.reports.histories import read_histories
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.sweeps.results import read_sweeps
+from recurrent_cells.tracking.histories import read_histories
 from tests.written_sweeps import Made
 
 ACCURACY = Metric("test/acc", is_share=True)

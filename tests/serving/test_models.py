@@ -4,8 +4,9 @@ import pytest
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.serving.models import load_models
-from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG
+from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.registry import crown
 from recurrent_cells.tracking.store import open_store
 from recurrent_cells.trial.train import train
 from tests.support import TINY, compose_config, without_classes
@@ -32,8 +33,8 @@ def make_sweep(store, *records):
     import json
 
     entries = [{"name": it.name, "fingerprint": it.fingerprint, "overrides": [], "n_params": 1} for it in records]
-    parent = store.client.create_run(store.experiment_id, tags={PLAN_TAG: "a sweep"}).info.run_id
-    store.client.log_text(parent, json.dumps(entries), PLAN)
+    parent = store.client.create_run(store.experiment_id, tags={Tag.PLAN: "a sweep"}).info.run_id
+    store.client.log_text(parent, json.dumps(entries), Artifact.PLAN)
     store.client.set_terminated(parent)
 
 
@@ -51,6 +52,19 @@ def test_of_each_cell_the_best_of_the_latest_sweep_else_of_all(store, make_trial
     }
     assert models.left_out == {"simple_rnn": "no trial of it is finished"}
     assert (models.scoring.record.run_id, models.choice) == (alone.run_id, "best")
+
+
+def test_of_several_data_the_latest_sweep_s_network_scores(store, make_trial):
+    rows = make_trial("model=gru", accuracy=0.5)
+    columns = make_trial("model=gru", "data.sequence=columns", accuracy=0.9)
+    assert load_models(store).scoring.record.run_id == columns.run_id, "the latest trial's, where there is no sweep"
+    make_sweep(store, rows)
+    models = load_models(store)
+    assert (models.scoring.record.run_id, models.choice) == (rows.run_id, "best")
+    for record in (rows, columns):
+        crown(store, record)
+    models = load_models(store)
+    assert (models.scoring.record.run_id, models.choice) == (rows.run_id, "champion")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import pytest
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.sweeps import parent
-from recurrent_cells.sweeps.parent import SINCE_TAG, close_parent, open_parent, since_of
+from recurrent_cells.sweeps.parent import close_parent, open_parent, since_of
 from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.recovery import recover
 
 
 def planned(*seeds: int) -> list[Trial]:
@@ -56,7 +58,7 @@ def test_two_that_start_together_share_one(store, parents):
 
 def test_one_that_was_killed_while_it_was_made_is_completed(store, parents, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(parent, "set_tags", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(parent, "set_running", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             open_parent(store, planned(0), "seed=0", again=False)
     open_parent(store, planned(0), "seed=0", again=False)
@@ -73,8 +75,19 @@ def test_to_train_all_again_goes_on_where_it_was_interrupted(store, parents):
     since = start(again=True)
     assert since > 0
     (run,) = parents()
-    assert since_of(store, run.info.run_id) == int(run.data.tags[SINCE_TAG]) == since
+    assert since_of(store, run.info.run_id) == int(run.data.tags[Tag.SINCE]) == since
     close_parent(store, run.info.run_id, {}, "KILLED")
     assert start(again=True) == since
     close_parent(store, run.info.run_id, {}, "FINISHED")
     assert start(again=True) > since
+
+
+def test_a_parent_that_finishes_has_no_error_of_an_earlier_death(store, parents):
+    made = open_parent(store, planned(0), "seed=0", again=False)
+    store.client.set_tag(made.run_id, "process.start", "1")
+    assert [repair.status for repair in recover(store)] == ["KILLED"]
+    open_parent(store, planned(0), "seed=0", again=False)
+    assert "error" not in parents()[0].data.tags
+    store.client.set_tag(made.run_id, "error", "taken for dead by another host")
+    close_parent(store, made.run_id, {"finished": 1}, "FINISHED")
+    assert "error" not in parents()[0].data.tags

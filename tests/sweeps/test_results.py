@@ -59,3 +59,20 @@ def test_no_such_sweep(store, make_sweep):
     parent = make_sweep(Made("gru", 0))
     with pytest.raises(UserError, match=rf"sweep=feed: no such sweep; .* the latest is {parent}"):
         read_sweeps(store, "feed")
+
+
+def test_a_choice_of_several_keys_is_read_as_hydra_reads_it(store, make_sweep):
+    model = "{cell:lstm,head:[linear,relu,linear],init:{kind:keras,gain:0.5},name:'a, b',bias:null}"
+    parent = make_sweep(Made("gru", 0, params={"model": model}), Made("gru", 0, params={"model": "{cell:gru}"}))
+    _, data = read_sweeps(store, parent)
+    assert data.trials[0].overrides == {
+        "model": "gru",  # as every trial of `make_sweep` has
+        "seed": "0",
+        "model.cell": "lstm",
+        "model.head": "[linear,relu,linear]",
+        "model.init.kind": "keras",
+        "model.init.gain": "0.5",
+        "model.name": "a, b",
+        "model.bias": "null",
+    }
+    assert data.swept == {"model.cell"}

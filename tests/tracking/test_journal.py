@@ -1,6 +1,7 @@
 """Points reach the store in order and once, whatever is cut short, repeated, full or away."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -136,7 +137,7 @@ def test_the_courier_tells_once_that_it_fails_and_once_that_it_goes_on(tmp_path,
     monkeypatch.setattr(module, "SECONDS_BETWEEN_BEATS", 0.0)
     caplog.set_level("INFO")
     journal = Journal(tmp_path)
-    courier = Courier(client, ["parent"])
+    courier = Courier(SimpleNamespace(client=client), ["parent"])
     courier.add("run", journal)
     client.away = True
     journal.write({"loss": 1.0}, 1)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -113,3 +114,33 @@ def test_a_process_knows_itself_in_whatever_attempt(monkeypatch):
     assert tags["process.attempt"] == "first"
     monkeypatch.setenv(ATTEMPT_VARIABLE, "second")
     assert is_this_process(tags)
+
+
+def test_where_proc_is_not_mounted_the_living_and_the_dead_are_told_apart(monkeypatch):
+    read_text = Path.read_text
+
+    def without_proc(path, *arguments, **named):
+        if path.is_relative_to("/proc"):
+            raise FileNotFoundError(path)
+        return read_text(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "read_text", without_proc)
+    child = subprocess.Popen(["sleep", "60"])
+    tags = process_tags() | {"process.pid": str(child.pid), "process.start": process_start(child.pid) or ""}
+    assert cause_of_death(tags) is None
+    child.kill()
+    child.wait()
+    assert "is gone" in (cause_of_death(tags) or "")
+
+
+def test_setting_the_clock_kills_no_run(monkeypatch):
+    tags = process_tags()
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr("psutil.boot_time", lambda: 0.0)
+    assert cause_of_death(tags) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+def test_runs_of_earlier_versions_name_their_process_in_ticks_since_boot():
+    ticks = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
+    assert cause_of_death(process_tags() | {"process.start": ticks}) is None

@@ -10,8 +10,11 @@ from recurrent_cells.tracking.queries import (
 )
 
 
-def record(run_id: str, fingerprint: str, status: str, accuracy: float = 0.5, pruned_by: str = "") -> TrialRecord:
-    tags = {"pruned": "10", "pruned.by": pruned_by} if pruned_by else {}
+def record(
+    run_id: str, fingerprint: str, status: str, accuracy: float = 0.5, pruned_by: str = "", **tags: str
+) -> TrialRecord:
+    if pruned_by:
+        tags |= {"pruned": "10", "pruned.by": pruned_by}
     return TrialRecord(run_id, "name", fingerprint, status, 0, "file:///nowhere", {}, tags, {"val/best_acc": accuracy})
 
 
@@ -41,6 +44,33 @@ def test_a_pruned_trial_counts_in_its_own_search_alone():
     best = best_by_validation(records)
     assert best is not None
     assert best.run_id == "4"
+
+
+def test_a_run_of_an_earlier_version_is_judged_by_its_accuracy():
+    old = record("1", "a", "FINISHED", 0.6)
+    assert (old.metric, old.higher_is_better, old.is_share, old.selection, old.test) == ("acc", True, True, 0.6, None)
+
+
+def test_a_run_says_by_what_it_is_judged():
+    tags = {"metric": "mse", "metric.higher_is_better": "false", "metric.is_share": "false"}
+    errors = [
+        TrialRecord(run_id, "", run_id, "FINISHED", 0, "", {}, tags, {"val/best_mse": mse, "test/mse": 2 * mse})
+        for run_id, mse in (("1", 0.5), ("2", 0.25), ("3", 0.75))
+    ]
+    assert (errors[0].metric, errors[0].higher_is_better, errors[0].is_share) == ("mse", False, False)
+    assert (errors[0].selection, errors[0].test) == (0.5, 1.0)
+    assert best_by_validation(errors) is errors[1]
+
+
+def test_one_that_watched_the_test_data_is_best_only_where_all_did():
+    watched = [record(run_id, run_id, "FINISHED", 0.9, protocol="test-watched") for run_id in ("1", "2")]
+    honest = record("3", "c", "FINISHED", 0.5, protocol="held-out")
+    assert best_by_validation([*watched, honest]) is honest
+    assert best_by_validation(watched) is watched[0]
+
+
+def test_a_trial_without_a_finite_value_is_not_the_best():
+    assert best_by_validation([record("1", "a", "FINISHED", float("nan"))]) is None
 
 
 def test_runs_that_are_no_trials_are_left_out(store, run_of):

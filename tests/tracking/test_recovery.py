@@ -8,6 +8,7 @@ from recurrent_cells.tracking.locks import trial_lock
 from recurrent_cells.tracking.provenance import SILENCE
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.recovery import at_work, deliver_kept, mark_attempt_killed, recover
+from recurrent_cells.tracking.status import beat
 from recurrent_cells.tracking.store import Store
 
 
@@ -102,7 +103,7 @@ def test_a_run_taken_for_dead_gets_its_true_end(store, ended):
 
 def test_an_end_that_its_own_process_delivers_is_left_to_it(store, ended):
     run_id = ended()
-    with trial_lock(store.folder, "abc"):
+    with trial_lock(store, "abc"):
         assert recover(store) == []
     assert status(store, run_id) == "RUNNING"
     assert store.trial_folder(run_id).exists()
@@ -145,3 +146,15 @@ def test_a_launcher_knows_the_run_of_an_attempt_that_it_saw_die(store, run_of):
     mark_attempt_killed(store, "first", "its node died")
     assert (status(store, dead), status(store, other)) == ("KILLED", "RUNNING")
     assert store.client.get_run(dead).data.tags["error"] == "its node died"
+
+
+def test_a_beat_keeps_a_run_that_waits_in_a_queue_elsewhere(store, run_of):
+    waiting = run_of("abc", process_host="elsewhere", process_heartbeat="0")
+    beat(store, [waiting])
+    assert recover(store) == []
+    assert status(store, waiting) == "RUNNING"
+
+
+def test_silence_on_this_host_is_no_death(store, run_of):
+    run_of("abc", process_heartbeat="0")
+    assert recover(store) == []

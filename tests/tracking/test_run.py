@@ -16,7 +16,7 @@ from recurrent_cells.tracking import journal, patience
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.recovery import recover
 from recurrent_cells.tracking.run import flat, trial_run
-from recurrent_cells.tracking.store import Store
+from recurrent_cells.tracking.store import Store, open_store
 from tests.support import within
 
 
@@ -321,22 +321,8 @@ def test_a_trial_in_a_sweep_is_below_its_parent_and_beats_for_it(store, spec, mo
     assert store.client.get_run(run.run_id).data.tags["mlflow.parentRunId"] == parent
 
 
-def test_a_run_handed_over_stays_open_for_the_children_of_that_process(store, spec, monkeypatch):
-    courier = journal.Courier(store.client)
-    with trial_run(store, spec, courier) as run:
-        run.journal.write({"loss": 1.0}, 1)
-        run.handed_to = os.getppid()
-    assert store.client.get_run(run.run_id).info.status == "RUNNING"
-    assert store.client.get_run(run.run_id).data.tags["process.pid"] == str(os.getppid())
-    with trial_run(store, spec) as again:
-        again.journal.write({"loss": 0.5}, 2)
-    assert again.run_id == run.run_id
-    assert store.client.get_run(run.run_id).info.status == "FINISHED"
-    assert [point.value for point in store.client.get_metric_history(run.run_id, "loss")] == [1.0, 0.5]
-
-
 def test_a_log_line_for_one_run_is_in_no_other(store, spec):
-    courier = journal.Courier(store.client)
+    courier = journal.Courier(store)
     other = replace(spec, fingerprint="other")
     with trial_run(store, spec, courier) as run, trial_run(store, other, courier) as neighbour:
         logging.getLogger("src").warning("for one", extra={"run_id": run.run_id})
@@ -380,3 +366,10 @@ def test_a_finished_trial_can_be_trained_again(shared, spec, run_of, since):
     with trial_run(shared, replace(spec, since=since)):
         pass
     assert [run.info.status for run in search(shared)] == ["FINISHED", "FINISHED"]
+
+
+def test_a_trial_is_trained_in_two_experiments_at_once(store, spec):
+    elsewhere = open_store("elsewhere", patience=0)
+    with trial_run(store, spec), trial_run(elsewhere, spec):
+        pass
+    assert (only_run(store).info.status, only_run(elsewhere).info.status) == ("FINISHED", "FINISHED")

@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 from recurrent_cells.config.schema import EXPERIMENT
 from recurrent_cells.errors import UserError
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.store import Store, open_store
 
 
@@ -26,10 +26,9 @@ def examine(store: Store) -> list[str]:
 
     repairs, kept = deliver_kept(store)
     running = []
-    for experiment in store.client.search_experiments():
-        one = replace(store, experiment=experiment.name, experiment_id=experiment.experiment_id)
+    for one in store.everywhere():
         repairs += mark_killed(one)
-        running += [(experiment.name, run) for run in search(one, "attributes.status = 'RUNNING'")]
+        running += [(one.experiment, run) for run in search(one, "attributes.status = 'RUNNING'")]
     return [
         *_section(
             "repaired", [f"{it.name} ({it.run_id}): was {it.was}, now {it.status}: {it.cause}" for it in repairs]
@@ -51,6 +50,6 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _worker(tags: dict[str, str]) -> str:
-    if "process.pid" not in tags:
+    if Tag.PID not in tags:
         return "not started from here, left alone"
-    return f"process {tags['process.pid']} on {tags['process.host']}"
+    return f"process {tags[Tag.PID]} on {tags[Tag.HOST]}"

@@ -10,7 +10,8 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.tables import SOURCES
 
 KEYS = {
-    "run": "a trial's run id or its beginning, best (validation accuracy) or champion (of the registry)",
+    "run": "a trial's run id or its beginning, best (by validation) or champion (of the registry); "
+    "where trials are on several data, best-DATA or champion-DATA",
     "data": f"test images of another data set: one of {', '.join(SOURCES.names)}",
     "data.root": "the folder of its IDX files",
     "output": "text or json",

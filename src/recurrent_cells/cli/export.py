@@ -9,7 +9,8 @@ from recurrent_cells.errors import ExportError
 
 FAILED = 1
 KEYS = {
-    "run": "a trial's run id or its beginning, best (validation accuracy) or champion (of the registry)",
+    "run": "a trial's run id or its beginning, best (by validation) or champion (of the registry); "
+    "where trials are on several data, best-DATA or champion-DATA",
     "format": "onnx or torch (a torch.export program, .pt2)",
     "to": "the file to write; by default the run's name in this folder",
 }

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from recurrent_cells.inference.prediction import Fault, Prediction
 
 KEYS = {
-    "run": "a trial's run id or its beginning, best or champion",
+    "run": "a trial's run id or its beginning, best (by validation) or champion (of the registry); "
+    "where trials are on several data, best-DATA or champion-DATA",
     "images": "a file, a folder, a pattern in quotes, or - for standard input; may be given several times",
     "output": "text or json (a line per image)",
 }

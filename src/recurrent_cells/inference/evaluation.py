@@ -104,7 +104,7 @@ def evaluate(trained: Trained, held_out: HeldOut) -> Evaluation:
         loss=loss,
         accuracy=accuracy,
         interval=wilson(accuracy, count),
-        recorded=trained.record.metrics.get("test/acc") if held_out.is_own else None,
+        recorded=trained.record.test if held_out.is_own else None,
         classes=class_scores(confusion),
         confusion=confusion.tolist(),
         calibration_error=error,

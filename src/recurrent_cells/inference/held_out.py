@@ -12,6 +12,7 @@ from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.splits import held_out
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.trained import Trained
+from recurrent_cells.tracking.names import Tag
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def load_held_out(trained: Trained, name: str | None = None, root: str | None = 
     source = load_examples(data)
     images, labels = held_out(source, data)
     _check(trained, data.name, images, labels)
-    is_own = source.digest == trained.record.tags.get("data.digest")
+    is_own = source.digest == trained.record.tags.get(Tag.DATA_DIGEST)
     return HeldOut(data.name, images, labels, is_own, "" if is_own else _warning(trained, data.name))
 
 

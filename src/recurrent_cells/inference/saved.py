@@ -6,8 +6,9 @@ from pathlib import Path
 from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.splits import held_out
 from recurrent_cells.inference.trained import load_trained
-from recurrent_cells.tracking.model import MODEL, save_model
-from recurrent_cells.tracking.queries import TrialRecord, read_artifact
+from recurrent_cells.tracking.artifacts import has_model
+from recurrent_cells.tracking.model import save_model
+from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.model import with_answers
 
@@ -18,7 +19,7 @@ def ensure_saved(store: Store, record: TrialRecord) -> None:
     Raises:
         UserError: if the checkpoint or the images are not to be had.
     """
-    if read_artifact(store, record.run_id, record.artifact_uri, f"{MODEL}/MLmodel") is not None:
+    if has_model(store, record):
         return
     trained = load_trained(store, record)
     images, _ = held_out(load_examples(trained.config.data), trained.config.data)

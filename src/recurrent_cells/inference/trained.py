@@ -1,6 +1,5 @@
 """A trial's best network, loaded from its verified checkpoint."""
 
-import hashlib
 import io
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,19 +19,13 @@ from recurrent_cells.models.classifier import Classifier, build_classifier
 from recurrent_cells.models.image_classifier import ImageClassifier
 from recurrent_cells.paths import command
 from recurrent_cells.tasks import Task, task_of
-from recurrent_cells.tracking.queries import (
-    TrialRecord,
-    best_by_validation,
-    find_trial,
-    read_artifact_bytes,
-    trial_records,
-)
-from recurrent_cells.tracking.registry import CHAMPION, find_champion
+from recurrent_cells.tracking.artifacts import read_checkpoint
+from recurrent_cells.tracking.names import Artifact
+from recurrent_cells.tracking.queries import TrialRecord, best_by_block, find_trial, trial_records
+from recurrent_cells.tracking.registry import CHAMPION, find_champions
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.training import state
 
-CHECKPOINT = "best.ckpt"
-DIGEST_TAG = "checkpoint.sha256"
 BEST = "best"
 
 
@@ -112,26 +105,36 @@ class Trained:
 def find_winner(store: Store, which: str) -> TrialRecord:
     """The trial that `run=` names: a run id or its beginning, `best` or `champion`.
 
-    `best` has the highest validation accuracy of the experiment's finished trials, the earliest of equals;
-    `champion` is what the model registry calls so.
+    `best` has the best validation value of the experiment's finished trials, the earliest of equals; `champion` is in
+    the model registry. Trials on several data blocks have no common one: `best-BLOCK`, or its beginning, chooses.
 
     Raises:
-        UserError: if there is none.
+        UserError: if there is none, or several.
     """
-    if which == CHAMPION:
-        champion = find_champion(store)
-        if champion is None:
-            raise UserError(
-                f"run=champion: {store.address} has no registered model {store.experiment} with the alias {CHAMPION}; "
-                "a sweep registers its best network, run=best needs none"
-            )
-        return find_trial(store, champion.run_id, "run")
-    if which != BEST:
+    choice, _, block = which.partition("-")
+    if choice not in (BEST, CHAMPION):
         return find_trial(store, which, "run")
-    best = best_by_validation(trial_records(store, "attributes.status = 'FINISHED'"))
-    if best is None:
-        raise UserError(f"run=best: no trial is finished in {store.address}; {command('train')} trains one")
-    return best
+    winners = find_winners(store, choice)
+    if not winners and choice == CHAMPION:
+        raise UserError(
+            f"run={which}: {store.address} has no registered model {store.experiment} with the alias {CHAMPION}; "
+            "a sweep registers its best network, run=best needs none"
+        )
+    if not winners:
+        raise UserError(f"run={which}: no trial is finished in {store.address}; {command('train')} trains one")
+    found = [winners[name] for name in winners if name.startswith(block)]
+    if len(found) != 1:
+        fault = "there are trials on several data" if found else "no such data"
+        choices = ", ".join(f"run={choice}-{name}" for name in sorted(winners))
+        raise UserError(f"run={which}: {fault}, which cannot be compared; allowed is {choices}")
+    return found[0]
+
+
+def find_winners(store: Store, choice: str) -> dict[str, TrialRecord]:
+    """The `best` or the `champion` of each data block, by the block's name."""
+    if choice == CHAMPION:
+        return find_champions(store)
+    return best_by_block(trial_records(store, "attributes.status = 'FINISHED'"))
 
 
 def load_trained(store: Store, record: TrialRecord) -> Trained:
@@ -140,14 +143,8 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
     Raises:
         UserError: if there is no checkpoint, or it is not, to the byte, what the trial wrote.
     """
-    content = read_artifact_bytes(store, record.run_id, record.artifact_uri, CHECKPOINT)
-    if content is None:
-        raise UserError(f"run {record.name} ({record.run_id}, {record.status}) has left no {CHECKPOINT}")
-    written, found = record.tags.get(DIGEST_TAG), hashlib.sha256(content).hexdigest()
-    if written != found:
-        fault = "has no digest on record" if written is None else "is not what the trial wrote (SHA-256 differs)"
-        raise UserError(f"{CHECKPOINT} of run {record.name} ({record.run_id}) {fault}: it is not loaded")
-    saved = state.read(io.BytesIO(content), Path(CHECKPOINT))
+    content = read_checkpoint(store, record)
+    saved = state.read(io.BytesIO(content), Path(Artifact.CHECKPOINT))
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Config), saved["config"])
         assert isinstance(merged, DictConfig)
@@ -160,7 +157,7 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
     except (OmegaConfBaseException, KeyError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"{CHECKPOINT} of run {record.run_id} is not of this version ({reason}); train it again"
+            f"{Artifact.CHECKPOINT} of run {record.run_id} is not of this version ({reason}); train it again"
         ) from None
     classifier.eval()
     return Trained(record, config, classifier, (height, width), saved["num_classes"], saved["offset"], saved["scale"])

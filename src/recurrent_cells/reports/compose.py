@@ -22,13 +22,13 @@ from recurrent_cells.reports.figures import (
     effect_keys,
     styles,
 )
-from recurrent_cells.reports.hardest import read_hardest
-from recurrent_cells.reports.histories import Histories, read_histories
 from recurrent_cells.reports.metric import Metric, describe
 from recurrent_cells.reports.searches import read_outline, search_section
 from recurrent_cells.reports.verdicts import verdict_section
 from recurrent_cells.statistics.comparisons import compare
 from recurrent_cells.sweeps.results import SweepData
+from recurrent_cells.tracking.artifacts import read_hardest
+from recurrent_cells.tracking.histories import Histories, read_histories
 from recurrent_cells.tracking.queries import TrialRecord, best_by_validation
 from recurrent_cells.tracking.store import Store
 

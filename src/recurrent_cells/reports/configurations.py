@@ -12,6 +12,7 @@ from recurrent_cells.config.schema import schema_fields
 from recurrent_cells.reports.metric import Metric, selection_of
 from recurrent_cells.sweeps.results import FinishedTrial, SweepData
 from recurrent_cells.tables import CELLS
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.trial.fingerprint import IRRELEVANT, is_within
 
 # As in run names.
@@ -88,7 +89,7 @@ def _settings(trial: FinishedTrial) -> dict[str, str]:
     params = DEFAULTS | trial.record.params
     ignored = ("seed", "n_params", *IRRELEVANT)
     relevant = {key: value for key, value in params.items() if not is_within(key, ignored)}
-    return relevant | {"data.digest": trial.record.tags.get("data.digest", "")}
+    return relevant | {Tag.DATA_DIGEST: trial.record.tags.get(Tag.DATA_DIGEST, "")}
 
 
 def _by_choice(

@@ -7,29 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurrent_cells.reports.configurations import Configuration
-from recurrent_cells.tracking.queries import read_artifact
+from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.store import Store
 
-FILE = "confusion_matrix.csv"
 MOST_SEEDS = 20
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts over seeds, rows labels and columns answers (C, C); `seeds` of them, each of `images` test images."""
+    """Counts (C, C) summed over `seeds` trials, each tested on `images` images: rows are labels, columns answers."""
 
     counts: NDArray[np.int64]
     seeds: int
     images: int
 
 
-def read_confusion(store: Store, one: Configuration) -> Confusion | None:
+def read_confusion(store: Store, configuration: Configuration) -> Confusion | None:
     """The sum over a configuration's first 20 seeds; None where there are no matrices."""
-    matrices = []
-    for trial in one.trials[:MOST_SEEDS]:
-        text = read_artifact(store, trial.run_id, trial.record.artifact_uri, FILE)
-        if text:
-            matrices.append(np.array([line.split(",") for line in text.split()], dtype=np.int64))
+    found = (artifacts.read_confusion(store, trial.record) for trial in configuration.trials[:MOST_SEEDS])
+    matrices = [matrix for matrix in found if matrix is not None]
     if not matrices or len({matrix.shape for matrix in matrices}) > 1:
         return None
     return Confusion(np.sum(matrices, axis=0), len(matrices), int(matrices[0].sum()))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recurrent_cells.reports.histories import Histories, History
+from recurrent_cells.tracking.histories import Histories, History
 
 STEP, EPOCH, SECONDS = "optimiser step", "epoch", "seconds of training"
 X_AXES = (STEP, EPOCH, SECONDS)

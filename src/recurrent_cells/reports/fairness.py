@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from math import isfinite
 
 from recurrent_cells.reports.configurations import CELL, Configuration, differing
-from recurrent_cells.reports.histories import Histories
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.sweeps.results import SweepData
+from recurrent_cells.tracking.histories import Histories
+from recurrent_cells.tracking.names import Curve
 from recurrent_cells.tracking.queries import TrialRecord
 
 # Parameter counts within this ratio count as equal.
@@ -93,7 +94,7 @@ def _parameters(compared: Sequence[Configuration]) -> Finding:
 
 def _steps(one: Configuration, histories: Histories) -> str:
     """The last steps of a configuration's trials, empty where their histories were not read."""
-    losses = [histories.get(trial.run_id, {}).get("val/loss") for trial in one.trials]
+    losses = [histories.get(trial.run_id, {}).get(Curve.VAL_LOSS) for trial in one.trials]
     last = {int(loss.steps[-1]) for loss in losses if loss is not None}
     return " to ".join(f"{step:,}" for step in sorted({min(last), max(last)})) if last else ""
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from recurrent_cells.reports.configurations import CELL, Configuration, best, cell_class, cell_label
 from recurrent_cells.reports.curves import Band
-from recurrent_cells.reports.hardest import HardImage
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import estimate
+from recurrent_cells.tracking.artifacts import HardImage
 
 # Okabe and Ito's other colours, told apart by colour-blind eyes too, for cells that the table does not have.
 OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000")

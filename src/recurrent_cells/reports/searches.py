@@ -8,9 +8,10 @@ from recurrent_cells.reports.figures import Picture
 from recurrent_cells.reports.metric import Metric, selection_of
 from recurrent_cells.reports.search_figures import SearchTrial, draw_history, draw_importances, draw_parallel
 from recurrent_cells.sweeps.results import SweepData
-from recurrent_cells.sweeps.search.outline import OUTLINE, Outline, from_json
+from recurrent_cells.sweeps.search.outline import Outline, from_json
 from recurrent_cells.sweeps.search.ranges import Range
-from recurrent_cells.tracking.queries import PRUNED, read_artifact
+from recurrent_cells.tracking.artifacts import read_search
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.store import Store
 
 # With fewer, importances say more about chance.
@@ -31,7 +32,7 @@ def read_outline(store: Store, data: SweepData) -> Outline | None:
     if len(data.sweeps) != 1:
         return None
     (sweep,) = data.sweeps
-    text = read_artifact(store, sweep.run_id, sweep.artifact_uri, OUTLINE)
+    text = read_search(store, sweep)
     return None if text is None else from_json(text)
 
 
@@ -71,7 +72,7 @@ def _sentence(
     chosen = ", ".join(f"{key}={value}" for key, value in best.chosen.items())
     parts = [f"{len(tried)} trials proposed by {settings.sampler}, its seed {settings.seed}."]
     if pruned:
-        steps = sum(int(record.tags[PRUNED]) for record in pruned) / len(pruned)
+        steps = sum(int(record.tags[Tag.PRUNED]) for record in pruned) / len(pruned)
         parts.append(f"{len(pruned)} were pruned by {settings.pruner}, after {steps:,.0f} steps on average.")
     value = f"{selection.value(best.value)}{' %' if selection.is_share else ''}"
     parts.append(

@@ -16,10 +16,10 @@ from recurrent_cells.reports.document import Columns, Document, Pictures, Table
 from recurrent_cells.reports.markdown import as_markdown, as_table
 from recurrent_cells.reports.page import as_html
 from recurrent_cells.sweeps.results import LATEST, SweepData, read_sweeps
+from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.store import Store
 
-PAGE, MARKDOWN, ARTIFACTS = "report.html", "report.md", "report"
-NOTE = "mlflow.note.content"
+PAGE, MARKDOWN = "report.html", "report.md"
 DPI = 110
 
 log = logging.getLogger(__name__)
@@ -48,10 +48,10 @@ def write_report(store: Store, which: str = LATEST, metric: str | None = None) -
     _write(document, folder, _footer(data))
     for sweep in data.sweeps:
         joined = len(data.sweeps) > 1
-        place = f"{ARTIFACTS}/joined-{folder.name}" if joined else ARTIFACTS
+        place = f"{Artifact.REPORT}/joined-{folder.name}" if joined else Artifact.REPORT
         store.client.log_artifacts(sweep.run_id, str(folder), place)
         if not joined:
-            store.client.set_tag(sweep.run_id, NOTE, _note(document))
+            store.client.set_tag(sweep.run_id, Tag.NOTE, _note(document))
     return Written(folder / PAGE, tuple(headline(document)))
 
 
@@ -114,4 +114,4 @@ def _as_csv(table: Table) -> str:
 def _note(document: Document) -> str:
     """The description of the parent run in MLflow's UI: verdict, table, where the report lies."""
     tables = [as_table(block) for block in document.blocks if isinstance(block, Table) and block.name == "results"]
-    return "\n\n".join([*headline(document), *tables, f"The whole report: Artifacts → {ARTIFACTS}/{PAGE}"])
+    return "\n\n".join([*headline(document), *tables, f"The whole report: Artifacts → {Artifact.REPORT}/{PAGE}"])

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from recurrent_cells.errors import UserError
-from recurrent_cells.inference.trained import Trained, find_winner, load_trained
+from recurrent_cells.inference.trained import BEST, Trained, find_winner, find_winners, load_trained
 from recurrent_cells.sweeps.results import LATEST, read_sweeps
 from recurrent_cells.tables import CELLS
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.queries import TrialRecord, best_by_validation, trial_records
-from recurrent_cells.tracking.registry import CHAMPION, find_champion
+from recurrent_cells.tracking.registry import CHAMPION
 from recurrent_cells.tracking.store import Store
 
 
@@ -33,21 +34,22 @@ class Models:
 def load_models(store: Store) -> Models:
     """The champion, or the best where there is none, and of each cell the best of the latest sweep, else of all.
 
-    Cells come in the order in which they were trained.
+    Where there are several data blocks, the network that scores is of the latest sweep's. Cells come in the order in
+    which they were trained.
 
     Raises:
         UserError: if no trial is finished, or a network cannot be loaded or gives no probabilities.
     """
-    choice = CHAMPION if find_champion(store) is not None else "best"
-    scoring = load_trained(store, find_winner(store, choice))
+    latest, everything = _latest_sweep(store), trial_records(store)
+    choice, winner = _scoring(store, [*latest, *reversed(everything)])
+    scoring = load_trained(store, winner)
     scoring.check_classes()
     by_cell: dict[str, Trained] = {}
     left_out: dict[str, str] = {}
-    candidates = [_latest_sweep(store), trial_records(store)]
-    trained_cells = [record.tags.get("cell") for records in candidates for record in records]
+    trained_cells = [record.tags.get(Tag.CELL) for record in (*latest, *everything)]
     for cell in sorted(CELLS.names, key=lambda cell: [*trained_cells, cell].index(cell)):
-        of_cell = ([record for record in records if record.tags.get("cell") == cell] for records in candidates)
-        record = next((best for records in of_cell if (best := best_by_validation(records)) is not None), None)
+        of_cell = ([it for it in records if it.tags.get(Tag.CELL) == cell] for records in (latest, everything))
+        record = next(filter(None, map(best_by_validation, of_cell)), None)
         if record is None:
             left_out[cell] = "no trial of it is finished"
             continue
@@ -59,6 +61,15 @@ def load_models(store: Store) -> Models:
         else:
             by_cell[cell] = trained
     return Models(scoring, choice, by_cell, left_out)
+
+
+def _scoring(store: Store, latest: Sequence[TrialRecord]) -> tuple[str, TrialRecord]:
+    """The network that scores and why: the only champion, else the only best, else that of the latest trial's block."""
+    winners = {choice: find_winners(store, choice) for choice in (CHAMPION, BEST)}
+    choice = CHAMPION if winners[CHAMPION] else BEST
+    if len(winners[choice]) < 2:
+        return choice, find_winner(store, choice)
+    return next((it, winners[it][trial.block]) for trial in latest for it in winners if trial.block in winners[it])
 
 
 def _latest_sweep(store: Store) -> Sequence[TrialRecord]:

@@ -12,8 +12,8 @@ from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.view import View, counted, say
 from recurrent_cells.tracking.patience import STORE_FAILURES, patiently
-from recurrent_cells.tracking.provenance import HEARTBEAT, heartbeat
 from recurrent_cells.tracking.recovery import at_work, recover
+from recurrent_cells.tracking.status import beat
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.claim import is_claimed
 
@@ -148,4 +148,4 @@ class Pulse:
             return
         self._next_beat = time.monotonic() + SECONDS_BETWEEN_BEATS
         with suppress(*STORE_FAILURES):  # the next beat comes in time
-            self._store.client.set_tag(self._parent, HEARTBEAT, heartbeat())
+            beat(self._store, [self._parent])

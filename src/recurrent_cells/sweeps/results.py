@@ -1,25 +1,19 @@
 """The trials of a sweep, or of several, as the store has them: all that were planned, whatever became of them."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
-from mlflow.entities import Run
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Transformer
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.paths import command
-from recurrent_cells.sweeps.parent import PLAN, PLAN_TAG, SINCE_TAG
-from recurrent_cells.tracking.provenance import HEARTBEAT
-from recurrent_cells.tracking.queries import (
-    TrialRecord,
-    latest_by_fingerprint,
-    read_artifact,
-    search,
-    trial_records,
-    unpruned,
-)
+from recurrent_cells.tracking.artifacts import read_plan
+from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.parents import ParentRun, all_parents
+from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.store import Store
 
 LATEST = "latest"
@@ -75,16 +69,6 @@ class FinishedTrial:
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """A parent run."""
-
-    run_id: str
-    name: str
-    status: str
-    artifact_uri: str
-
-
-@dataclass(frozen=True)
 class SweepData:
     """Trials of one sweep or of several joined, each once.
 
@@ -92,7 +76,7 @@ class SweepData:
         swept: keys given more than one value; None where no plan is on record.
     """
 
-    sweeps: tuple[Sweep, ...]
+    sweeps: tuple[ParentRun, ...]
     trials: tuple[PlannedTrial, ...]
     swept: frozenset[str] | None
 
@@ -122,74 +106,59 @@ def read_sweeps(store: Store, which: str = LATEST) -> tuple[Store, SweepData]:
         UserError: if there is no such sweep.
     """
     names = [name.strip() for name in which.split(",")]
-    parents = list(_parents(store))
+    parents = all_parents(store)
     if not parents:
         raise UserError(f"sweep={which}: the store {store.address} has no sweep; {command('train')} -m … makes one")
-    chosen = list({run.info.run_id: run for run in (_find(name, parents) for name in names)}.values())
-    experiments = {run.info.experiment_id for run in chosen}
+    chosen = list({parent.run_id: parent for parent in (_find(name, parents) for name in names)}.values())
+    experiments = {parent.experiment_id for parent in chosen}
     if len(experiments) > 1:
         raise UserError(f"sweep={which}: they are in different experiments; join sweeps of one")
     (experiment_id,) = experiments
     store = replace(store, experiment_id=experiment_id)
     records = trial_records(store)
     merged = _Merged()
-    for run in chosen:
-        _merge(merged, store, run, records)
-    sweeps = tuple(
-        Sweep(run.info.run_id, run.info.run_name or "", run.info.status, run.info.artifact_uri) for run in chosen
-    )
-    return store, SweepData(sweeps, tuple(merged.trials.values()), frozenset(merged.swept) if merged.planned else None)
+    for parent in chosen:
+        _merge(merged, store, parent, records)
+    swept = frozenset(merged.swept) if merged.planned else None
+    return store, SweepData(tuple(chosen), tuple(merged.trials.values()), swept)
 
 
-def _parents(store: Store) -> Iterator[Run]:
-    for experiment in store.client.search_experiments():
-        yield from search(replace(store, experiment_id=experiment.experiment_id), f"tags.`{PLAN_TAG}` != ''")
-
-
-def _find(name: str, parents: Sequence[Run]) -> Run:
+def _find(name: str, parents: Sequence[ParentRun]) -> ParentRun:
+    latest = max(parents, key=lambda parent: parent.last_sign)
     if name == LATEST:
-        return max(parents, key=_last_sign)
-    found = [run for run in parents if len(name) >= SHORTEST_ID and run.info.run_id.startswith(name)]
+        return latest
+    found = [parent for parent in parents if len(name) >= SHORTEST_ID and parent.run_id.startswith(name)]
     if len(found) == 1:
         return found[0]
-    latest = max(parents, key=_last_sign)
     fault = "several sweeps begin so" if found else "no such sweep"
     raise UserError(
         f"sweep={name}: {fault}; allowed is latest, a sweep's run id or its beginning "
-        f"({len(parents)} in the store, the latest is {latest.info.run_id})"
+        f"({len(parents)} in the store, the latest is {latest.run_id})"
     )
 
 
-def _last_sign(run: Run) -> int:
-    """When a sweep was last at work, in milliseconds; the same command reopens an old parent."""
-    return max(run.info.start_time, run.info.end_time or 0, 1000 * int(run.data.tags.get(HEARTBEAT, 0)))
-
-
-def _merge(merged: _Merged, store: Store, parent: Run, records: Sequence[TrialRecord]) -> None:
-    plan = read_artifact(store, parent.info.run_id, parent.info.artifact_uri, PLAN)
+def _merge(merged: _Merged, store: Store, parent: ParentRun, records: Sequence[TrialRecord]) -> None:
+    """Add the trials of a sweep; of a trial that several sweeps planned, the finished run counts."""
+    plan = read_plan(store, parent)
     if plan is None:
         merged.planned = False
-        own = [record for record in records if record.tags.get("sweep") == parent.info.run_id]
+        own = [record for record in records if record.tags.get(Tag.SWEEP) == parent.run_id]
         for fingerprint, record in latest_by_fingerprint(own).items():
-            merged.trials.setdefault(
-                fingerprint, PlannedTrial(record.name, fingerprint, {}, record, record.status.lower())
-            )
+            trial = PlannedTrial(record.name, fingerprint, {}, record, record.status.lower())
+            merged.trials.setdefault(fingerprint, trial)
         return
-    since = int(parent.data.tags.get(SINCE_TAG, 0))
-    counting = [record for record in records if record.end_time >= since or record.end_time == 0]
-    latest = latest_by_fingerprint(unpruned(counting, but_by=parent.info.run_id))
-    entries: list[dict[str, Any]] = json.loads(plan)
+    counting = [record for record in records if record.end_time >= parent.since or record.end_time == 0]
+    latest = latest_by_fingerprint(unpruned(counting, but_by=parent.run_id))
     values: dict[str, set[str]] = {}
-    for entry in entries:
-        overrides = _as_mapping(entry["overrides"])
+    for entry in plan:
+        overrides = _as_mapping(entry.overrides)
         for key, value in overrides.items():
             values.setdefault(key, set()).add(value)
-        found = latest.get(entry["fingerprint"])
+        found = latest.get(entry.fingerprint)
         state = "missing" if found is None else "pruned" if found.pruned else found.status.lower()
-        trial = PlannedTrial(entry["name"], entry["fingerprint"], overrides, found, state, entry.get("varied", {}))
-        if merged.trials.get(trial.fingerprint, trial).state != "finished":
+        trial = PlannedTrial(entry.name, entry.fingerprint, overrides, found, state, entry.varied)
+        if trial.fingerprint not in merged.trials or merged.trials[trial.fingerprint].state != "finished":
             merged.trials[trial.fingerprint] = trial
-        merged.trials.setdefault(trial.fingerprint, trial)
     merged.swept |= {key for key, found_values in values.items() if len(found_values) > 1}
 
 
@@ -198,9 +167,22 @@ def _as_mapping(overrides: Sequence[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
-        if value.startswith("{") and value.endswith("}"):
-            pairs = (pair.partition(":") for pair in value[1:-1].split(","))
-            values |= {f"{key}.{name.strip()}": inner.strip() for name, _, inner in pairs}
-        else:
-            values[key] = value
+        values |= {f"{key}{name}": inner for name, inner in _entries(value).items()}
     return values
+
+
+@lru_cache(maxsize=1000)
+def _entries(value: str) -> dict[str, str]:
+    """The entries of a mapping as Hydra reads it, by `.key`; another value has the key ""."""
+    if not value.startswith("{"):
+        return {"": value}
+    parsed = OverridesParser.create().parse_override(f"key={value}").value()
+    return dict(_flat("", parsed))
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(f"{key}.{name}", inner)
+    else:
+        yield key, value if isinstance(value, str) else Transformer.str(value)

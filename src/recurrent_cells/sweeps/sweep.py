@@ -19,6 +19,7 @@ from recurrent_cells.sweeps.plan import Trial, plan_trials, shortened
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.summary import plan_table, summary
 from recurrent_cells.sweeps.view import counted, say
+from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.recovery import recover
@@ -111,7 +112,7 @@ def run_sweep(points: Sequence[Point], runner: Runner) -> Swept | None:
 def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
     """Keep the first images of a sweep with its parent."""
     digits = first_digits(load_splits(trial.config.data))
-    patiently(lambda: store.client.log_figure(parent.run_id, digits, "first_digits.png"), store.patience)
+    patiently(lambda: store.client.log_figure(parent.run_id, digits, Artifact.FIRST_DIGITS), store.patience)
 
 
 def carry_out(

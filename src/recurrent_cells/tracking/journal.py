@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.files import write_atomically
 from recurrent_cells.tracking.patience import reason
-from recurrent_cells.tracking.provenance import HEARTBEAT, heartbeat
 from recurrent_cells.tracking.spool import Spool
+from recurrent_cells.tracking.status import beat
+from recurrent_cells.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,7 +52,7 @@ class Journal:
             return 0
 
     def write(self, metrics: dict[str, float], step: int) -> None:
-        """Take points at once, whatever disk and store are doing."""
+        """Take points at once, whether or not disk and store take them."""
         timestamp = int(time.time() * 1000)
         with self._lock:
             fresh = [key for key in metrics if (key, step) not in self._written]
@@ -88,7 +89,7 @@ class Journal:
 
 
 def _whole_lines(path: Path) -> list[str]:
-    """The lines written whole; one that a crash cut short is taken off."""
+    """The lines written whole; a line that a crash cut short is cut off the file."""
     if not path.exists():
         return []
     content = path.read_bytes()
@@ -101,12 +102,12 @@ def _whole_lines(path: Path) -> list[str]:
 class Courier(threading.Thread):
     """Delivers journals from time to time while training goes on; a store that fails is tried again.
 
-    Now and then it tells other hosts that their runs, and the sweeps in `parents`, are still worked on.
+    Now and then it beats for their runs, and for the parent runs in `parents`.
     """
 
-    def __init__(self, client: "MlflowClient", parents: Iterable[str] = ()) -> None:
+    def __init__(self, store: Store, parents: Iterable[str] = ()) -> None:
         super().__init__(daemon=True, name="courier")
-        self._client, self._parents = client, list(parents)
+        self._store, self._parents = store, list(parents)
         self._journals: dict[str, Journal] = {}
         self._delivering = threading.Lock()
         self._stop_asked = threading.Event()
@@ -116,7 +117,7 @@ class Courier(threading.Thread):
             self._journals[run_id] = journal
 
     def remove(self, run_id: str) -> None:
-        """Once it returns the journal is left alone."""
+        """After this call the courier leaves the journal alone."""
         with self._delivering:
             del self._journals[run_id]
 
@@ -127,8 +128,7 @@ class Courier(threading.Thread):
             try:
                 self._deliver(list(self._journals))
                 if start > next_beat:
-                    for run_id in [*self._journals, *self._parents]:
-                        self._client.set_tag(run_id, HEARTBEAT, heartbeat())
+                    beat(self._store, [*self._journals, *self._parents])
                     next_beat = start + SECONDS_BETWEEN_BEATS
                 if failing:
                     log.info("metrics are delivered again, none is lost")
@@ -143,7 +143,7 @@ class Courier(threading.Thread):
         for run_id in run_ids:
             with self._delivering:
                 if run_id in self._journals:
-                    self._journals[run_id].deliver(self._client, run_id)
+                    self._journals[run_id].deliver(self._store.client, run_id)
 
     def stop(self) -> None:
         self._stop_asked.set()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recurrent_cells.errors import TrialBusy
+from recurrent_cells.tracking.store import Store
 
 
 @contextmanager
@@ -19,13 +20,13 @@ def alone(folder: Path, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def trial_lock(folder: Path, fingerprint: str) -> Iterator[None]:
-    """Hold a trial while the body runs.
+def trial_lock(store: Store, fingerprint: str) -> Iterator[None]:
+    """Hold a trial of the store's experiment while the body runs.
 
     Raises:
         TrialBusy: if another process holds it.
     """
-    path = folder / "locks" / fingerprint
+    path = store.folder / "locks" / store.experiment_id / fingerprint
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:

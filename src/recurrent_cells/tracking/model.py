@@ -17,9 +17,9 @@ from mlflow.types.schema import Schema, TensorSpec
 from numpy.typing import NDArray
 from torch import nn
 
+from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.patience import reason
 
-MODEL = "model"
 # Pinned, not found out: MLflow would take seconds to watch what a fresh process imports.
 REQUIREMENTS = ("mlflow", "numpy", "torch")
 PROGRAM = "data/model.pt2"
@@ -43,7 +43,7 @@ def save_model(
     Raises:
         OSError: if there is no room.
     """
-    target = folder / MODEL
+    target = folder / Artifact.MODEL
     shutil.rmtree(target, ignore_errors=True)
     _check_room(folder, network)
     # One image would fix the number of images to one.
@@ -79,7 +79,7 @@ def _export(target: Path, run_id: str, network: nn.Module, example: NDArray[np.f
     mlflow.pytorch.save_model(
         network,
         str(target),
-        mlflow_model=Model(artifact_path=MODEL, run_id=run_id),
+        mlflow_model=Model(artifact_path=Artifact.MODEL, run_id=run_id),
         signature=signature,
         input_example=example,
         pip_requirements=versions(),

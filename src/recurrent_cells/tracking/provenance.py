@@ -11,12 +11,12 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
+
 from recurrent_cells.paths import PACKAGE
+from recurrent_cells.tracking.names import Tag
 
 LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "mlflow", "numpy")
-HEARTBEAT = "process.heartbeat"
-# By which a launcher on another machine knows the run of a trial that it saw die.
-ATTEMPT = "process.attempt"
 ATTEMPT_VARIABLE = "RECURRENT_CELLS_ATTEMPT"
 # Where code was sent to without its history.
 CODE_VARIABLE = "RECURRENT_CELLS_CODE"
@@ -33,8 +33,8 @@ def git_tags() -> dict[str, str]:
         commit = _git("rev-parse", "HEAD")
         dirty = _git("status", "--porcelain", "--untracked-files=no") != ""
     except (OSError, subprocess.SubprocessError):
-        return {"git.commit": "unknown", "git.dirty": "unknown"}
-    return {"git.commit": commit, "git.dirty": str(dirty).lower()}
+        return {Tag.GIT_COMMIT: "unknown", Tag.GIT_DIRTY: "unknown"}
+    return {Tag.GIT_COMMIT: commit, Tag.GIT_DIRTY: str(dirty).lower()}
 
 
 def _git(*arguments: str) -> str:
@@ -59,16 +59,16 @@ def _blas() -> str:
     return f"{found[0]['internal_api']} {found[0]['version']} {found[0]['architecture']}" if found else "unknown"
 
 
-def process_tags(pid: int | None = None) -> dict[str, str]:
-    """Who is running a trial, this process or another here, well enough to tell later whether it still does."""
-    pid = os.getpid() if pid is None else pid
+def process_tags() -> dict[str, str]:
+    """This process, well enough for others to tell later whether it still lives."""
+    pid = os.getpid()
     return {
-        "process.host": socket.gethostname(),
-        "process.boot": boot_id(),
-        "process.pid": str(pid),
-        "process.start": process_start(pid) or "",
-        HEARTBEAT: heartbeat(),
-        ATTEMPT: os.environ.get(ATTEMPT_VARIABLE, ""),
+        Tag.HOST: socket.gethostname(),
+        Tag.BOOT: boot_id(),
+        Tag.PID: str(pid),
+        Tag.START: process_start(pid) or "",
+        Tag.HEARTBEAT: heartbeat(),
+        Tag.ATTEMPT: os.environ.get(ATTEMPT_VARIABLE, ""),
     }
 
 
@@ -78,30 +78,23 @@ def heartbeat() -> str:
 
 def cause_of_death(tags: Mapping[str, str]) -> str | None:
     """Why the process that a run's tags name cannot be at work; None if it may be, or if they name none."""
-    if "process.pid" not in tags:
+    if Tag.PID not in tags:
         return None
-    host, pid = tags["process.host"], tags["process.pid"]
+    host, pid = tags[Tag.HOST], tags[Tag.PID]
     if host != socket.gethostname():
-        silence = time.time() - int(tags.get(HEARTBEAT, "0"))
+        silence = time.time() - int(tags.get(Tag.HEARTBEAT, "0"))
         return f"no sign of life from host {host} for {silence:.0f} s" if silence > SILENCE else None
-    if tags["process.boot"] != boot_id():
+    if tags[Tag.BOOT] != boot_id():
         return f"host {host} was restarted"
-    if process_start(int(pid)) != tags["process.start"]:
+    if process_start(int(pid)) != tags[Tag.START]:
         return f"process {pid} is gone (killed, or the power failed)"
     return None
 
 
 def is_this_process(tags: Mapping[str, str]) -> bool:
-    return _is(process_tags(), tags)
-
-
-def is_parent_process(tags: Mapping[str, str]) -> bool:
-    """Whether they name the process that started this one."""
-    return _is(process_tags(os.getppid()), tags)
-
-
-def _is(process: Mapping[str, str], tags: Mapping[str, str]) -> bool:
-    return all(tags.get(key) == value for key, value in process.items() if key not in (HEARTBEAT, ATTEMPT))
+    """Whether a run's tags name this process, in whatever attempt."""
+    own = process_tags()
+    return all(tags.get(key) == own[key] for key in (Tag.HOST, Tag.BOOT, Tag.PID, Tag.START))
 
 
 def boot_id() -> str:
@@ -112,9 +105,15 @@ def boot_id() -> str:
 
 
 def process_start(pid: int) -> str | None:
-    """The start time of a process in clock ticks since boot; None if there is no such process, or only its remains."""
+    """When a process began; None if there is no such process, or only its remains.
+
+    In clock ticks by a clock that no one sets: since boot on Linux. It is the same number at every call.
+    """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+    except psutil.NoSuchProcess:
         return None
-    return None if fields[0] in "ZX" else fields[19]
+    # psutil's own mark of a process: `create_time()` would move whenever the clock is set.
+    return str(round(process._ident[1] * os.sysconf("SC_CLK_TCK")))

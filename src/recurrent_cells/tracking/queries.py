@@ -1,28 +1,38 @@
 """What the store knows of trials, in one search."""
 
-import tempfile
-from collections.abc import Iterable, Iterator
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite, nan
-from pathlib import Path
+from functools import cached_property
+from math import isfinite
+from typing import Any
 
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 from recurrent_cells.tracking.store import Store
-from recurrent_cells.tracking.tables import Row, database_of, read_runs
+from recurrent_cells.tracking.tables import database_of, read_runs
 
 SHORTEST_ID = 4
-# By which the best of several trials is told.
-SELECTION = "val/best_acc"
-# The step at which a search stopped a trial before its budget was spent, and the parent run of that search.
-PRUNED, PRUNED_BY = "pruned", "pruned.by"
+# What decides, with the digest of the data, which sequences a trial reads and how they are split.
+BLOCK_KEYS = (
+    "data.name",
+    "data.split",
+    "data.split_seed",
+    "data.train_size",
+    "data.val_size",
+    "data.test_size",
+    "data.sequence",
+)
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One run of a trial as the store has it; `seconds` is its time of training and testing."""
+    """One run of a trial as the store has it."""
 
     run_id: str
     name: str
@@ -36,39 +46,60 @@ class TrialRecord:
 
     @property
     def seconds(self) -> float | None:
-        return float(self.tags["seconds"]) if "seconds" in self.tags else None
+        """The time of training and testing."""
+        return float(self.tags[Tag.SECONDS]) if Tag.SECONDS in self.tags else None
 
     @property
     def error(self) -> str:
-        return self.tags.get("error", "")
+        return self.tags.get(Tag.ERROR, "")
 
     @property
     def pruned(self) -> bool:
-        return PRUNED in self.tags
+        """Whether a search stopped the trial before its budget was spent."""
+        return Tag.PRUNED in self.tags
 
     @property
     def metric(self) -> str:
         """The name of the metric by which the trial is judged."""
-        return self.tags.get("metric", "acc")
+        return self.tags.get(Tag.METRIC, "acc")
 
     @property
     def higher_is_better(self) -> bool:
-        return self.tags.get("metric.higher_is_better", "true") == "true"
+        return self.tags.get(Tag.HIGHER_IS_BETTER, "true") == "true"
 
     @property
     def is_share(self) -> bool:
-        """Whether the metric is a share, shown in per cent."""
-        return self.tags.get("metric.is_share", "true") == "true"
+        """Whether the metric is shown in per cent."""
+        return self.tags.get(Tag.IS_SHARE, "true") == "true"
 
     @property
     def selection(self) -> float | None:
-        """The best validation value, which chose the weights that were tested."""
-        return self.metrics.get(f"val/best_{self.metric}")
+        """The best validation value of the metric."""
+        return self.metrics.get(Curve.best_val(self.metric))
 
     @property
     def test(self) -> float | None:
-        """The metric on the test data."""
-        return self.metrics.get(f"test/{self.metric}")
+        """The test value of the metric."""
+        return self.metrics.get(Curve.test(self.metric))
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Orders the finished trials of a block: below all others those that watched the test data, then by selection.
+
+        A trial without a finite selection has none: -inf.
+        """
+        selection = self.selection
+        if selection is None or not isfinite(selection):
+            return False, float("-inf")
+        return self.tags.get(Tag.PROTOCOL) != TEST_WATCHED, selection if self.higher_is_better else -selection
+
+    @cached_property
+    def block(self) -> str:
+        """The data block, `mnist_5k-1a2b3c`: trials of one are judged alike, on the same sequences and split."""
+        read = {key: self.params[key] for key in BLOCK_KEYS if key in self.params}
+        made_of = json.dumps([self.tags.get(Tag.DATA_DIGEST), self.metric, read], sort_keys=True)
+        name = re.sub(r"\W", "_", self.params.get("data.name", "data"))
+        return f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:6]}"
 
 
 def search(store: Store, condition: str = "") -> Iterator[Run]:
@@ -91,35 +122,26 @@ def search(store: Store, condition: str = "") -> Iterator[Run]:
 def trial_records(store: Store, condition: str = "") -> list[TrialRecord]:
     """The runs that are trials, oldest first."""
     if not condition and (database := database_of(store)) is not None:
-        return [_record_of(row) for row in read_runs(database, store.experiment_id) if "fingerprint" in row.tags]
-    return [_record(run) for run in search(store, condition) if "fingerprint" in run.data.tags]
+        found = read_runs(database, store.experiment_id)
+        return [_record(*run) for run in found if Tag.FINGERPRINT in run.tags]
+    return [_record_of(run) for run in search(store, condition) if Tag.FINGERPRINT in run.data.tags]
 
 
-def _record(run: Run) -> TrialRecord:
+def _record_of(run: Run) -> TrialRecord:
+    return _record(run.info, run.data.params, run.data.tags, run.data.metrics)
+
+
+def _record(info: Any, params: Mapping[str, str], tags: Mapping[str, str], metrics: Mapping[str, float]) -> TrialRecord:
     return TrialRecord(
-        run_id=run.info.run_id,
-        name=run.info.run_name or "",
-        fingerprint=run.data.tags["fingerprint"],
-        status=run.info.status,
-        end_time=run.info.end_time or 0,
-        artifact_uri=run.info.artifact_uri,
-        params=dict(run.data.params),
-        tags=dict(run.data.tags),
-        metrics=dict(run.data.metrics),
-    )
-
-
-def _record_of(row: Row) -> TrialRecord:
-    return TrialRecord(
-        run_id=row.run.run_uuid,
-        name=row.run.name or "",
-        fingerprint=row.tags["fingerprint"],
-        status=row.run.status,
-        end_time=row.run.end_time or 0,
-        artifact_uri=row.run.artifact_uri,
-        params=row.params,
-        tags=row.tags,
-        metrics=row.metrics,
+        run_id=info.run_id,
+        name=info.run_name or "",
+        fingerprint=tags[Tag.FINGERPRINT],
+        status=info.status,
+        end_time=info.end_time or 0,
+        artifact_uri=info.artifact_uri,
+        params=dict(params),
+        tags=dict(tags),
+        metrics=dict(metrics),
     )
 
 
@@ -129,7 +151,7 @@ def unpruned(records: Iterable[TrialRecord], but_by: str | None = None) -> list[
     Args:
         but_by: the parent run of a search whose own pruned trials stay, for to it they are done.
     """
-    return [record for record in records if not record.pruned or record.tags.get(PRUNED_BY) == but_by]
+    return [record for record in records if not record.pruned or record.tags.get(Tag.PRUNED_BY) == but_by]
 
 
 def latest_by_fingerprint(records: list[TrialRecord]) -> dict[str, TrialRecord]:
@@ -143,12 +165,17 @@ def latest_by_fingerprint(records: list[TrialRecord]) -> dict[str, TrialRecord]:
 
 
 def best_by_validation(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The finished trial with the highest validation accuracy, the first of equals; None if there is none.
+    """The finished trial of the highest rank, the first of equals; pruned trials do not count."""
+    finished = [record for record in unpruned(records) if record.status == "FINISHED" and isfinite(record.rank[1])]
+    return max(finished, key=lambda record: record.rank, default=None)
 
-    A pruned one is none of them.
-    """
-    finished = [it for it in unpruned(records) if it.status == "FINISHED" and isfinite(it.metrics.get(SELECTION, nan))]
-    return max(finished, key=lambda it: it.metrics[SELECTION], default=None)
+
+def best_by_block(records: Iterable[TrialRecord]) -> dict[str, TrialRecord]:
+    """The best trial on each data block, by the block's name."""
+    blocks: dict[str, list[TrialRecord]] = defaultdict(list)
+    for record in records:
+        blocks[record.block].append(record)
+    return {block: best for block, found in blocks.items() if (best := best_by_validation(found)) is not None}
 
 
 def find_trial(store: Store, run_id: str, key: str) -> TrialRecord:
@@ -165,24 +192,6 @@ def find_trial(store: Store, run_id: str, key: str) -> TrialRecord:
         fault = "several runs begin so" if found else "no such run"
         raise UserError(f"{key}={run_id}: {fault} in {store.address}; allowed is a trial's run id or its beginning")
     (run,) = found
-    if "fingerprint" not in run.data.tags:
+    if Tag.FINGERPRINT not in run.data.tags:
         raise UserError(f"{key}={run_id}: that is a sweep, give the run id of one of its trials")
-    return _record(run)
-
-
-def read_artifact(store: Store, run_id: str, artifact_uri: str, name: str) -> str | None:
-    """The text of a file a run left; None if it left none."""
-    content = read_artifact_bytes(store, run_id, artifact_uri, name)
-    return None if content is None else content.decode()
-
-
-def read_artifact_bytes(store: Store, run_id: str, artifact_uri: str, name: str) -> bytes | None:
-    """A file a run left; None if it left none."""
-    if artifact_uri.startswith(("file://", "/")):
-        path = Path(artifact_uri.removeprefix("file://")) / name
-        return path.read_bytes() if path.is_file() else None
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            return Path(store.client.download_artifacts(run_id, name, folder)).read_bytes()
-    except (MlflowException, OSError):
-        return None
+    return _record_of(run)

@@ -4,17 +4,19 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlflow.entities import Run, RunTag
+from mlflow.entities import Run
 
 from recurrent_cells.errors import TrialBusy
 from recurrent_cells.tracking.locks import trial_lock
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.patience import reason
-from recurrent_cells.tracking.provenance import ATTEMPT, cause_of_death, is_this_process
+from recurrent_cells.tracking.provenance import cause_of_death, is_this_process
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.run import OUTCOME, clear, deliver
+from recurrent_cells.tracking.status import set_ended
 from recurrent_cells.tracking.store import Store
 
 AT_ONCE = 100  # run ids in one search
@@ -24,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Repair:
-    """A run that said something untrue, or whose end was undelivered, and what was done about it."""
+    """A run whose status was untrue, or whose end was undelivered, with its status before and now and the cause."""
 
     run_id: str
     name: str
@@ -62,7 +64,7 @@ def deliver_kept(store: Store) -> tuple[list[Repair], list[Kept]]:
         try:
             delivered += _deliver(store, folder)
         except TrialBusy:
-            continue  # by its own process, just now
+            continue  # its own process delivers it just now
         except Exception as error:
             kept.append(Kept(folder, reason(error)))
     _clear_leftovers(store, [folder for folder in folders if folder not in ended])
@@ -71,12 +73,12 @@ def deliver_kept(store: Store) -> tuple[list[Repair], list[Kept]]:
 
 def _deliver(store: Store, folder: Path) -> Iterator[Repair]:
     run = store.client.get_run(folder.name)
-    with trial_lock(store.folder, run.data.tags["fingerprint"]):
+    with _held(store, run):
         if not (folder / OUTCOME).exists():
             return
         status = json.loads((folder / OUTCOME).read_text())["status"]
         if run.info.status == status:
-            clear(folder, status)  # delivered by a process that came no further
+            clear(folder, status)  # a process delivered it and died before this
             return
         deliver(store, folder.name)
     yield Repair(folder.name, run.info.run_name or "", run.info.status, status, "its end was delivered")
@@ -90,14 +92,17 @@ def _clear_leftovers(store: Store, folders: Sequence[Path]) -> None:
             if run.info.status not in ("FINISHED", "FAILED"):
                 continue
             try:
-                with trial_lock(store.folder, run.data.tags["fingerprint"]):
+                with _held(store, run):
                     clear(store.trial_folder(run.info.run_id), run.info.status)
             except TrialBusy:
                 continue
 
 
 def mark_killed(store: Store) -> list[Repair]:
-    """Give the experiment's RUNNING runs whose process is gone their true status."""
+    """Mark the experiment's RUNNING runs KILLED whose process is gone.
+
+    Silence counts on other hosts only: a process on this host is asked for.
+    """
     return [repair for run in search(store, "attributes.status = 'RUNNING'") for repair in _mark_killed(store, run)]
 
 
@@ -105,15 +110,15 @@ def at_work(store: Store) -> set[str]:
     """The fingerprints of trials that other processes, on whatever machine, are training."""
     running = [run.data.tags for run in search(store, "attributes.status = 'RUNNING'")]
     return {
-        tags["fingerprint"]
+        tags[Tag.FINGERPRINT]
         for tags in running
-        if "fingerprint" in tags and not is_this_process(tags) and cause_of_death(tags) is None
+        if Tag.FINGERPRINT in tags and not is_this_process(tags) and cause_of_death(tags) is None
     }
 
 
 def mark_attempt_killed(store: Store, attempt: str, cause: str) -> None:
-    """Give the run of an attempt, which its launcher saw die on whatever host, its true status."""
-    for run in search(store, f"attributes.status = 'RUNNING' and tags.`{ATTEMPT}` = '{attempt}'"):
+    """Mark the run of an attempt KILLED, which its launcher saw die on whatever host."""
+    for run in search(store, f"attributes.status = 'RUNNING' and tags.`{Tag.ATTEMPT}` = '{attempt}'"):
         _set_killed(store, run.info.run_id, cause)
 
 
@@ -131,18 +136,12 @@ def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
         return
 
 
-def mark_abandoned(store: Store, run_ids: Sequence[str]) -> None:
-    """Give runs on which this process will not work any more their true status; they can be gone on with."""
-    for run_id in run_ids:
-        _set_killed(store, run_id, "interrupted before its end was reached")
-
-
 def _set_killed(store: Store, run_id: str, cause: str) -> None:
-    store.client.log_batch(run_id, tags=[RunTag("error", cause)])
-    store.client.set_terminated(run_id, status="KILLED")
+    set_ended(store, run_id, "KILLED", {Tag.ERROR: cause})
 
 
 def _held(store: Store, run: Run) -> AbstractContextManager[None]:
-    """The lock of a trial; a parent has none."""
-    fingerprint = run.data.tags.get("fingerprint")
-    return trial_lock(store.folder, fingerprint) if fingerprint else nullcontext()
+    """The lock of a trial, of whatever experiment; a parent has none."""
+    fingerprint = run.data.tags.get(Tag.FINGERPRINT)
+    own = replace(store, experiment_id=run.info.experiment_id)
+    return trial_lock(own, fingerprint) if fingerprint else nullcontext()

@@ -1,29 +1,26 @@
-"""The model registry: one registered model for an experiment, and its champion."""
+"""The model registry: one registered model for an experiment, and the champion of each data block."""
+
+from contextlib import suppress
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from recurrent_cells.errors import UserError
-from recurrent_cells.tracking.model import MODEL
-from recurrent_cells.tracking.queries import SELECTION, TrialRecord, find_trial
+from recurrent_cells.tracking.names import Artifact, Curve, Tag
+from recurrent_cells.tracking.queries import TrialRecord, find_trial
 from recurrent_cells.tracking.store import Store
 
+# The alias of the first block's champion; each block has `champion-BLOCK` too.
 CHAMPION = "champion"
-ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the model, and the alias
 
 
-def find_champion(store: Store) -> ModelVersion | None:
-    """The version of the model named as the experiment that is called champion; None if there is none."""
-    try:
-        return store.client.get_model_version_by_alias(store.experiment, CHAMPION)
-    except MlflowException as error:
-        if error.error_code in ABSENT:
-            return None
-        raise
+def find_champions(store: Store) -> dict[str, TrialRecord]:
+    """The champion of each data block, by the block's name."""
+    return {record.block: record for record in _by_alias(store).values()}
 
 
 def crown(store: Store, record: TrialRecord) -> str:
-    """Register a trial's model as champion if its validation accuracy is above the champion's on the same data.
+    """Register a trial's model as champion of its data block if the trial ranks above the present champion.
 
     Returns:
         what came of it, in words.
@@ -31,28 +28,41 @@ def crown(store: Store, record: TrialRecord) -> str:
     Raises:
         MlflowException: if the registry refuses.
     """
-    present = find_champion(store)
-    name = f"{record.name} (validation accuracy {record.metrics[SELECTION]:.4f})"
-    if present is not None and present.run_id == record.run_id:
-        return f"Champion: {name}, version {present.version} of {store.experiment}, as before"
-    champion = None if present is None else _trial_of(store, present)
-    if present is not None and champion is not None:
-        stays = f"Champion: {champion.name} ({champion.metrics[SELECTION]:.4f}), version {present.version}, stays"
-        if champion.tags["data.digest"] != record.tags["data.digest"]:
-            return f"{stays}: {name} was trained on other data, they cannot be compared"
-        if record.metrics[SELECTION] <= champion.metrics[SELECTION]:
-            return f"{stays}: {name} is not better"
+    first, champions = _by_alias(store).get(CHAMPION), find_champions(store)
+    present = champions.get(record.block, record)
+    title = "Champion" if champions.keys() <= {record.block} else f"Champion of {record.block}"
+    if present.run_id != record.run_id and record.rank <= present.rank:
+        fault = "is not better" if record.rank[0] == present.rank[0] else "chose its weights by the test data"
+        return f"{title}: {_with_value(present)} stays, {_with_value(record)} {fault}"
     version = _registered(store, record)
-    store.client.set_registered_model_alias(store.experiment, CHAMPION, version.version)
-    return f"Champion: {name} is now version {version.version} of {store.experiment}"
+    aliases = [f"{CHAMPION}-{record.block}"]
+    if first is None or first.block == record.block:
+        aliases.append(CHAMPION)
+    for alias in aliases:
+        store.client.set_registered_model_alias(store.experiment, alias, version.version)
+    place = f"version {version.version} of {store.experiment}"
+    as_before = present is not record and present.run_id == record.run_id
+    return f"{title}: {_with_value(record)}{f', {place}, as before' if as_before else f' is now {place}'}"
 
 
-def _trial_of(store: Store, version: ModelVersion) -> TrialRecord | None:
-    """None if its run was deleted."""
+def _with_value(record: TrialRecord) -> str:
+    return f"{record.name} ({Curve.best_val(record.metric)} {record.selection:.4f})"
+
+
+def _by_alias(store: Store) -> dict[str, TrialRecord]:
+    """The trials of the champions by alias, `champion` first; without those whose run was deleted."""
     try:
-        return find_trial(store, version.run_id, CHAMPION)
-    except UserError:
-        return None
+        aliases = store.client.get_registered_model(store.experiment).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
+    found: dict[str, TrialRecord] = {}
+    for alias in sorted(alias for alias in aliases if alias.partition("-")[0] == CHAMPION):
+        run_id = store.client.get_model_version(store.experiment, aliases[alias]).run_id
+        with suppress(UserError):
+            found[alias] = find_trial(store, run_id, CHAMPION)
+    return found
 
 
 def _registered(store: Store, record: TrialRecord) -> ModelVersion:
@@ -65,6 +75,6 @@ def _registered(store: Store, record: TrialRecord) -> ModelVersion:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    tags = {key: record.tags[key] for key in ("cell", "data.digest") if key in record.tags}
-    source = f"{record.artifact_uri.rstrip('/')}/{MODEL}"
+    tags = {key: record.tags[key] for key in (Tag.CELL, Tag.DATA_DIGEST) if key in record.tags}
+    source = f"{record.artifact_uri.rstrip('/')}/{Artifact.MODEL}"
     return store.client.create_model_version(store.experiment, source, record.run_id, tags=tags)

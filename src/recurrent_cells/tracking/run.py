@@ -1,6 +1,5 @@
 """The life of one MLflow run: opened or continued, fed through its journal, ended with its true status."""
 
-import getpass
 import json
 import logging
 import shutil
@@ -11,42 +10,42 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from mlflow.entities import DatasetInput, Param, Run, RunTag
-from mlflow.utils.mlflow_tags import (
-    MLFLOW_GIT_COMMIT,
-    MLFLOW_PARENT_RUN_ID,
-    MLFLOW_SOURCE_NAME,
-    MLFLOW_SOURCE_TYPE,
-    MLFLOW_USER,
-)
+from mlflow.entities import Dataset, DatasetInput, InputTag, Param, Run
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
 
 from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy, TrialError
 from recurrent_cells.files import write_atomically
 from recurrent_cells.tracking.journal import Courier, Journal
 from recurrent_cells.tracking.locks import trial_lock
+from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.patience import STORE_FAILURES, patiently, reason
-from recurrent_cells.tracking.provenance import (
-    cause_of_death,
-    git_tags,
-    is_parent_process,
-    is_this_process,
-    library_tags,
-    process_tags,
-)
+from recurrent_cells.tracking.provenance import cause_of_death, git_tags, is_this_process, library_tags, process_tags
 from recurrent_cells.tracking.spool import Spool, SpoolHandler
+from recurrent_cells.tracking.status import set_ended, set_running, source_tags
 from recurrent_cells.tracking.store import Store
 
+T = TypeVar("T")
+
 OUTCOME = "outcome.json"
-LOG = "train.log"
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The sequences of one split, `context` being train, val or test; `profile` has their numbers."""
+
+    name: str
+    context: str
+    digest: str
+    profile: Mapping[str, int]
+
+
 @dataclass
 class RunSpec:
-    """What a run is called and says of its trial; everything is a string, as MLflow wants it.
+    """The name of a trial's run and what MLflow shows of the trial; tags and params are strings, as MLflow wants them.
 
     A run of the trial that was FINISHED at `since` (milliseconds) or later makes another needless; null: none does.
     """
@@ -55,14 +54,17 @@ class RunSpec:
     fingerprint: str
     tags: dict[str, str]
     params: dict[str, str]
-    datasets: list[DatasetInput] = field(default_factory=list)
+    datasets: list[DatasetInfo] = field(default_factory=list)
     parent: str | None = None
     since: int | None = None
 
 
 @dataclass
 class TrialRun:
-    """An open run. `folder` holds its files until it has ended, `artifacts` those to be kept in MLflow."""
+    """An open run. `folder` holds its files until the run has ended, `artifacts` those to be kept in MLflow.
+
+    `tags` are set when the run ends.
+    """
 
     store: Store
     run_id: str
@@ -70,8 +72,7 @@ class TrialRun:
     folder: Path
     journal: Journal
     parent: str | None = None
-    tags: dict[str, str] = field(default_factory=dict)  # to be set when it ends
-    handed_to: int | None = None  # the process whose children are to end it
+    tags: dict[str, str] = field(default_factory=dict)
     _no_checkpoints: bool = False
 
     @property
@@ -84,7 +85,7 @@ class TrialRun:
 
     @property
     def log_file(self) -> Path:
-        return self.artifacts / LOG
+        return self.artifacts / Artifact.LOG
 
     def checkpoint(self, save: Callable[[Path], None]) -> None:
         """Save the trial's state; if the disk does not take it, the last one stays and training goes on."""
@@ -97,30 +98,30 @@ class TrialRun:
                 log.warning("no checkpoint can be written (%s): the last one stays, training goes on", reason(error))
             self._no_checkpoints = True
 
-    def keep(self, write: Callable[[], None]) -> None:
-        """Write files of the trial; a full disk is waited for.
+    def keep(self, write: Callable[[], T]) -> T:
+        """Write files of the trial, and give what `write` gives; a full disk is waited for.
 
         Raises:
             DeliveryError: if the disk stays full.
         """
-        patiently(write, self.store.patience, OSError, _no_room(self))
+        return patiently(write, self.store.patience, OSError, _no_room(self))
 
 
 @contextmanager
 def trial_run(store: Store, spec: RunSpec, courier: Courier | None = None) -> Iterator[TrialRun]:
-    """Run the body as one MLflow run whose status tells what became of it.
+    """Run the body as one MLflow run, whose status tells how the body ended.
 
     A run of the same fingerprint that was killed is continued, else a new one is made. FINISHED at the end,
-    FAILED with the tag `error` after an exception, KILLED after a signal; RUNNING still if it was handed over.
+    FAILED with the tag `error` after an exception, KILLED after a signal.
 
     Args:
-        courier: one that is under way and carries for several runs; else the run has its own.
+        courier: delivers the metrics of several runs; None: the run has a courier of its own.
 
     Raises:
         TrialBusy: if another process is training the same trial.
         DeliveryError: if the store does not take the start of the run, or its end (which is kept on disk then).
     """
-    with trial_lock(store.folder, spec.fingerprint):
+    with trial_lock(store, spec.fingerprint):
         complaint = (
             f"the tracking store does not take the start of run {spec.name} ({{reason}});\n"
             "once it does the same command goes on"
@@ -133,8 +134,8 @@ def trial_run(store: Store, spec: RunSpec, courier: Courier | None = None) -> It
 
 @contextmanager
 def under_way(store: Store, parent: str | None) -> Iterator[Courier]:
-    """A courier at work while the body runs, which beats for a sweep's parent run too."""
-    courier = Courier(store.client, [] if parent is None else [parent])
+    """A courier that delivers while the body runs, and beats for a sweep's parent run too."""
+    courier = Courier(store, [] if parent is None else [parent])
     courier.start()
     try:
         yield courier
@@ -155,7 +156,7 @@ def _ended_truly(run: TrialRun, courier: Courier) -> Iterator[TrialRun]:
         outcome = _outcome("FINISHED")
     except (Interrupted, KeyboardInterrupt) as interruption:
         outcome, failure = _outcome("KILLED", str(interruption) or "interrupted"), interruption
-        log.warning("interrupted: %s", outcome["tags"]["error"], extra=own_log)
+        log.warning("interrupted: %s", outcome["tags"][Tag.ERROR], extra=own_log)
     except DeliveryError as error:  # not the trial's fault: it can go on from its last checkpoint
         outcome, failure = _outcome("KILLED", str(error)), error
         log.error("%s", error, extra=own_log | {"only_file": True})
@@ -165,9 +166,6 @@ def _ended_truly(run: TrialRun, courier: Courier) -> Iterator[TrialRun]:
         log.error("%s\n%s", message, traceback.format_exc(), extra=own_log | {"only_file": True})
     courier.remove(run.run_id)
     logging.getLogger().removeHandler(handler)
-    if failure is None and run.handed_to is not None:
-        _hand_over(run, handler)
-        return
     try:
         try:
             _keep(run, handler.spool, outcome, 0.0 if isinstance(failure, DeliveryError) else run.store.patience)
@@ -184,20 +182,8 @@ def _ended_truly(run: TrialRun, courier: Courier) -> Iterator[TrialRun]:
         raise failure
 
 
-def _hand_over(run: TrialRun, handler: SpoolHandler) -> None:
-    """Leave the run open, worked on by the process it is handed to."""
-    try:
-        with suppress(OSError):  # whoever ends the run tells of a full disk
-            handler.spool.sync()
-    finally:
-        handler.close()
-        run.journal.close()
-    tags = [RunTag(key, value) for key, value in (run.tags | process_tags(run.handed_to)).items()]
-    patiently(lambda: run.store.client.log_batch(run.run_id, tags=tags), run.store.patience)
-
-
 def _outcome(status: str, error: str = "") -> dict[str, Any]:
-    return {"status": status, "tags": {"error": error[:500]} if error else {}, "end_time": int(time.time() * 1000)}
+    return {"status": status, "tags": {Tag.ERROR: error[:500]} if error else {}, "end_time": int(time.time() * 1000)}
 
 
 def _keep(run: TrialRun, train_log: Spool, outcome: dict[str, Any], patience: float) -> None:
@@ -217,8 +203,7 @@ def _keep(run: TrialRun, train_log: Spool, outcome: dict[str, Any], patience: fl
         patiently(write, patience, OSError, _no_room(run))
     except DeliveryError as error:
         with suppress(Exception):  # without an outcome on disk it is as if killed: the store may know at once
-            run.store.client.set_tag(run.run_id, "error", str(error))
-            run.store.client.set_terminated(run.run_id, status="KILLED")
+            set_ended(run.store, run.run_id, "KILLED", {Tag.ERROR: str(error)})
         raise
 
 
@@ -238,24 +223,15 @@ def _deliver_patiently(run: TrialRun) -> None:
 
 
 def _open(store: Store, spec: RunSpec) -> TrialRun:
-    """Open the trial's run; done again after a failure it finds what it did before."""
-    tags = spec.tags | git_tags() | library_tags() | process_tags() | {"fingerprint": spec.fingerprint}
+    """Open the trial's run. Called again after a failure of the store, it goes on with the run it made."""
+    tags = spec.tags | git_tags() | library_tags() | process_tags() | {Tag.FINGERPRINT: spec.fingerprint}
     known = _known_run(store, spec.fingerprint)
     if known is not None:
         run_id = str(known.info.run_id)
-        tags["sweep"] = known.data.tags.get("sweep", "")  # a trial has one parent, whoever goes on with it
-        # The process first: a run that says RUNNING must name one that lives.
-        store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-        store.client.update_run(run_id, status="RUNNING")
-        if "error" in known.data.tags:
-            store.client.delete_tag(run_id, "error")
+        tags[Tag.SWEEP] = known.data.tags.get(Tag.SWEEP, "")  # a trial has one parent, whoever goes on with it
+        set_running(store, run_id, tags)
     else:
-        tags |= {
-            MLFLOW_USER: getpass.getuser(),
-            MLFLOW_SOURCE_NAME: "src.train",
-            MLFLOW_SOURCE_TYPE: "LOCAL",
-            MLFLOW_GIT_COMMIT: tags["git.commit"],
-        }
+        tags |= source_tags() | {MLFLOW_GIT_COMMIT: tags[Tag.GIT_COMMIT]}
         if spec.parent is not None:
             tags[MLFLOW_PARENT_RUN_ID] = spec.parent
         created = store.client.create_run(store.experiment_id, run_name=spec.name, tags=tags)
@@ -267,7 +243,7 @@ def _open(store: Store, spec: RunSpec) -> TrialRun:
     for path in [folder / OUTCOME, *(folder / "artifacts").iterdir()]:
         if path.is_dir():  # they are written again; a file that a crash cut short would stay
             shutil.rmtree(path)
-        elif path.name != LOG:
+        elif path.name != Artifact.LOG:
             path.unlink(missing_ok=True)
     # What does not decide the result (data.root, say) may differ now; MLflow keeps the first value of a param.
     given = known.data.params if known is not None else {}
@@ -275,12 +251,23 @@ def _open(store: Store, spec: RunSpec) -> TrialRun:
     for start in range(0, len(params), 100):
         store.client.log_batch(run_id, params=params[start : start + 100])
     if spec.datasets:
-        store.client.log_inputs(run_id, spec.datasets)
+        store.client.log_inputs(run_id, [_dataset_input(dataset) for dataset in spec.datasets])
     return TrialRun(store, run_id, spec.name, folder, Journal(folder), spec.parent)
 
 
+def _dataset_input(info: DatasetInfo) -> DatasetInput:
+    dataset = Dataset(
+        name=f"{info.name}-{info.context}",
+        digest=info.digest,
+        source_type="local",
+        source=json.dumps({"data": info.name}),
+        profile=json.dumps(dict(info.profile)),
+    )
+    return DatasetInput(dataset, tags=[InputTag(MLFLOW_DATASET_CONTEXT, info.context)])
+
+
 def _known_run(store: Store, fingerprint: str) -> Run | None:
-    """The run to go on with: one this process opened or was handed, else the latest killed one whose files are here.
+    """The run to go on with: that which this process opened, else the latest killed run whose files are here.
 
     Raises:
         TrialBusy: if a process on another host, or one that knows the store by another name, is training it.
@@ -288,19 +275,19 @@ def _known_run(store: Store, fingerprint: str) -> Run | None:
     runs = _runs_of(store, fingerprint)
     for run in runs:
         tags = run.data.tags
-        if run.info.status == "RUNNING" and (is_this_process(tags) or is_parent_process(tags)):
+        if run.info.status == "RUNNING" and is_this_process(tags):
             return run
         _refuse_if_under_way(run)
     return next((run for run in runs if run.info.status == "KILLED" and _can_go_on(store, run)), None)
 
 
 def _give_way(store: Store, spec: RunSpec, run_id: str) -> None:
-    """Take back a run just made if another machine, whose locks are not ours, has made or finished one meanwhile.
+    """Delete a run just made if another machine, whose locks are not ours, has opened or finished one meanwhile.
 
-    Of two that look after both have made theirs each sees the other: both may give way, never both go on.
+    Of two machines that look after both have made a run each sees the other's: both may give way, never both go on.
 
     Raises:
-        TrialBusy: if it was taken back.
+        TrialBusy: if the run was deleted.
     """
     try:
         for run in _runs_of(store, spec.fingerprint):
@@ -316,26 +303,24 @@ def _give_way(store: Store, spec: RunSpec, run_id: str) -> None:
 
 def _runs_of(store: Store, fingerprint: str) -> list[Run]:
     """All runs of a trial, the latest first."""
-    condition, order = f"tags.fingerprint = '{fingerprint}'", ["attributes.start_time DESC"]
+    condition, order = f"tags.{Tag.FINGERPRINT} = '{fingerprint}'", ["attributes.start_time DESC"]
     return list(store.client.search_runs([store.experiment_id], condition, order_by=order))
 
 
 def _refuse_if_under_way(run: Run) -> None:
     tags = run.data.tags
-    if run.info.status == "RUNNING" and "process.pid" in tags and cause_of_death(tags) is None:
-        raise TrialBusy(
-            f"trial {tags['fingerprint']} is being trained on {tags['process.host']}, process {tags['process.pid']}"
-        )
+    if run.info.status == "RUNNING" and Tag.PID in tags and cause_of_death(tags) is None:
+        raise TrialBusy(f"trial {tags[Tag.FINGERPRINT]} is being trained on {tags[Tag.HOST]}, process {tags[Tag.PID]}")
 
 
 def _can_go_on(store: Store, run: Run) -> bool:
-    """Whether its files are here, or it was killed on this host before it had any."""
-    never_began = run.data.tags.get("process.host") == socket.gethostname() and not run.data.metrics
+    """Whether a killed run's files are here, or the run was killed on this host before it had any."""
+    never_began = run.data.tags.get(Tag.HOST) == socket.gethostname() and not run.data.metrics
     return never_began or store.trial_folder(run.info.run_id).is_dir()
 
 
 def deliver(store: Store, run_id: str) -> None:
-    """Bring an ended run to the store: metrics, artifacts, tags, and its status last. May be repeated."""
+    """Bring the end of a run to the store: metrics, artifacts, tags, and the status last. May be repeated."""
     folder = store.trial_folder(run_id)
     outcome = json.loads((folder / OUTCOME).read_text())
     journal = Journal(folder)
@@ -344,15 +329,12 @@ def deliver(store: Store, run_id: str) -> None:
     finally:
         journal.close()
     store.client.log_artifacts(run_id, str(folder / "artifacts"))
-    store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in outcome["tags"].items()])
-    if "error" not in outcome["tags"] and "error" in store.client.get_run(run_id).data.tags:
-        store.client.delete_tag(run_id, "error")  # whoever took the run for dead set it
-    store.client.set_terminated(run_id, status=outcome["status"], end_time=outcome["end_time"])
+    set_ended(store, run_id, outcome["status"], outcome["tags"], outcome["end_time"])
     clear(folder, outcome["status"])
 
 
 def clear(folder: Path, status: str) -> None:
-    """Remove what an ended and delivered run does not need: all, or what a killed one goes on from excepted."""
+    """Remove the files of an ended and delivered run, but for those that a killed run goes on from."""
     if status == "KILLED":
         (folder / OUTCOME).unlink(missing_ok=True)
     else:

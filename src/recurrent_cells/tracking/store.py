@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ def quiet_mlflow() -> None:
         os.environ.setdefault(name, value)
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.WARNING)
-    # A traceback for each failed attempt; what comes of it is told by whoever waits.
+    # It logs a traceback for each failed attempt; the message at the end is ours.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
@@ -86,6 +86,11 @@ class Store:
 
     def trial_folder(self, run_id: str) -> Path:
         return self.folder / "trials" / run_id
+
+    def everywhere(self) -> list["Store"]:
+        """The store at each of its experiments."""
+        found = self.client.search_experiments()
+        return [replace(self, experiment=it.name, experiment_id=it.experiment_id) for it in found]
 
     def disconnect(self) -> None:
         """Close connections that a fork must not share."""

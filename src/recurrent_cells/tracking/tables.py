@@ -2,9 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import nan
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlflow.entities import LifecycleStage
 from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
@@ -14,14 +13,13 @@ from sqlalchemy import Connection, select
 from recurrent_cells.tracking.store import Store
 
 
-@dataclass
-class Row:
-    """One run: its row of the table of runs, and what others have on it."""
+class Row(NamedTuple):
+    """One run: its row of the table of runs, with the names of MLflow's RunInfo, and its rows of others."""
 
-    run: Any
-    params: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
+    info: Any
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, float]
 
 
 def database_of(store: Store) -> SqlAlchemyStore | None:
@@ -39,13 +37,11 @@ def read_runs(database: SqlAlchemyStore, experiment_id: str) -> list[Row]:
             connection, SqlLatestMetric, experiment_id, SqlLatestMetric.value, SqlLatestMetric.is_nan
         ):
             metrics[run_id][key] = nan if is_nan else value
-        query = select(
-            SqlRun.run_uuid, SqlRun.name, SqlRun.status, SqlRun.start_time, SqlRun.end_time, SqlRun.artifact_uri
-        )
-        runs = connection.execute(query.where(*_active(experiment_id)).order_by(SqlRun.start_time, SqlRun.run_uuid))
+        names = SqlRun.run_uuid.label("run_id"), SqlRun.name.label("run_name")
+        query = select(*names, SqlRun.status, SqlRun.end_time, SqlRun.artifact_uri).where(*_active(experiment_id))
+        runs = connection.execute(query.order_by(SqlRun.start_time, SqlRun.run_uuid))
         return [
-            Row(run, params.get(run.run_uuid, {}), tags.get(run.run_uuid, {}), metrics.get(run.run_uuid, {}))
-            for run in runs
+            Row(run, params.get(run.run_id, {}), tags.get(run.run_id, {}), metrics.get(run.run_id, {})) for run in runs
         ]
 
 

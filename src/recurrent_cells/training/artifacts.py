@@ -1,30 +1,33 @@
 """The files a finished trial leaves: its config, its best weights, its confusion matrix."""
 
-import hashlib
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.sequences import as_image
 from recurrent_cells.data.splits import Splits
+from recurrent_cells.tracking import artifacts
+from recurrent_cells.tracking.artifacts import HardImage
+from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.training import state
 from recurrent_cells.training.fit import Tested
 from recurrent_cells.training.member import Member
 
 
 def write_config(folder: Path, config: Config) -> None:
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
+    artifacts.write_config(folder, asdict(config))
 
 
-def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) -> None:
-    """The weights that were tested, with all it takes to use them, and where they were wrong."""
+def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) -> str:
+    """Write the weights that were tested, with all it takes to use them, and where they were wrong.
+
+    Returns:
+        the SHA-256 of the file of weights.
+    """
     config, best = member.config, member.progress.best
     assert best is not None
     content = {
@@ -37,38 +40,30 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
         "offset": splits.offset,
         "scale": splits.scale,
     }
-    state.save(content, folder / "best.ckpt")
+    digest = artifacts.write_checkpoint(folder, state.as_bytes(content))
     if tested.confusion is not None:
-        lines = [",".join(str(count) for count in row) for row in tested.confusion]
-        (folder / "confusion_matrix.csv").write_text("\n".join(lines) + "\n")
-        draw_confusion(tested.confusion, folder / "confusion_matrix.png")
-        hardest = _hardest_images(tested, config.data.sequence, splits)
-        (folder / "hardest_images.json").write_text(json.dumps(hardest))
+        artifacts.write_confusion(folder, tested.confusion)
+        draw_confusion(tested.confusion, folder / Artifact.CONFUSION_PICTURE)
+        artifacts.write_hardest(folder, _hardest_images(tested, config.data.sequence, splits))
     if len(tested.scores) > 1:
-        by_step = tested.scores
-        rows = [f"{count},{accuracy}" for count, accuracy in enumerate(by_step, start=1)]
-        (folder / "accuracy_after_step.csv").write_text("\n".join(["step,accuracy", *rows]) + "\n")
-        draw_accuracy_after_step(by_step, folder / "accuracy_after_step.png")
+        artifacts.write_after_step(folder, tested.scores)
+        draw_accuracy_after_step(tested.scores, folder / Artifact.AFTER_STEP_PICTURE)
     if config.sweep.parent is None:
-        first_digits(splits).savefig(folder / "first_digits.png", dpi=100)
+        first_digits(splits).savefig(folder / Artifact.FIRST_DIGITS, dpi=100)
+    return digest
 
 
-def checkpoint_digest(folder: Path) -> str:
-    """By which the best weights are known again."""
-    return hashlib.sha256((folder / "best.ckpt").read_bytes()).hexdigest()
-
-
-def _hardest_images(tested: Tested, order: str, splits: Splits) -> list[dict[str, Any]]:
-    """The test images whose labels the network thought least likely, with their bytes row by row."""
+def _hardest_images(tested: Tested, order: str, splits: Splits) -> list[HardImage]:
+    """The test images whose labels the network thought least likely."""
     return [
-        {
-            "index": index,
-            "label": int(splits.test.targets[index]),
-            "answer": answer,
-            "probability": probability,
-            "label_probability": label_probability,
-            "pixels": as_image(splits.test.sequences[index], order, splits.offset, splits.scale).tolist(),
-        }
+        HardImage(
+            index=index,
+            label=int(splits.test.targets[index]),
+            answer=answer,
+            probability=probability,
+            label_probability=label_probability,
+            pixels=as_image(splits.test.sequences[index], order, splits.offset, splits.scale).numpy(),
+        )
         for index, answer, probability, label_probability in tested.hardest
     ]
 

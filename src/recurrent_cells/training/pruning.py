@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import pytorch_lightning as pl
 
-from recurrent_cells.tracking.queries import PRUNED, PRUNED_BY
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.run import TrialRun
 from recurrent_cells.training.module import TrialModule
 
@@ -42,7 +42,7 @@ class Pruning(pl.Callback):
 
     def _stop_if(self, stop: bool, trainer: pl.Trainer, module: TrialModule) -> None:
         if stop:
-            self._run.tags |= {PRUNED: str(module.step), PRUNED_BY: self._run.parent or ""}
+            self._run.tags |= {Tag.PRUNED: str(module.step), Tag.PRUNED_BY: self._run.parent or ""}
             log.info("pruned at step %d of %d", module.step, module.program.schedule.total_steps)
             module.program.end(module.program.members)
             trainer.should_stop = True
@@ -55,4 +55,4 @@ def _evaluation(module: TrialModule) -> int:
 
 def pruned_at(run: TrialRun) -> dict[str, Any]:
     """What a result says of a trial that was stopped."""
-    return {"pruned": int(run.tags[PRUNED])} if PRUNED in run.tags else {}
+    return {"pruned": int(run.tags[Tag.PRUNED])} if Tag.PRUNED in run.tags else {}

@@ -12,9 +12,13 @@ from recurrent_cells.files import write_atomically
 
 
 def save(content: dict[str, Any], path: Path) -> None:
+    write_atomically(path, as_bytes(content))
+
+
+def as_bytes(content: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def claim(store: "Store", trial: str) -> Iterator[None]:
     """
     from recurrent_cells.tracking.locks import trial_lock
 
-    with trial_lock(store.folder, f"{trial}.sweep"):
+    with trial_lock(store, f"{trial}.sweep"):
         yield
 
 
@@ -79,19 +79,19 @@ def finished_since(store: "Store", trial: str, since: int, search: str | None = 
 
     A pruned run counts only if the search with the parent run `search` pruned it.
     """
+    from recurrent_cells.tracking.names import Tag
     from recurrent_cells.tracking.queries import trial_records, unpruned
 
-    condition = f"tags.fingerprint = '{trial}' and attributes.status = 'FINISHED'"
+    condition = f"tags.{Tag.FINGERPRINT} = '{trial}' and attributes.status = 'FINISHED'"
     finished = unpruned(trial_records(store, condition), but_by=search)
     return next((record for record in reversed(finished) if record.end_time >= since), None)
 
 
 def result_of(record: "TrialRecord") -> dict[str, Any]:
     """What `train` returned when the recorded trial was trained."""
-    metric = record.tags.get("metric", "acc")
-    best, test = record.metrics.get(f"val/best_{metric}", 0.0), record.metrics.get(f"test/{metric}", 0.0)
-    of_run = {"run_id": record.run_id, "name": record.name, "metric": metric}
-    return of_run | {f"val/{metric}": best, f"test/{metric}": test}
+    metric = record.metric
+    values = {f"val/{metric}": record.selection or 0.0, f"test/{metric}": record.test or 0.0}
+    return {"run_id": record.run_id, "name": record.name, "metric": metric} | values
 
 
 def _train(train: Train, config: Config) -> Any:

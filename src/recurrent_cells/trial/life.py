@@ -12,12 +12,13 @@ from recurrent_cells.interrupts import Interruption, handled
 from recurrent_cells.models.classifier import build_classifier, num_parameters
 from recurrent_cells.tasks import Task
 from recurrent_cells.tracking.journal import Courier
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.recovery import recover
 from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training import state
-from recurrent_cells.training.artifacts import checkpoint_digest, write_config, write_results
+from recurrent_cells.training.artifacts import write_config, write_results
 from recurrent_cells.training.device import Device, resolve_device, use_tf32, use_threads
 from recurrent_cells.training.fit import Fit, test
 from recurrent_cells.training.member import Member
@@ -78,11 +79,10 @@ def finish(member: Member, around: Surroundings, interruption: Interruption) -> 
     tested = test(member, around.data, around.task, around.device, interruption)
     run, progress, config = member.run, member.progress, member.config
     seconds = progress.seconds()
-    run.tags["seconds"] = f"{seconds:.2f}"
-    run.keep(lambda: write_results(run.artifacts, member, tested, around.splits))
+    run.tags[Tag.SECONDS] = f"{seconds:.2f}"
+    run.tags[Tag.CHECKPOINT_DIGEST] = run.keep(lambda: write_results(run.artifacts, member, tested, around.splits))
     if config.registry:
         run.keep(lambda: save_network(run, config, member.classifier, around.splits))
-    run.tags["checkpoint.sha256"] = checkpoint_digest(run.artifacts)
     assert progress.best is not None
     result = {
         "run_id": run.run_id,

@@ -8,6 +8,7 @@ from recurrent_cells.config.schema import Config
 from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy
 from recurrent_cells.interrupts import Interruption, handled
 from recurrent_cells.tracking.journal import Courier
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.run import under_way
 from recurrent_cells.training.fit import Fit
 from recurrent_cells.training.member import Member
@@ -80,7 +81,7 @@ class _Runs:
 
     def end(self, member: Member, error: BaseException | None = None) -> None:
         """Finish a trained member, or end the run with an error."""
-        member.run.tags["pack"] = str(len(self._open))
+        member.run.tags[Tag.PACK] = str(len(self._open))
         place, held = self._open.pop(member)
         error = error or member.error
         try:

@@ -14,23 +14,17 @@ from recurrent_cells.config.schema import Config, as_typed, schema_fields
 from recurrent_cells.config.validation import validated
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
-from recurrent_cells.tracking.provenance import LIBRARIES, git_tags, library_tags
-from recurrent_cells.tracking.queries import SELECTION, TrialRecord, find_trial, read_artifact
+from recurrent_cells.tracking.artifacts import read_config
+from recurrent_cells.tracking.names import Artifact, Curve, Tag
+from recurrent_cells.tracking.provenance import git_tags, library_tags
+from recurrent_cells.tracking.queries import TrialRecord, find_trial
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training.device import resolve_device
 from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
 
 # What may differ from the run.
 FREE = tuple(key for key, _ in schema_fields() if is_within(key, CIRCUMSTANCES))
-TIMINGS = ("epoch_seconds", "samples_per_second")
-COMPARED_TAGS = (
-    "git.commit",
-    "device",
-    "precision",
-    "version.python",
-    "version.blas",
-    *(f"version.{name}" for name in LIBRARIES),
-)
+TIMINGS = (Curve.EPOCH_SECONDS, Curve.SAMPLES_PER_SECOND)
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +52,13 @@ def read_original(given: Config) -> Original:
     record = find_trial(store, given.reproduce, "reproduce")
     original = Original(store, record, _recorded_config(store, record, given))
     digest = load_splits(original.config.data).digest
-    if digest != record.tags["data.digest"]:
+    if digest != record.tags[Tag.DATA_DIGEST]:
         raise UserError(
-            f"reproduce={given.reproduce}: its images had the digest {record.tags['data.digest']}, those of "
+            f"reproduce={given.reproduce}: its images had the digest {record.tags[Tag.DATA_DIGEST]}, those of "
             f"data={original.config.data.name} here have {digest}; data.root=FOLDER names others"
         )
     device = resolve_device(original.config.trainer)
-    now = git_tags() | library_tags() | {"device": device.name, "precision": device.precision}
+    now = git_tags() | library_tags() | {Tag.DEVICE: device.name, Tag.PRECISION: device.precision}
     if differences := _differences(record.tags, now):
         log.warning("not as it was, so the curves may differ: %s", "; ".join(differences))
     return original
@@ -76,7 +70,8 @@ def compare(original: Original, run_id: str) -> str:
     now = _points(original.store, find_trial(original.store, run_id, "run"))
     pruned = original.record.pruned
     if pruned:  # it was tested earlier
-        then = {key: value for key, value in then.items() if not key[0].startswith(("test/", SELECTION))}
+        tested = "test/", Curve.best_val(original.record.metric)
+        then = {key: value for key, value in then.items() if not key[0].startswith(tested)}
     whole = original.record.status == "FINISHED" and not pruned
     if not whole:  # compared as far as it went
         now = {key: value for key, value in now.items() if key in then}
@@ -104,14 +99,15 @@ def _refuse_overrides(run_id: str) -> None:
 
 
 def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config:
-    text = read_artifact(store, record.run_id, record.artifact_uri, "config.yaml")
+    text = read_config(store, record)
     if text is None:
-        raise UserError(f"reproduce={given.reproduce}: run {record.name} ({record.status}) has left no config.yaml")
+        run = f"run {record.name} ({record.status})"
+        raise UserError(f"reproduce={given.reproduce}: {run} has left no {Artifact.CONFIG}")
     try:
         recorded = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(text))
     except OmegaConfBaseException as error:
         fault = str(error).splitlines()[0]
-        commit = record.tags.get("git.commit", "unknown")
+        commit = record.tags.get(Tag.GIT_COMMIT, "unknown")
         raise UserError(
             f"reproduce={given.reproduce}: its config is not of this version ({fault}); its code was commit {commit}"
         ) from None
@@ -129,12 +125,12 @@ def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config
 def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     found = [
         f"{key.removeprefix('version.')} {then.get(key, 'unknown')} then, {now[key]} now"
-        for key in COMPARED_TAGS
-        if then.get(key) != now[key]
+        for key in now
+        if key != Tag.GIT_DIRTY and then.get(key) != now[key]
     ]
-    if "pack" in then:
-        found.append(f"one of {then['pack']} trials trained as one program then, alone now")
-    dirty = [when for when, tags in (("then", then), ("now", now)) if tags.get("git.dirty") != "false"]
+    if Tag.PACK in then:
+        found.append(f"one of {then[Tag.PACK]} trials trained as one program then, alone now")
+    dirty = [when for when, tags in (("then", then), ("now", now)) if tags.get(Tag.GIT_DIRTY) != "false"]
     return [*found, *([f"uncommitted changes {' and '.join(dirty)}"] if dirty else [])]
 
 

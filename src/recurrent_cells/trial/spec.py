@@ -1,9 +1,7 @@
 """What a trial is called and says of itself in MLflow."""
 
-import json
 from dataclasses import asdict
 
-from mlflow.entities import Dataset, DatasetInput, InputTag
 from torch import nn
 
 from recurrent_cells.config.extensions import DIGESTS, used_by
@@ -13,11 +11,10 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.models.classifier import num_parameters
 from recurrent_cells.tables import CELLS
 from recurrent_cells.tasks import Task, task_of
-from recurrent_cells.tracking.run import RunSpec, flat
+from recurrent_cells.tracking.names import TEST_WATCHED, Tag
+from recurrent_cells.tracking.run import DatasetInfo, RunSpec, flat
 from recurrent_cells.training.device import Device
 from recurrent_cells.trial.fingerprint import fingerprint, shape
-
-RUN_COLOR = "mlflow.runColor"  # MLflow's UI draws a run's curves in it
 
 
 def run_name(config: Config) -> str:
@@ -27,7 +24,7 @@ def run_name(config: Config) -> str:
 
 
 def protocol(config: Config) -> str:
-    return "test-watched" if config.data.validate_on == "test" else "held-out"
+    return TEST_WATCHED if config.data.validate_on == "test" else "held-out"
 
 
 def trial_task(config: Config, splits: Splits) -> Task:
@@ -51,7 +48,7 @@ def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Devi
         tags=_tags(config, splits, device),
         params=flat(settings) | {"n_params": str(num_parameters(classifier))},
         datasets=[
-            _dataset_input(config.data.name, split, splits, context)
+            _dataset_info(config.data.name, split, splits, context)
             for split, context in ((splits.train, "train"), (splits.val, "val"), (splits.test, "test"))
         ],
         parent=config.sweep.parent,
@@ -62,44 +59,32 @@ def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Devi
 def _tags(config: Config, splits: Splits, device: Device) -> dict[str, str]:
     task = task_of(config.task, config.model.readout)
     tags = {
-        "cell": config.model.cell,
-        "task": task.name,
-        "metric": task.metric,
-        "metric.higher_is_better": str(task.judge.higher_is_better).lower(),
-        "metric.is_share": str(task.judge.is_share).lower(),
-        "seed": str(config.seed),
-        "sweep": config.sweep.parent or "",
-        "data.digest": splits.digest,
-        "device": device.name,
-        "precision": device.precision,
-        "protocol": protocol(config),
-        "shape": shape(config, splits.digest),
-        RUN_COLOR: CELLS[config.model.cell].color,
+        Tag.TASK: task.name,
+        Tag.METRIC: task.metric,
+        Tag.HIGHER_IS_BETTER: str(task.judge.higher_is_better).lower(),
+        Tag.IS_SHARE: str(task.judge.is_share).lower(),
+        Tag.CELL: config.model.cell,
+        Tag.SEED: str(config.seed),
+        Tag.SWEEP: config.sweep.parent or "",
+        Tag.DATA_DIGEST: splits.digest,
+        Tag.DEVICE: device.name,
+        Tag.PRECISION: device.precision,
+        Tag.PROTOCOL: protocol(config),
+        Tag.SHAPE: shape(config, splits.digest),
+        Tag.RUN_COLOR: CELLS[config.model.cell].color,
     }
     if used := used_by(config):
         tags[DIGESTS] = ",".join(extension.digest for extension in used)
     if config.reproduce is not None:
-        tags["reproduces"] = config.reproduce
+        tags[Tag.REPRODUCES] = config.reproduce
     if config.recipe is not None:
-        tags["recipe"] = config.recipe
+        tags[Tag.RECIPE] = config.recipe
     if config.is_shortened:
-        tags["shortened"] = f"{config.trainer.short_epochs} epochs, full=true trains the published budget"
+        tags[Tag.SHORTENED] = f"{config.trainer.short_epochs} epochs, full=true trains the published budget"
     return tags
 
 
-def _dataset_input(name: str, split: Split, splits: Splits, context: str) -> DatasetInput:
+def _dataset_info(name: str, split: Split, splits: Splits, context: str) -> DatasetInfo:
     count, num_steps, num_features = split.sequences.shape
-    profile = {
-        "sequences": count,
-        "steps": num_steps,
-        "features": num_features,
-        "classes": splits.num_classes,
-    }
-    dataset = Dataset(
-        name=f"{name}-{context}",
-        digest=splits.digest,
-        source_type="local",
-        source=json.dumps({"data": name}),
-        profile=json.dumps(profile),
-    )
-    return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", context)])
+    profile = {"sequences": count, "steps": num_steps, "features": num_features, "classes": splits.num_classes}
+    return DatasetInfo(name, context, splits.digest, profile)

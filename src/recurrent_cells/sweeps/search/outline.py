@@ -7,8 +7,6 @@ from recurrent_cells.sweeps.search.ranges import Range, from_plain
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.search.space import Space
 
-OUTLINE = "search.json"
-
 
 @dataclass(frozen=True)
 class Outline:

@@ -18,7 +18,7 @@ from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.sweeps.search.study import Proposal, Study, values_of
 from recurrent_cells.tracking.patience import patiently
-from recurrent_cells.tracking.queries import SELECTION, TrialRecord
+from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.claim import finished_since
 from recurrent_cells.trial.outcome import Outcome
@@ -168,7 +168,7 @@ class Proposals(Feed):
 
 def _value(record: TrialRecord, objective: str) -> float:
     if objective == "val/acc":
-        return record.metrics.get(SELECTION, math.nan)
+        return math.nan if record.selection is None else record.selection
     if objective == "n_params":
         return float(record.params["n_params"])
     return math.nan if record.seconds is None else record.seconds

@@ -7,14 +7,12 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from mlflow.entities import Run
-
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.grid import Point
-from recurrent_cells.sweeps.parent import PLAN, SINCE_TAG, Parent, find_parent, open_parent
+from recurrent_cells.sweeps.parent import Parent, open_parent
 from recurrent_cells.sweeps.plan import Trial, plan_trials
-from recurrent_cells.sweeps.search.outline import OUTLINE, as_json
+from recurrent_cells.sweeps.search.outline import as_json
 from recurrent_cells.sweeps.search.proposals import Proposals
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.search.space import Space
@@ -22,8 +20,10 @@ from recurrent_cells.sweeps.search.study import Study
 from recurrent_cells.sweeps.search.summary import known_so_far, summary
 from recurrent_cells.sweeps.sweep import Runner, Swept, carry_out, show_digits
 from recurrent_cells.sweeps.view import say
+from recurrent_cells.tracking.artifacts import PlanEntry, read_plan, write_search
+from recurrent_cells.tracking.parents import ParentRun, find_parent
 from recurrent_cells.tracking.patience import patiently
-from recurrent_cells.tracking.queries import latest_by_fingerprint, read_artifact, trial_records, unpruned
+from recurrent_cells.tracking.queries import latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.training.schedule import Schedule
 
@@ -47,12 +47,12 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         runner.pool.packs = False
     with handled():
         before = find_parent(store, key)
-        entries = [] if before is None else _entries(store, before)
+        entries = _entries(store, before)
         name = f"{search.sampler} search {runner.name}"[:250]
         parent = open_parent(store, [], name, settings.rerun == "all", plan=key)
         study = Study(store, _study_name(key, parent), space, search, max(_evaluations(trial) for trial in planned))
-        if before is not None and parent.since in (0, _since(before)):
-            study.restore([space.values(entry["varied"]) for entry in entries])
+        if before is not None and parent.since in (0, before.since):
+            study.restore([space.values(entry.varied) for entry in entries])
         _outline(store, parent, space, search)
         show_digits(store, parent, planned[0])
         proposals = Proposals(study, space, search, store, parent, also_new=settings.rerun != "failed")
@@ -81,29 +81,23 @@ def _evaluations(trial: Trial) -> int:
     return -(-schedule.total_steps // schedule.eval_every)
 
 
-def _since(parent: Run) -> int:
-    return int(parent.data.tags.get(SINCE_TAG, 0))
-
-
-def _entries(store: Store, parent: Run) -> list[dict[str, Any]]:
-    """The plan kept with a parent, empty if it has none."""
-    text = read_artifact(store, parent.info.run_id, parent.info.artifact_uri, PLAN)
-    entries: list[dict[str, Any]] = json.loads(text) if text else []
-    return entries
+def _entries(store: Store, parent: ParentRun | None) -> list[PlanEntry]:
+    """The plan kept with a parent, empty if there is none."""
+    return [] if parent is None else read_plan(store, parent) or []
 
 
 def _outline(store: Store, parent: Parent, space: Space, search: SearchSettings) -> None:
     text = as_json(space, search)
-    patiently(lambda: store.client.log_text(parent.run_id, text, OUTLINE), store.patience)
+    patiently(lambda: write_search(store, parent.run_id, text), store.patience)
 
 
-def _dry(store: Store, parent: Run | None, space: Space, search: SearchSettings) -> str:
-    entries = [] if parent is None else _entries(store, parent)
-    run_id = None if parent is None else parent.info.run_id
+def _dry(store: Store, parent: ParentRun | None, space: Space, search: SearchSettings) -> str:
+    entries = _entries(store, parent)
+    run_id = None if parent is None else parent.run_id
     records = latest_by_fingerprint(unpruned(trial_records(store), but_by=run_id))
     rows = []
     for entry in entries:
-        record = records.get(entry["fingerprint"])
+        record = records.get(entry.fingerprint)
         state = "new" if record is None else "pruned" if record.pruned else record.status.lower()
-        rows.append([entry["name"], *entry["varied"].values(), str(entry["n_params"]), state])
+        rows.append([entry.name, *entry.varied.values(), str(entry.n_params), state])
     return known_so_far([["trial", *space.ranges, "n_params", "state"], *rows], search)

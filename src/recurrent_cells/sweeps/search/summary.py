@@ -6,7 +6,8 @@ from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.summary import summary as table_of
 from recurrent_cells.sweeps.summary import table
-from recurrent_cells.tracking.queries import PRUNED, SELECTION, TrialRecord
+from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.queries import TrialRecord
 
 MOST_ROWS = 10
 
@@ -15,13 +16,14 @@ def summary(search: SearchSettings, trials: Sequence[Trial], records: Mapping[st
     """The best finished trials by validation accuracy, how many were pruned, and what that saved."""
     known = {trial.fingerprint: records[trial.fingerprint] for trial in trials if trial.fingerprint in records}
     finished = [trial for trial in trials if _is_whole(known.get(trial.fingerprint))]
-    ranked = sorted(finished, key=lambda trial: -known[trial.fingerprint].metrics.get(SELECTION, 0.0))
+    ranked = sorted(finished, key=lambda trial: -(known[trial.fingerprint].selection or 0.0))
     pruned = [trial for trial in trials if trial.fingerprint in known and known[trial.fingerprint].pruned]
     lines = [table_of(ranked[:MOST_ROWS], known)] if ranked else []
     counts = [f"{len(trials)} trials tried", f"{len(finished)} trained in full"]
     if search.prunes:
         budget = sum(trial.steps for trial in (*finished, *pruned))
-        spent = sum(trial.steps for trial in finished) + sum(int(known[it.fingerprint].tags[PRUNED]) for it in pruned)
+        spent = sum(trial.steps for trial in finished)
+        spent += sum(int(known[trial.fingerprint].tags[Tag.PRUNED]) for trial in pruned)
         saved = f", which saved {1 - spent / budget:.0%} of the training steps" if budget else ""
         counts.append(f"{len(pruned)} pruned{saved}")
     if len(ranked) > MOST_ROWS:

@@ -1,0 +1,97 @@
+"""The names of what runs carry in MLflow: tags, curves, files."""
+
+
+class Tag:
+    """Tags of runs."""
+
+    # of a trial: what it is
+    CELL = "cell"
+    SEED = "seed"
+    FINGERPRINT = "fingerprint"
+    SHAPE = "shape"
+    TASK = "task"
+    METRIC = "metric"
+    HIGHER_IS_BETTER = "metric.higher_is_better"
+    IS_SHARE = "metric.is_share"
+    PROTOCOL = "protocol"
+    RECIPE = "recipe"
+    SHORTENED = "shortened"
+    REPRODUCES = "reproduces"
+    DATA_DIGEST = "data.digest"
+    # of a trial: on what it ran and how it ended
+    DEVICE = "device"
+    PRECISION = "precision"
+    PACK = "pack"
+    PRUNED = "pruned"  # the step at which a search stopped the trial
+    PRUNED_BY = "pruned.by"  # the parent run of that search
+    SECONDS = "seconds"  # of training and testing
+    CHECKPOINT_DIGEST = "checkpoint.sha256"
+    # of a sweep's parent run; SWEEP, its run id, is on its trials too
+    SWEEP = "sweep"
+    PLAN = "sweep.plan"
+    SINCE = "sweep.since"
+    TRIALS = "sweep.trials"
+    # of both
+    ERROR = "error"
+    GIT_COMMIT = "git.commit"
+    GIT_DIRTY = "git.dirty"
+    HOST = "process.host"
+    BOOT = "process.boot"
+    PID = "process.pid"
+    START = "process.start"
+    HEARTBEAT = "process.heartbeat"
+    ATTEMPT = "process.attempt"  # by which a launcher on another machine knows the run of a trial that it saw die
+    # read by MLflow's UI
+    NOTE = "mlflow.note.content"
+    RUN_COLOR = "mlflow.runColor"
+
+
+TEST_WATCHED = "test-watched"  # the protocol of a trial that chose its weights by the test data
+
+
+class Curve:
+    """Metrics over the optimiser steps of a trial. Those of the task's metric: `val("acc")` and so on."""
+
+    TRAIN_LOSS = "train/loss"
+    GRAD_NORM = "train/grad_norm"
+    VAL_LOSS = "val/loss"
+    TEST_LOSS = "test/loss"
+    LEARNING_RATE = "lr"
+    EPOCH = "epoch"
+    EPOCH_SECONDS = "epoch_seconds"
+    SAMPLES_PER_SECOND = "samples_per_second"
+
+    @staticmethod
+    def train(metric: str) -> str:
+        return f"train/{metric}"
+
+    @staticmethod
+    def val(metric: str) -> str:
+        return f"val/{metric}"
+
+    @staticmethod
+    def best_val(metric: str) -> str:
+        return f"val/best_{metric}"
+
+    @staticmethod
+    def test(metric: str) -> str:
+        return f"test/{metric}"
+
+
+class Artifact:
+    """Files of runs."""
+
+    CONFIG = "config.yaml"
+    CHECKPOINT = "best.ckpt"
+    MODEL = "model"
+    CONFUSION = "confusion_matrix.csv"
+    CONFUSION_PICTURE = "confusion_matrix.png"
+    HARDEST = "hardest_images.json"
+    AFTER_STEP = "accuracy_after_step.csv"
+    AFTER_STEP_PICTURE = "accuracy_after_step.png"
+    FIRST_DIGITS = "first_digits.png"
+    LOG = "train.log"
+    # of a sweep's parent run
+    PLAN = "plan.json"
+    SEARCH = "search.json"
+    REPORT = "report"

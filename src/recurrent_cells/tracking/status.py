@@ -1,0 +1,50 @@
+"""The status of a run and the tags that go with it."""
+
+import getpass
+from collections.abc import Iterable, Mapping
+
+from mlflow.entities import RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_USER
+
+from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.provenance import heartbeat
+from recurrent_cells.tracking.store import Store
+
+
+def source_tags() -> dict[str, str]:
+    """By whom and from where a run was started, as MLflow's UI shows."""
+    return {MLFLOW_USER: getpass.getuser(), MLFLOW_SOURCE_NAME: "src.train", MLFLOW_SOURCE_TYPE: "LOCAL"}
+
+
+def set_tags(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
+    store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def set_running(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
+    """Set a run RUNNING, without the error of an earlier end; the tags name the process that works on it."""
+    set_tags(store, run_id, tags)  # first: a run that says RUNNING must name a process that lives
+    store.client.update_run(run_id, status="RUNNING")
+    _drop_error(store, run_id)
+
+
+def set_ended(store: Store, run_id: str, status: str, tags: Mapping[str, str], end_time: int | None = None) -> None:
+    """Set the status with which a run ended; an error stays only if it is among the tags.
+
+    Args:
+        end_time: in milliseconds; None is now.
+    """
+    set_tags(store, run_id, tags)
+    if Tag.ERROR not in tags:
+        _drop_error(store, run_id)
+    store.client.set_terminated(run_id, status=status, end_time=end_time)
+
+
+def beat(store: Store, run_ids: Iterable[str]) -> None:
+    """Tell other hosts that runs are still worked on: after ten minutes of silence they take them for dead."""
+    for run_id in run_ids:
+        store.client.set_tag(run_id, Tag.HEARTBEAT, heartbeat())
+
+
+def _drop_error(store: Store, run_id: str) -> None:
+    if Tag.ERROR in store.client.get_run(run_id).data.tags:
+        store.client.delete_tag(run_id, Tag.ERROR)

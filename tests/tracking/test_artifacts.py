@@ -1,0 +1,107 @@
+"""What a run leaves is read as it was written."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+from recurrent_cells.errors import UserError
+from recurrent_cells.tracking import artifacts
+from recurrent_cells.tracking.artifacts import HardImage, PlanEntry
+from recurrent_cells.tracking.queries import trial_records
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "left").mkdir()
+    return tmp_path / "left"
+
+
+@pytest.fixture
+def run(folder):
+    """A run whose files lie in the folder."""
+    return SimpleNamespace(run_id="r0", artifact_uri=folder.as_uri())
+
+
+@pytest.fixture
+def elsewhere(store, run_of, folder):
+    """A run whose files a server keeps: they are asked of MLflow."""
+
+    def kept():
+        run_id = run_of("abc", "FINISHED")
+        store.client.log_artifacts(run_id, str(folder))
+        return SimpleNamespace(run_id=run_id, artifact_uri=f"mlflow-artifacts:/1/{run_id}")
+
+    return kept
+
+
+def test_a_config(store, folder, run):
+    assert artifacts.read_config(store, run) is None
+    artifacts.write_config(folder, {"seed": 0, "model": {"cell": "gru"}})
+    assert yaml.safe_load(artifacts.read_config(store, run)) == {"seed": 0, "model": {"cell": "gru"}}
+
+
+def test_a_confusion_matrix(store, folder, run, elsewhere):
+    assert artifacts.read_confusion(store, run) is None
+    artifacts.write_confusion(folder, [[9, 1], [0, 10]])
+    assert (folder / "confusion_matrix.csv").read_text() == "9,1\n0,10\n"
+    for where in (run, elsewhere()):
+        assert artifacts.read_confusion(store, where).tolist() == [[9, 1], [0, 10]]
+
+
+def test_the_hardest_images(store, folder, run):
+    assert artifacts.read_hardest(store, run) == []
+    pixels = np.array([[0, 255], [128, 0]], dtype=np.uint8)
+    artifacts.write_hardest(folder, [HardImage(3, 0, 1, 0.9, 0.1, pixels)])
+    (found,) = artifacts.read_hardest(store, run)
+    assert (found.index, found.label, found.answer, found.probability, found.label_probability) == (3, 0, 1, 0.9, 0.1)
+    assert (found.pixels == pixels).all()
+    assert found.pixels.dtype == np.uint8
+
+
+def test_the_accuracy_after_each_step(store, folder, run):
+    assert artifacts.read_after_step(store, run) == []
+    artifacts.write_after_step(folder, [0.1, 1 / 3])
+    assert (folder / "accuracy_after_step.csv").read_text().startswith("step,accuracy\n1,0.1\n")
+    assert artifacts.read_after_step(store, run) == [0.1, 1 / 3]
+
+
+def test_a_plan_and_a_search(store, run_of):
+    def parent():
+        return SimpleNamespace(run_id=run_id, artifact_uri=store.client.get_run(run_id).info.artifact_uri)
+
+    run_id = run_of("parent")
+    assert artifacts.read_plan(store, parent()) is None
+    assert artifacts.read_search(store, parent()) is None
+    entries = [PlanEntry("gru-s0", "abc", ["model=gru", "seed=0"], {"seed": "0"}, 7)]
+    artifacts.write_plan(store, run_id, entries)
+    artifacts.write_search(store, run_id, "{}")
+    assert artifacts.read_plan(store, parent()) == entries
+    assert artifacts.read_search(store, parent()) == "{}"
+
+
+def test_a_plan_of_an_earlier_version_has_no_varied_keys(store, folder, run):
+    (folder / "plan.json").write_text('[{"name": "gru-s0", "fingerprint": "abc", "overrides": [], "n_params": 7}]')
+    assert artifacts.read_plan(store, run) == [PlanEntry("gru-s0", "abc", [], {}, 7)]
+
+
+def test_a_checkpoint_is_what_the_trial_wrote_or_refused(store, run_of, folder):
+    run_id = run_of("abc", "FINISHED")
+
+    def record():
+        (found,) = trial_records(store)
+        return found
+
+    with pytest.raises(UserError, match=r"has left no best\.ckpt"):
+        artifacts.read_checkpoint(store, record())
+    digest = artifacts.write_checkpoint(folder, b"weights")
+    store.client.log_artifacts(run_id, str(folder))
+    with pytest.raises(UserError, match="has no digest on record"):
+        artifacts.read_checkpoint(store, record())
+    store.client.set_tag(run_id, "checkpoint.sha256", digest)
+    assert artifacts.read_checkpoint(store, record()) == b"weights"
+    artifacts.write_checkpoint(folder, b"others")
+    store.client.log_artifacts(run_id, str(folder))
+    with pytest.raises(UserError, match="is not what the trial wrote"):
+        artifacts.read_checkpoint(store, record())
