@@ -28,7 +28,7 @@ def fits(layers: "RecurrentLayers", x: Tensor, lengths: Tensor | None) -> bool:
         x.dim() == 3
         and x.shape[1] > 1  # nothing to gain over one step
         and x.device.type == "cpu"
-        and x.dtype == layers.weights(0, "")["weight_hh"].dtype
+        and x.dtype == layers.weight_hh_l0.dtype
         and x.dtype in (torch.float32, torch.float64)
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
@@ -44,7 +44,7 @@ def layer(cell: Cell, x: Tensor, weights: Weights, hidden_size: int, reverse: bo
 class _Layer(torch.autograd.Function):
     """One layer in one direction: (T, B, F) → (T, B, H), and the state after its last step (B, H).
 
-    Gradients of all steps cost time and memory: whoever reads the last state alone has none.
+    Gradients of all steps cost time and memory: where only the last state is read there are none.
     """
 
     @staticmethod

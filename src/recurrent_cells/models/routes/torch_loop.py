@@ -28,7 +28,7 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, steps: type[Steps], reverse: bool, x: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.set_materialize_grads(False)  # who reads the last state alone has no gradients of all steps
+        ctx.set_materialize_grads(False)  # where only the last state is read there are no gradients of all steps
         weight_ih, weight_hh, bias_ih, bias_hh = weights
         kind, hidden = x.device.type, weight_hh.shape[2]
         low = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight_ih.dtype
@@ -36,7 +36,10 @@ class _Layer(torch.autograd.Function):
         bias = bias_ih.clone()
         bias[:, :joint] += bias_hh[:, :joint]
         with torch.autocast(kind, enabled=False):
-            times = _Times(low, weight_ih.dtype)
+
+            def times(a: Tensor, b: Tensor) -> Tensor:
+                return torch.bmm(a.to(low), b.to(low)).to(weight_ih.dtype)
+
             inputs = x.flatten(1, 2)
             planes = bias.new_empty(*x.shape[:3], apart + bias.shape[1])
             to_gates = times(inputs, weight_ih.mT).unflatten(1, x.shape[1:3])
@@ -90,16 +93,6 @@ ARRAYS = SimpleNamespace(
     sigmoid=torch.sigmoid_,
     zeros=torch.zeros_like,
 )
-
-
-class _Times:
-    """Batched products in one type, given back in another."""
-
-    def __init__(self, low: torch.dtype, high: torch.dtype) -> None:
-        self._low, self._high = low, high
-
-    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        return torch.bmm(a.to(self._low), b.to(self._low)).to(self._high)
 
 
 def _in_order(planes: Tensor, reverse: bool) -> list[Tensor]:
