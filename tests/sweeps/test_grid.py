@@ -72,8 +72,8 @@ def test_what_holds_for_a_whole_sweep_has_one_value(hydra_context, override):
 
 
 def test_a_thousand_points_take_seconds(hydra_context):
-    start = time.monotonic()
+    start = time.process_time()
     grid = points(hydra_context, "model=simple_rnn,lstm,gru", "seed=range(0,84)", "optimizer.lr=1e-3,3e-3,1e-2,3e-2")
     assert len(grid) == 1008
     assert isinstance(grid[0].config, Config)
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 5  # of a core, whatever else the machine does
