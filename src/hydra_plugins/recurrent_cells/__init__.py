@@ -52,7 +52,7 @@ class OptunaSweeperConfig:
     n_trials: int = SearchSettings.n_trials
     sampler: str = SearchSettings.sampler
     pruner: str = SearchSettings.pruner
-    objectives: list[str] = field(default_factory=lambda: list(SearchSettings.objectives))
+    objectives: list[str] | None = None
     seed: int = SearchSettings.seed
     startup_trials: int = SearchSettings.startup_trials
     min_evaluations: int = SearchSettings.min_evaluations

@@ -1,5 +1,6 @@
 """The table at the end of a sweep, and what failed."""
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,21 +9,20 @@ from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.view import counted, rounded
 from recurrent_cells.tracking.queries import TrialRecord
 
-COLUMNS = ("cell", "hidden", "parameters", "seed", "best val acc", "test acc", "seconds")
 SHOWN_BY_OTHER_COLUMNS = ("model", "model.cell", "model.hidden_size", "seed")
 
 
 def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
     """A row per finished trial in the order of the plan, then mean ± standard deviation over seeds."""
     extra = [key for key in trials[0].varied if key not in SHOWN_BY_OTHER_COLUMNS]
-    rows = []
+    rows, metric = [], next((record.metric for record in records.values()), "acc")
     groups: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for trial in trials:
         record = records.get(trial.fingerprint)
         if record is None or record.status != "FINISHED":
             continue
         model = trial.config.model
-        metrics = record.metrics
+        test = math.nan if record.test is None else record.test
         rows.append(
             [
                 model.cell,
@@ -30,21 +30,21 @@ def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
                 f"{trial.n_params:,}",
                 str(trial.config.seed),
                 *(trial.varied[key] for key in extra),
-                f"{metrics.get('val/best_acc', float('nan')):.4f}",
-                f"{metrics.get('test/acc', float('nan')):.4f}",
-                f"{record.seconds or float('nan'):.1f}",
+                f"{math.nan if record.selection is None else record.selection:.4f}",
+                f"{test:.4f}",
+                f"{record.seconds or math.nan:.1f}",
             ]
         )
         group = (model.cell, str(model.hidden_size), *(f"{key}={trial.varied[key]}" for key in extra))
-        groups[group].append(metrics.get("test/acc", float("nan")))
-    header = [*COLUMNS[:4], *extra, *COLUMNS[4:]]
+        groups[group].append(test)
+    header = ["cell", "hidden", "parameters", "seed", *extra, f"best val {metric}", f"test {metric}", "seconds"]
     lines = table([header, *rows])
-    if any(len(accuracies) > 1 for accuracies in groups.values()):
+    if any(len(values) > 1 for values in groups.values()):
         lines.append("")
-        for group, accuracies in groups.items():
-            spread = f" ± {statistics.stdev(accuracies):.4f}" if len(accuracies) > 1 else ""
+        for group, values in groups.items():
+            spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
             lines.append(
-                f"{' '.join(group)}: test acc {statistics.mean(accuracies):.4f}{spread} over {len(accuracies)} seeds"
+                f"{' '.join(group)}: test {metric} {statistics.mean(values):.4f}{spread} over {len(values)} seeds"
             )
     return "\n".join(lines)
 

@@ -15,8 +15,8 @@ def test_the_defaults_will_do():
         ({"n_trials": 0}, "hydra.sweeper.n_trials=0: allowed is an integer of at least 1"),
         ({"sampler": "foo"}, "hydra.sweeper.sampler=foo: allowed is one of tpe, random, cmaes, grid"),
         ({"pruner": "foo"}, "hydra.sweeper.pruner=foo: allowed is one of none, median, asha, hyperband"),
-        ({"objectives": ()}, "hydra.sweeper.objectives=[]: allowed is a list of val/acc, n_params, seconds, "),
-        ({"objectives": ("test/acc",)}, "hydra.sweeper.objectives=[test/acc]: allowed is a list of val/acc, "),
+        ({"objectives": ()}, "hydra.sweeper.objectives=[]: allowed is a list of val/METRIC, n_params, seconds, "),
+        ({"objectives": ("test/acc",)}, "hydra.sweeper.objectives=[test/acc]: allowed is a list of val/METRIC, "),
         ({"reduction_factor": 1}, "hydra.sweeper.reduction_factor=1: allowed is an integer of at least 2"),
         (
             {"pruner": "asha", "objectives": ("val/acc", "n_params")},

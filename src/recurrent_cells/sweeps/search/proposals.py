@@ -17,6 +17,7 @@ from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.sweeps.search.study import Proposal, Study, values_of
+from recurrent_cells.tracking.names import Curve
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
@@ -160,15 +161,14 @@ class Proposals(Feed):
 
     def _curve(self, record: TrialRecord) -> dict[int, float]:
         """The validation metric by evaluation."""
-        metric = f"val/{record.tags.get('metric', 'acc')}"
-        history = patiently(lambda: self._store.client.get_metric_history(record.run_id, metric), self._store.patience)
+        name = Curve.val(record.metric)
+        history = patiently(lambda: self._store.client.get_metric_history(record.run_id, name), self._store.patience)
         by_step = {point.step: point.value for point in history if point.step > 0}
         return {evaluation: by_step[step] for evaluation, step in enumerate(sorted(by_step), start=1)}
 
 
 def _value(record: TrialRecord, objective: str) -> float:
-    if objective == "val/acc":
-        return math.nan if record.selection is None else record.selection
     if objective == "n_params":
         return float(record.params["n_params"])
-    return math.nan if record.seconds is None else record.seconds
+    value = record.seconds if objective == "seconds" else record.selection
+    return math.nan if value is None else value

@@ -7,16 +7,15 @@ from typing import Any, Literal
 
 from recurrent_cells.config.rules import Rule, at_least, one_of
 from recurrent_cells.config.schema import as_typed
+from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import raise_together
+from recurrent_cells.tables import METRICS
 
 SAMPLERS = ("tpe", "random", "cmaes", "grid")
 PRUNERS = ("none", "median", "asha", "hyperband")
-# What a search may look at, and which way is better. The test images are not among it.
-OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
-    "val/acc": "maximize",
-    "n_params": "minimize",
-    "seconds": "minimize",
-}
+# What a search may look at beside the validation value of the task's metric. Test values are not among it.
+COSTS = ("n_params", "seconds")
+VALIDATION = "val/"
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,7 @@ class SearchSettings:
 
     Args:
         n_trials: how many trials the search has when it is done; more than before adds some.
+        objectives: `val/METRIC`, with the metric of the trials' task, and costs.
         startup_trials: drawn at random before TPE learns; trained in full before the median pruner judges.
         min_evaluations: no trial is pruned before so many evaluations.
         reduction_factor: of asha and hyperband: one of so many trials goes on at each rung.
@@ -49,8 +49,8 @@ RULES = {
     "sampler": one_of(*SAMPLERS),
     "pruner": one_of(*PRUNERS),
     "objectives": Rule(
-        lambda names: 0 < len(names) == len(set(names)) and set(names) <= OBJECTIVES.keys(),
-        f"a list of {', '.join(OBJECTIVES)}, each at most once",
+        lambda names: 0 < len(names) == len(set(names)) and all(it in COSTS or _metric(it) in METRICS for it in names),
+        f"a list of val/METRIC, {', '.join(COSTS)}, each at most once",
     ),
     "seed": at_least(0),
     "startup_trials": at_least(1),
@@ -69,15 +69,38 @@ def checked(settings: SearchSettings) -> SearchSettings:
     return settings
 
 
+def check_objectives(settings: SearchSettings, metric: str) -> None:
+    """Raises UserError if a search looks at another metric than that of the trials' task."""
+    own = f"{VALIDATION}{metric}"
+    for objective in settings.objectives:
+        if objective not in (own, *COSTS):
+            raise UserError(f"hydra.sweeper.objectives: {objective} is no value of these trials; allowed is {own}")
+
+
+def direction(objective: str) -> Literal["maximize", "minimize"]:
+    """Which way an objective is better."""
+    metric = _metric(objective)
+    return "maximize" if metric and METRICS[metric].higher_is_better else "minimize"
+
+
+def _metric(objective: str) -> str:
+    """The metric whose validation value is an objective; empty for a cost."""
+    return objective.removeprefix(VALIDATION) if objective.startswith(VALIDATION) else ""
+
+
 def _faults(settings: SearchSettings) -> Iterator[str]:
     for item in fields(settings):
         value: Any = getattr(settings, item.name)
         if not RULES[item.name].allows(value):
             given = as_typed(list(value) if isinstance(value, tuple) else value)
             yield f"hydra.sweeper.{item.name}={given}: allowed is {RULES[item.name].words}"
-    if settings.prunes and settings.objectives != ("val/acc",):
+    if (
+        settings.prunes
+        and settings.objectives
+        and not (len(settings.objectives) == 1 and _metric(*settings.objectives))
+    ):
         yield (
-            f"hydra.sweeper.pruner={settings.pruner}: a trial is pruned by its val/acc alone; "
+            f"hydra.sweeper.pruner={settings.pruner}: a trial is pruned by its validation metric alone; "
             "give hydra.sweeper.objectives=[val/acc] or hydra.sweeper.pruner=none"
         )
     if settings.sampler == "cmaes" and len(settings.objectives) > 1:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from recurrent_cells.seeds import derive
 from recurrent_cells.sweeps.search.distributions import suggest
 from recurrent_cells.sweeps.search.ranges import Value
-from recurrent_cells.sweeps.search.settings import OBJECTIVES, SearchSettings
+from recurrent_cells.sweeps.search.settings import SearchSettings, direction
 from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.provenance import cause_of_death, is_this_process, process_tags
@@ -55,7 +55,7 @@ class Study:
             self._study = optuna.create_study(
                 study_name=name,
                 storage=self._storage,
-                directions=[OBJECTIVES[objective] for objective in settings.objectives],
+                directions=[direction(objective) for objective in settings.objectives],
                 load_if_exists=True,
             )
             if PRUNER not in self._study.user_attrs:
@@ -130,8 +130,8 @@ class Study:
     def report(self, number: int, curve: Mapping[int, float]) -> None:
         """Give a trial a validation curve, by evaluation."""
         trial = Trial(self._study, self._trials()[number]._trial_id)
-        for evaluation, accuracy in curve.items():
-            trial.report(accuracy, evaluation)
+        for evaluation, value in curve.items():
+            trial.report(value, evaluation)
 
     def tell(self, number: int, values: Sequence[float]) -> None:
         """A trial is trained to its end."""

@@ -13,10 +13,10 @@ MOST_ROWS = 10
 
 
 def summary(search: SearchSettings, trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
-    """The best finished trials by validation accuracy, how many were pruned, and what that saved."""
+    """The best finished trials by validation, how many were pruned, and what that saved."""
     known = {trial.fingerprint: records[trial.fingerprint] for trial in trials if trial.fingerprint in records}
     finished = [trial for trial in trials if _is_whole(known.get(trial.fingerprint))]
-    ranked = sorted(finished, key=lambda trial: -(known[trial.fingerprint].selection or 0.0))
+    ranked = sorted(finished, key=lambda trial: known[trial.fingerprint].rank, reverse=True)
     pruned = [trial for trial in trials if trial.fingerprint in known and known[trial.fingerprint].pruned]
     lines = [table_of(ranked[:MOST_ROWS], known)] if ranked else []
     counts = [f"{len(trials)} trials tried", f"{len(finished)} trained in full"]

@@ -1,9 +1,10 @@
 """Hydra's sweeper plugin for searches: light until every end of every range has passed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from recurrent_cells.sweeps.search.settings import SearchSettings, checked
+from recurrent_cells.sweeps.search.settings import VALIDATION, SearchSettings, check_objectives, checked
 from recurrent_cells.sweeps.search.space import read_space
 from recurrent_cells.sweeps.sweeper import TrialSweeper
 
@@ -16,7 +17,11 @@ class OptunaSweeper(TrialSweeper):
 
     def __init__(self, params: Mapping[str, str] | None = None, **settings: Any) -> None:
         super().__init__(params)
-        self.search = SearchSettings(**settings | {"objectives": tuple(settings["objectives"])})
+        objectives = settings.pop("objectives")
+        self.search = SearchSettings(**settings)
+        self.has_objectives = objectives is not None
+        if self.has_objectives:
+            self.search = replace(self.search, objectives=tuple(objectives))
 
     def sweep(self, arguments: list[str]) -> "Swept | None":
         """Run the search; returns and raises as `run_search` does."""
@@ -26,6 +31,13 @@ class OptunaSweeper(TrialSweeper):
         if self.search.sampler == "grid":
             space.grid(self.search.seed)
 
+        # Heavy imports wait until every corner has passed.
         from recurrent_cells.sweeps.search.search import run_search
+        from recurrent_cells.tasks import task_of
 
+        config = corners[0].config
+        metric = task_of(config.task, config.model.readout).metric
+        if not self.has_objectives:
+            self.search = replace(self.search, objectives=(f"{VALIDATION}{metric}",))
+        check_objectives(self.search, metric)
         return run_search(space, corners, self.search, self.runner(arguments))
