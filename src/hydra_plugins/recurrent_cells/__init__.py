@@ -1,7 +1,7 @@
 """The door by which Hydra finds sweepers and pools: it accepts only classes defined in this package."""
 
 import inspect
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath

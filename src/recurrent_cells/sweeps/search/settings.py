@@ -100,7 +100,7 @@ def _faults(settings: SearchSettings) -> Iterator[str]:
         and not (len(settings.objectives) == 1 and _metric(*settings.objectives))
     ):
         yield (
-            f"hydra.sweeper.pruner={settings.pruner}: a trial is pruned by its validation metric alone; "
+            f"hydra.sweeper.pruner={settings.pruner}: a trial is pruned by its val/acc alone; "
             "give hydra.sweeper.objectives=[val/acc] or hydra.sweeper.pruner=none"
         )
     if settings.sampler == "cmaes" and len(settings.objectives) > 1:
