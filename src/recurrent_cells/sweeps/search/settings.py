@@ -94,11 +94,8 @@ def _faults(settings: SearchSettings) -> Iterator[str]:
         if not RULES[item.name].allows(value):
             given = as_typed(list(value) if isinstance(value, tuple) else value)
             yield f"hydra.sweeper.{item.name}={given}: allowed is {RULES[item.name].words}"
-    if (
-        settings.prunes
-        and settings.objectives
-        and not (len(settings.objectives) == 1 and _metric(*settings.objectives))
-    ):
+    costs = [objective for objective in settings.objectives if objective in COSTS]
+    if settings.prunes and (costs or len(settings.objectives) > 1):
         yield (
             f"hydra.sweeper.pruner={settings.pruner}: a trial is pruned by its val/acc alone; "
             "give hydra.sweeper.objectives=[val/acc] or hydra.sweeper.pruner=none"
