@@ -78,6 +78,8 @@ def test_a_trial_leaves_a_complete_run(use_store, stripes):
     assert {"cell": "gru", "seed": "0", "device": "cpu", "precision": "32-true", "protocol": "held-out"}.items() <= (
         tags.items()
     )
+    judged = {"metric": "acc", "metric.higher_is_better": "true", "metric.is_share": "true"}
+    assert tags.items() >= ({"task": "classification"} | judged).items()
     assert {"fingerprint", "sweep", "git.commit", "git.dirty", "data.digest"} <= set(tags)
     for name in (
         "config.yaml",

@@ -28,10 +28,12 @@ def crown(store: Store, record: TrialRecord) -> str:
     Raises:
         MlflowException: if the registry refuses.
     """
-    first, champions = _by_alias(store).get(CHAMPION), find_champions(store)
-    present = champions.get(record.block, record)
+    by_alias = _by_alias(store)
+    champions = {champion.block: champion for champion in by_alias.values()}
+    present, first = champions.get(record.block), by_alias.get(CHAMPION)
+    as_before = present is not None and present.run_id == record.run_id
     title = "Champion" if champions.keys() <= {record.block} else f"Champion of {record.block}"
-    if present.run_id != record.run_id and record.rank <= present.rank:
+    if present is not None and not as_before and record.rank <= present.rank:
         fault = "is not better" if record.rank[0] == present.rank[0] else "chose its weights by the test data"
         return f"{title}: {_with_value(present)} stays, {_with_value(record)} {fault}"
     version = _registered(store, record)
@@ -41,7 +43,6 @@ def crown(store: Store, record: TrialRecord) -> str:
     for alias in aliases:
         store.client.set_registered_model_alias(store.experiment, alias, version.version)
     place = f"version {version.version} of {store.experiment}"
-    as_before = present is not record and present.run_id == record.run_id
     return f"{title}: {_with_value(record)}{f', {place}, as before' if as_before else f' is now {place}'}"
 
 
