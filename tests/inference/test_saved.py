@@ -19,7 +19,7 @@ from tests.support import train_tiny, within, without_classes
 
 def what_it_thinks(trained):
     """The test images, and the probabilities that the network of a trial has for them."""
-    images = load_examples(trained.config.data).test_images
+    images = load_examples(trained.config.data).test.values
     assert images is not None
     return images, trained.logits(images).softmax(dim=1).numpy()
 
@@ -65,7 +65,7 @@ def test_trials_that_differ_in_their_weights_share_an_export_and_others_do_not(s
 def test_without_classes_it_answers_with_the_outputs(store_file, idx_folder, monkeypatch):
     without_classes(monkeypatch)
     trained = train_tiny(idx_folder, "registry=true", "trainer.max_steps=2")
-    images = load_examples(trained.config.data).test_images
+    images = load_examples(trained.config.data).test.values
     assert images is not None
     mlflow.set_tracking_uri(f"sqlite:///{store_file}")
     answers = mlflow.pyfunc.load_model(f"runs:/{trained.record.run_id}/model").predict(images.astype(np.float32))
@@ -80,7 +80,7 @@ def test_without_the_registry_a_trial_leaves_none(store_file, idx_folder):
 @pytest.mark.slow
 def test_mlflow_serves_it(store_file, idx_folder, tmp_path):
     trained = train_tiny(idx_folder, "registry=true")
-    images = load_examples(trained.config.data).test_images
+    images = load_examples(trained.config.data).test.values
     assert images is not None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -50,8 +50,8 @@ def _serve(listener: socket.socket) -> None:
 
     use_threads(1)
     models = load_models(open_store(EXPERIMENT))
-    server = http_server(create_app(models))
-    print("\n".join(_greeting(models, listener.getsockname()[1])), flush=True)
+    greeting = "\n".join(_greeting(models, listener.getsockname()[1]))
+    server = http_server(create_app(models), lambda: print(greeting, flush=True))
     with suppress(KeyboardInterrupt):  # how a server is ended
         server.run(sockets=[listener])
 

@@ -111,6 +111,8 @@ def clear() -> None:
     for extension in _loaded.values():
         for cls in extension.classes:
             cls.table.clear()
+            if cls.table in GROUPS:
+                ConfigStore.instance().repo[GROUPS[cls.table][0]].pop(f"{cls.name}.yaml", None)
     _loaded.clear()
     os.environ.pop(DIGESTS_VARIABLE, None)
 

@@ -1,6 +1,8 @@
 """Connections that are closed if a request takes too long to arrive."""
 
 import asyncio
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -52,8 +54,24 @@ class TimedProtocol(H11Protocol):
             self._deadline = None
 
 
-def http_server(app: FastAPI) -> uvicorn.Server:
-    """A server that logs its own errors alone; `run(sockets=…)` gives it the socket to listen on."""
+class AnnouncedServer(uvicorn.Server):
+    """A server that says when it answers, and from then on ends at a signal."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+
+def http_server(app: FastAPI, announce: Callable[[], None]) -> uvicorn.Server:
+    """A server that logs its own errors alone; `run(sockets=…)` gives it the socket to listen on.
+
+    Args:
+        announce: is called once the server answers.
+    """
     config = uvicorn.Config(
         app,
         http=TimedProtocol,
@@ -66,4 +84,4 @@ def http_server(app: FastAPI) -> uvicorn.Server:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=SECONDS_TO_FINISH,
     )
-    return uvicorn.Server(config)
+    return AnnouncedServer(config, announce)

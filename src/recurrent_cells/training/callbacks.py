@@ -66,7 +66,7 @@ class Lines(pl.Callback):
         assert isinstance(module, TrialModule)
         members = module.program.members
         for member in members:
-            if member.progress.evaluated_at == module.step:
+            if member.progress.evaluated_at == module.step and member.progress.latest:
                 own = {"run_id": member.run.run_id, "only_file": len(members) > 1}
                 log.info(member.progress.summary(), extra=own)
 

@@ -51,7 +51,11 @@ class Fit:
         Raises:
             Interrupted: after a signal, their states being saved.
         """
-        waiting = deque(self._groups(members))
+        for member in members:
+            if member.progress.done:  # killed after training, before the test
+                member.ended = True
+                self.ended(member)
+        waiting = deque(self._groups([member for member in members if not member.ended]))
         while waiting:
             group = waiting.popleft()
             fits = self._train(group)

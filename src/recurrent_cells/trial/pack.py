@@ -41,6 +41,7 @@ def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
                 for place, config in enumerate(configs):
                     runs.open(place, config)
             interruption.raise_if_asked()
+            runs.tag_size()
             Fit(around.data, around.task, around.device, interruption, runs.end, most)(runs.members)
         except BaseException as error:
             runs.end_all(error)
@@ -79,9 +80,13 @@ class _Runs:
         else:
             self._open[member] = place, held
 
+    def tag_size(self) -> None:
+        """Have each run say with how many others it was trained."""
+        for member in self._open:
+            member.run.tags[Tag.PACK] = str(len(self._open))
+
     def end(self, member: Member, error: BaseException | None = None) -> None:
         """Finish a trained member, or end the run with an error."""
-        member.run.tags[Tag.PACK] = str(len(self._open))
         place, held = self._open.pop(member)
         error = error or member.error
         try:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recurrent_cells.training.packs.pack import Pack
 
 from recurrent_cells.config.validation import validated
 from recurrent_cells.inference.evaluation import evaluate
@@ -19,6 +18,7 @@ from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.packs import packed
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
+from recurrent_cells.training.program import Program
 from tests.conftest import Answer
 from tests.support import compose_config, write_data_set
 from tests.sweeps.processes import end_by_sigkill, wait_until
@@ -62,15 +62,15 @@ def patched() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture
 def train_slowly(patched, tmp_path) -> Callable[[], bool]:
     """Packs take their time over each stretch; whether one has begun its third."""
-    train = Pack.train
+    train = Program.train
 
-    def slow(self: Pack, stop: int) -> None:
+    def slow(self: Program, stop: int) -> None:
         time.sleep(0.3)
         if self.step >= 10:
             (tmp_path / "third").touch()
         train(self, stop)
 
-    patched.setattr(Pack, "train", slow)
+    patched.setattr(Program, "train", slow)
     return lambda: (tmp_path / "third").exists()
 
 
@@ -149,15 +149,15 @@ def test_ended_in_the_middle_it_goes_on_where_it_was(
 
 
 def test_a_pack_whose_process_dies_is_trained_on(in_packs, store, trials, monkeypatch, tmp_path):
-    train = Pack.train
+    train = Program.train
 
-    def dying(self: Pack, stop: int) -> None:
+    def dying(self: Program, stop: int) -> None:
         if self.step >= 10 and not (tmp_path / "died").exists():
             (tmp_path / "died").touch()
             end_by_sigkill()
         train(self, stop)
 
-    monkeypatch.setattr(Pack, "train", dying)
+    monkeypatch.setattr(Program, "train", dying)
     answer = in_packs("seed=0,1,2")
     assert answer.code == 0
     assert answer.err.count("was ended by SIGKILL") == 3
@@ -168,13 +168,13 @@ def test_interrupted_before_their_ends_trained_ones_say_so_and_need_no_training_
     in_packs, in_background, trials, patched, tmp_path
 ):
     """The test of the first trained trial hangs."""
-    from recurrent_cells.training import artifacts
+    from recurrent_cells.trial import life
 
     def hang(*_: Any) -> None:
         (tmp_path / f"ending-{os.getpid()}").touch()
         time.sleep(60)
 
-    patched.setattr(artifacts, "write_results", hang)
+    patched.setattr(life, "write_results", hang)
     command = in_background(lambda: in_packs("seed=0,1,2"))
     wait_until(lambda: len(list(tmp_path.glob("ending-*"))) == 1)
     command.kill(signal.SIGTERM)
@@ -182,7 +182,7 @@ def test_interrupted_before_their_ends_trained_ones_say_so_and_need_no_training_
     assert command.wait().code == 143
     assert all(record.status in ("KILLED", "RUNNING") for record in trials())
     patched.undo()
-    patched.setattr(Pack, "train", lambda *_: end_by_sigkill())
+    patched.setattr(Program, "train", lambda *_: end_by_sigkill())
     assert in_packs("seed=0,1,2").code == 0
     assert [record.status for record in trials()] == ["FINISHED"] * 3
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recurrent_cells.training.module import TrialModule
+from recurrent_cells.training.fit import test as test_network
+from recurrent_cells.trial import life
 from recurrent_cells.trial.study_storage import STORAGE
 from recurrent_cells.trial.train import train
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
@@ -143,15 +144,17 @@ def test_a_trial_killed_after_it_was_pruned_is_not_trained_on(search, tmp_path, 
 
     def dies_before_its_test(cfg):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(TrialModule, "on_test_epoch_start", lambda module: end_if_first(module))
+            patch.setattr(life, "test", end_if_first)
             return train(cfg)
 
-    def end_if_first(module):
-        if module.step == 40 and not (tmp_path / "killed").exists():
+    def end_if_first(member, *rest):
+        if member.progress.step == 40 and not (tmp_path / "killed").exists():
             (tmp_path / "killed").touch()
             end_by_sigkill()
+        return test_network(member, *rest)
 
-    assert search(*ASHA, train=dies_before_its_test).code == 0
+    answer = search(*ASHA, train=dies_before_its_test)
+    assert answer.code == 0, answer.err
     assert (tmp_path / "killed").exists()
     pruned = [record for record in trials() if record.pruned]
     assert {record.tags["pruned"] for record in pruned} == {"40"}
