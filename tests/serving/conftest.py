@@ -39,7 +39,7 @@ def port(models) -> Iterator[int]:
         limits.setattr(TimedProtocol, "timeout", 1.0)
         listener.bind(("127.0.0.1", 0))
         listener.listen(100)
-        server = http_server(create_app(models, body_timeout=0.5))
+        server = http_server(create_app(models, body_timeout=0.5), lambda: None)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         within(20, lambda: server.started)
