@@ -14,12 +14,20 @@ from src import REPOSITORY
 
 
 class Contender:
-    """A running process of benchmarks.contenders, on one core if one is named."""
+    """A running process of benchmarks.contenders in a checkout, on one core if one is named."""
 
-    def __init__(self, name: str, network: Network, data: Path, core: int | None, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: Network,
+        data: Path,
+        core: int | None,
+        python: str = sys.executable,
+        folder: Path = REPOSITORY,
+    ) -> None:
         self.process = subprocess.Popen(
             [python, "-m", "benchmarks.contenders", name, json.dumps(asdict(network)), str(data)],
-            cwd=REPOSITORY,
+            cwd=folder,
             env=os.environ | ({} if core is None else {"CORE": str(core)}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
