@@ -7,6 +7,7 @@ from recurrent_cells.errors import SweepFailed
 from recurrent_cells.paths import command
 from recurrent_cells.sweeps.sweep import Records, Swept
 from recurrent_cells.sweeps.view import counted
+from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
 
@@ -54,7 +55,7 @@ def _log_of(record: TrialRecord | None, store: Store) -> str:
     if record is None:
         return ""
     artifacts = store.trial_folder(record.run_id) / "artifacts", Path(record.artifact_uri.removeprefix("file://"))
-    found = next((folder / "train.log" for folder in artifacts if (folder / "train.log").exists()), None)
+    found = next((folder / Artifact.LOG for folder in artifacts if (folder / Artifact.LOG).exists()), None)
     if found is None and not record.artifact_uri.startswith(("file:", "/")):
-        return f"{record.artifact_uri}/train.log"
+        return f"{record.artifact_uri}/{Artifact.LOG}"
     return str(found or "")
