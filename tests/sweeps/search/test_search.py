@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recurrent_cells.training.fit import test as test_network
+from recurrent_cells.training import fit
 from recurrent_cells.trial import life
 from recurrent_cells.trial.study_storage import STORAGE
 from recurrent_cells.trial.train import train
@@ -151,7 +151,7 @@ def test_a_trial_killed_after_it_was_pruned_is_not_trained_on(search, tmp_path, 
         if member.progress.step == 40 and not (tmp_path / "killed").exists():
             (tmp_path / "killed").touch()
             end_by_sigkill()
-        return test_network(member, *rest)
+        return fit.test(member, *rest)
 
     answer = search(*ASHA, train=dies_before_its_test)
     assert answer.code == 0, answer.err
