@@ -9,6 +9,7 @@ from typing import Any
 from recurrent_cells.config.schema import Config
 from recurrent_cells.errors import TrialError
 from recurrent_cells.tasks import Task
+from recurrent_cells.tracking.names import Curve
 from recurrent_cells.training.schedule import Schedule, learning_rate
 
 
@@ -65,9 +66,13 @@ class Progress:
                 f"the training loss is {loss} between steps {self.step - steps + 1} and {self.step} "
                 f"(optimizer.lr={self.config.optimizer.lr:g}): a lower optimizer.lr or optimizer.clip_norm=1 may help"
             )
-        point = {"train/loss": loss, f"train/{self.task.metric}": score, "lr": self.learning_rate(self.step - 1)}
+        point = {
+            Curve.TRAIN_LOSS: loss,
+            Curve.train(self.task.metric): score,
+            Curve.LEARNING_RATE: self.learning_rate(self.step - 1),
+        }
         if self.config.optimizer.clip_norm is not None:
-            point["train/grad_norm"] = grad_norm
+            point[Curve.GRAD_NORM] = grad_norm
         self.log(point)
 
     def log_evaluation(self, loss: float, scores: Sequence[float], seconds: float, steps: int) -> bool:
@@ -84,12 +89,12 @@ class Progress:
         if not math.isfinite(loss):
             raise TrialError(f"the validation loss is {loss} at step {self.step}: a lower optimizer.lr may help")
         metric, score = self.task.metric, scores[-1]
-        point = {"val/loss": loss, f"val/{metric}": score, "epoch": self.schedule.epoch(self.step)}
+        point = {Curve.VAL_LOSS: loss, Curve.val(metric): score, Curve.EPOCH: self.schedule.epoch(self.step)}
         if self.task.every_step:
             point[f"val/{metric}_mean_over_steps"] = sum(scores) / len(scores)
         if steps:
-            point["epoch_seconds"] = seconds / steps * self.schedule.steps_per_epoch
-            point["samples_per_second"] = steps * self.config.data.batch_size / seconds
+            point[Curve.EPOCH_SECONDS] = seconds / steps * self.schedule.steps_per_epoch
+            point[Curve.SAMPLES_PER_SECOND] = steps * self.config.data.batch_size / seconds
         self.log(point)
         is_best = self.best is None or self._is_better(score, self.best.value)
         self.evaluations_since_best = 0 if is_best else self.evaluations_since_best + 1
@@ -103,13 +108,13 @@ class Progress:
     def log_test(self, loss: float, scores: Sequence[float]) -> None:
         """Write what came of the test, and the best validation value at its step."""
         metric = self.task.metric
-        self.log({"test/loss": loss, f"test/{metric}": scores[-1]})
+        self.log({Curve.TEST_LOSS: loss, Curve.test(metric): scores[-1]})
         if self.task.every_step:
             self.log({f"test/{metric}_mean_over_steps": sum(scores) / len(scores)})
             for count, score in enumerate(scores, start=1):  # here x is the steps the network has read
                 self._log_metrics({f"test/{metric}_after_step": score}, count)
         assert self.best is not None
-        self._log_metrics({f"val/best_{metric}": self.best.value}, self.best.step)
+        self._log_metrics({Curve.best_val(metric): self.best.value}, self.best.step)
 
     def log(self, point: dict[str, float]) -> None:
         self.latest.update(point)

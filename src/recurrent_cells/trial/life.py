@@ -12,7 +12,7 @@ from recurrent_cells.interrupts import Interruption, handled
 from recurrent_cells.models.classifier import build_classifier, num_parameters
 from recurrent_cells.tasks import Task
 from recurrent_cells.tracking.journal import Courier
-from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.recovery import recover
 from recurrent_cells.tracking.run import trial_run
@@ -90,9 +90,9 @@ def finish(member: Member, around: Surroundings, interruption: Interruption) -> 
         "n_params": num_parameters(member.classifier),
         "seconds": seconds,
         "metric": around.task.metric,
-        f"val/{around.task.metric}": progress.best.value,
+        Curve.val(around.task.metric): progress.best.value,
     }
-    return result | {name: progress.latest[name] for name in ("test/loss", f"test/{around.task.metric}")}
+    return result | {name: progress.latest[name] for name in (Curve.TEST_LOSS, Curve.test(around.task.metric))}
 
 
 def live(config: Config) -> dict[str, Any]:
