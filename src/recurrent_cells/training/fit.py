@@ -34,6 +34,7 @@ class Fit:
         data: on the device.
         ended: takes each member once it has ended, its last state kept.
         most: the most members of a program; None: as many as the GPU's memory holds.
+        stacked: a member that is left alone is computed as in a program of several: the same bits.
         pruning: stops a trial that is alone.
     """
 
@@ -43,6 +44,7 @@ class Fit:
     interruption: Interruption
     ended: Callable[[Member], None]
     most: int | None = None
+    stacked: bool = False
     pruning: Pruning | None = None
 
     def __call__(self, members: Sequence[Member]) -> None:
@@ -97,7 +99,7 @@ class Fit:
         """Train a program until it is done; False if the memory does not hold it. Those left have their states then."""
         program = None
         try:
-            program = Program(group, self.data, self.task, self.device)
+            program = Program(group, self.data, self.task, self.device, self.stacked)
             self._run(program)
         except torch.OutOfMemoryError:
             if self.device.accelerator == "gpu":

@@ -29,14 +29,18 @@ class Program:
 
     Args:
         data: on the device and in the type in which is computed.
+        stacked: a single member is computed as K are, to the bit.
     """
 
-    def __init__(self, members: Sequence[Member], data: Splits, task: Task, device: Device) -> None:
+    def __init__(
+        self, members: Sequence[Member], data: Splits, task: Task, device: Device, stacked: bool = False
+    ) -> None:
         self.members, self.task = members, task
         self.schedule = members[0].progress.schedule
         sequences = data.train.sequences
         self._train, self._batch_size = data.train, members[0].config.data.batch_size
-        if len(members) == 1:
+        self._is_stacked = stacked or len(members) > 1
+        if not self._is_stacked:
             self.networks: Networks = SingleNetwork(members[0], sequences.device, sequences.dtype, device.precision)
         else:
             self.networks = StackedNetworks(members, sequences.device, sequences.dtype)
@@ -102,7 +106,7 @@ class Program:
         """Sequences ([K,] B, T, F) and targets ([K,] B) of each step."""
         sequences, targets = self._train.sequences, self._train.targets
         indices = torch.stack([batches.indices(start, stop) for batches in self._batches], dim=1)  # (S, K, B)
-        indices = (indices.squeeze(1) if len(self.members) == 1 else indices).to(targets.device)
+        indices = (indices if self._is_stacked else indices.squeeze(1)).to(targets.device)
         if indices.numel() * sequences[0].numel() > MOST_GATHERED:
             return ((sequences[places], targets[places]) for places in indices)
         flat = indices.flatten()
@@ -153,7 +157,7 @@ class Program:
 
     def outputs(self, sequences: Tensor) -> Tensor:
         """What each member answers to the same sequences (B, T, F): ([K,] B, C) or ([K,] B, T, C)."""
-        if len(self.members) > 1:
+        if self._is_stacked:
             sequences = sequences.expand(len(self.members), *sequences.shape)
         outputs: Tensor = self.networks.module(sequences)
         return outputs

@@ -101,7 +101,7 @@ def live(config: Config) -> dict[str, Any]:
     judge = judge_of(config.sweep, around.store)
     with handled() as interruption, opened(config, around) as member:
         pruning = None if judge is None else Pruning(judge, member.run)
-        Fit(around.data, around.task, around.device, interruption, _raise_error, 1, pruning)([member])
+        Fit(around.data, around.task, around.device, interruption, _raise_error, 1, pruning=pruning)([member])
         return finish(member, around, interruption) | pruned_at(member.run)
 
 

@@ -32,8 +32,8 @@ def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
         Interrupted: after a signal, every state being saved.
     """
     around = surroundings(configs[0])
-    if around.device.precision == "16-mixed":
-        most = 1  # each needs a gradient scaler of its own
+    stacked = around.device.precision != "16-mixed"  # each needs a gradient scaler of its own
+    most = most if stacked else 1
     with handled() as interruption, under_way(around.store, configs[0].sweep.parent) as courier:
         runs = _Runs(around, courier, interruption, tell)
         try:
@@ -42,7 +42,7 @@ def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
                     runs.open(place, config)
             interruption.raise_if_asked()
             runs.tag_size()
-            Fit(around.data, around.task, around.device, interruption, runs.end, most)(runs.members)
+            Fit(around.data, around.task, around.device, interruption, runs.end, most, stacked)(runs.members)
         except BaseException as error:
             runs.end_all(error)
             raise
