@@ -72,3 +72,16 @@ def test_the_state_of_a_trial_has_its_rate_of_the_last_step(configs, tmp_path):
         rates = {state["optimizer"]["param_groups"][0]["lr"] for state in states}
         assert len(rates) == 1
         assert 0 < rates.pop() < made[0].optimizer.lr
+
+
+def test_a_member_left_alone_is_computed_as_among_others_to_the_bit(configs, tmp_path):
+    made = configs("model=lstm", "trainer.precision=32-true", each=[{"seed": 0}, {"seed": 1}])
+    together, _ = trained(made, tmp_path, False)
+    config = made[1]
+    member, device = Kept(tmp_path).add(config), resolve_device(config.trainer)
+    data = device.hold(load_splits(config.data))
+    alone = Program([member], data, task_of(config.task, config.model.readout), device, stacked=True)
+    for stop in (10, 30):
+        alone.train(stop)
+    alone.log_training()
+    assert_same(alone.states()[0], together[1], tolerance=0)
