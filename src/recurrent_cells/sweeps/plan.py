@@ -11,6 +11,7 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.classifier import Classifier, num_parameters
 from recurrent_cells.sweeps.grid import Point, raise_together
+from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.training.device import check_device
 from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.fingerprint import fingerprint, shape
@@ -22,6 +23,7 @@ class Trial:
     """A planned trial: the overrides that make its config and what they come to.
 
     Args:
+        configuration: what the trials share that differ in nothing but the seed; 16 hexadecimal digits.
         steps: the budget of optimiser steps.
         work: grows with the time that training takes.
     """
@@ -33,6 +35,7 @@ class Trial:
     fingerprint: str
     shape: str
     n_params: int
+    configuration: str = ""
     steps: int = 0
     work: int = 0
 
@@ -48,6 +51,12 @@ class Trial:
         config = replace(self.config, sweep=replace(self.config.sweep, **place))
         overrides = (*self.overrides, *(f"sweep.{key}={value}" for key, value in place.items()))
         return replace(self, overrides=overrides, config=config)
+
+    def with_seed(self, seed: int) -> "Trial":
+        """The planned trial of the same configuration with another seed."""
+        others = (override for override in self.overrides if not override.startswith("seed="))
+        varied = self.varied | {"seed": str(seed)}
+        return plan_trial(Point((*others, f"seed={seed}"), varied, replace(self.config, seed=seed)))
 
     @property
     def label(self) -> str:
@@ -104,6 +113,7 @@ def plan_trial(point: Point) -> Trial:
         config=config,
         name=run_name(config),
         fingerprint=fingerprint(config, splits.digest),
+        configuration=fingerprint(replace(config, seed=0), splits.digest),
         shape=shape(config, splits.digest),
         n_params=n_params,
         steps=steps,
@@ -114,3 +124,23 @@ def plan_trial(point: Point) -> Trial:
 def _count_parameters(model: ModelConfig, num_features: int, num_outputs: int) -> int:
     with torch.device("meta"):
         return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), num_features, num_outputs))
+
+
+def unfinished(trials: Sequence[Trial], records: Mapping[str, TrialRecord], since: int) -> list[Trial]:
+    """The trials without a run that FINISHED at `since` (milliseconds) or later."""
+    return [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), since)]
+
+
+def _is_finished(record: TrialRecord | None, since: int) -> bool:
+    return record is not None and record.status == "FINISHED" and record.end_time >= since
+
+
+def to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str, since: int) -> list[Trial]:
+    """`missing`, `all`: those without a FINISHED run (since the rerun began); `failed`: whose last run is FAILED."""
+    left = unfinished(trials, records, since)
+    return [trial for trial in left if has_failed(records, trial)] if rerun == "failed" else left
+
+
+def has_failed(records: Mapping[str, TrialRecord], trial: Trial) -> bool:
+    record = records.get(trial.fingerprint)
+    return record is not None and record.status == "FAILED"

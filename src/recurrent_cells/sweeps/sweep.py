@@ -14,8 +14,9 @@ from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.drive import drive
 from recurrent_cells.sweeps.feeds import Feed, GridFeed
 from recurrent_cells.sweeps.grid import Point
+from recurrent_cells.sweeps.looks import LookFeed, check_first_look, question
 from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
-from recurrent_cells.sweeps.plan import Trial, plan_trials, shortened
+from recurrent_cells.sweeps.plan import Trial, has_failed, plan_trials, shortened, to_run, unfinished
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.summary import plan_table, summary
 from recurrent_cells.sweeps.view import counted, say
@@ -89,6 +90,8 @@ def run_sweep(points: Sequence[Point], runner: Runner) -> Swept | None:
         Interrupted: after a signal, the running trials having saved their state.
     """
     trials = plan_trials(points)
+    if runner.settings.until == "decided":
+        check_first_look(trials, runner.settings)
     if remark := shortened(trials):
         say(remark)
     store, settings = runner.open_store(), runner.settings
@@ -100,12 +103,18 @@ def run_sweep(points: Sequence[Point], runner: Runner) -> Swept | None:
         return None
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
-        parent = open_parent(store, trials, runner.name, again=settings.rerun == "all")
+        until_decided, again = settings.until == "decided", settings.rerun == "all"
+        plan = question(trials, settings) if until_decided else None
+        parent = open_parent(store, trials, runner.name, again, plan)
         show_digits(store, parent, trials[0])
         todo = to_run(trials, records, settings.rerun, parent.since)
         if len(todo) < len(trials):
             say(f"{len(trials) - len(todo)} of {counted(len(trials), 'trial')} are left out")
-        feed = GridFeed([trial.below(parent.run_id, parent.since) for trial in todo], trials)
+        feed: Feed
+        if until_decided:
+            feed = LookFeed(trials, store, parent, settings)
+        else:
+            feed = GridFeed([trial.below(parent.run_id, parent.since) for trial in todo], trials)
         return carry_out(runner, feed, store, parent, summary)
 
 
@@ -148,30 +157,10 @@ def _close(store: Store, parent: Parent, feed: Feed, completed: bool) -> Records
     known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
     records = latest_by_fingerprint(known)
     left = unfinished(feed.trials, records, parent.since)
-    failed = [trial for trial in left if trial.fingerprint in feed.outcomes or _has_failed(records, trial)]
+    failed = [trial for trial in left if trial.fingerprint in feed.outcomes or has_failed(records, trial)]
     status = "KILLED" if not completed else "FAILED" if left or feed.refused else "FINISHED"
     counts = {"finished": len(feed.trials) - len(left), "failed": len(failed) + len(feed.refused)}
     patiently(lambda: close_parent(store, parent.run_id, counts, status), store.patience)
     if not completed:
         say(f"{counts['finished']} of {counted(len(feed.trials), 'trial')} finished")
     return records
-
-
-def unfinished(trials: Sequence[Trial], records: Mapping[str, TrialRecord], since: int) -> list[Trial]:
-    """The trials without a run that FINISHED at `since` (milliseconds) or later."""
-    return [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), since)]
-
-
-def _is_finished(record: TrialRecord | None, since: int) -> bool:
-    return record is not None and record.status == "FINISHED" and record.end_time >= since
-
-
-def to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str, since: int) -> list[Trial]:
-    """`missing`, `all`: those without a FINISHED run (since the rerun began); `failed`: whose last run is FAILED."""
-    left = unfinished(trials, records, since)
-    return [trial for trial in left if _has_failed(records, trial)] if rerun == "failed" else left
-
-
-def _has_failed(records: Mapping[str, TrialRecord], trial: Trial) -> bool:
-    record = records.get(trial.fingerprint)
-    return record is not None and record.status == "FAILED"

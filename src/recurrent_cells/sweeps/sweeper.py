@@ -8,7 +8,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.schema import SweepConfig, TrackingConfig
-from recurrent_cells.sweeps.grid import compose_grid
+from recurrent_cells.sweeps.grid import compose_grid, read_overrides
 from recurrent_cells.sweeps.launchers import pool_of
 from recurrent_cells.trial.claim import once
 from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Keys that do not tell what a sweep is made of.
 UNNAMED = ("hydra", "sweep", *CIRCUMSTANCES)
+# The seeds with which `sweep.until=decided` begins where none are given.
+FIRST_LOOK = "seed=0,1,2"
 
 
 class TrialSweeper(Sweeper):
@@ -58,6 +60,9 @@ class GridSweeper(TrialSweeper):
 
     def sweep(self, arguments: list[str]) -> "Swept | None":
         """Run the sweep; returns and raises as `run_sweep` does."""
+        given = read_overrides(self.loader, self.params, arguments)
+        if self.config.sweep.until == "decided" and "seed" not in given:
+            arguments = [*arguments, FIRST_LOOK]
         points = compose_grid(self.loader, self.config, self.params, arguments)
 
         from recurrent_cells.sweeps.sweep import run_sweep

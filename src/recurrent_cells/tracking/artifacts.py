@@ -53,6 +53,23 @@ class PlanEntry:
     n_params: int = 0
 
 
+@dataclass(frozen=True)
+class Looks:
+    """What a sweep with `sweep.until=decided` decides by.
+
+    Args:
+        seeds: those of the first look, in their order; later looks add the smallest that are not used.
+        margin: in points of a share, else in the metric's unit.
+        most: the most seeds of a configuration.
+        chosen: the fingerprints of trials, one of each configuration that is compared.
+    """
+
+    seeds: list[int]
+    margin: float
+    most: int
+    chosen: list[str]
+
+
 def read_bytes(store: Store, run: Run, name: str) -> bytes | None:
     """A file of a run; None if the run has left none of that name."""
     if run.artifact_uri.startswith(("file://", "/")):
@@ -153,6 +170,17 @@ def write_search(store: Store, run_id: str, outline: str) -> None:
 def read_search(store: Store, run: Run) -> str | None:
     """What `write_search` wrote; None if the sweep is no search."""
     return read_text(store, run, Artifact.SEARCH)
+
+
+def write_looks(store: Store, run_id: str, looks: Looks) -> None:
+    """Keep with a sweep's parent run by what it decides."""
+    store.client.log_text(run_id, json.dumps(asdict(looks)), Artifact.LOOKS)
+
+
+def read_looks(store: Store, run: Run) -> Looks | None:
+    """What `write_looks` wrote; None if the sweep has a fixed plan, or had no look yet."""
+    text = read_text(store, run, Artifact.LOOKS)
+    return None if text is None else Looks(**json.loads(text))
 
 
 def has_model(store: Store, run: Run) -> bool:

@@ -94,4 +94,5 @@ class Artifact:
     # of a sweep's parent run
     PLAN = "plan.json"
     SEARCH = "search.json"
+    LOOKS = "looks.json"
     REPORT = "report"

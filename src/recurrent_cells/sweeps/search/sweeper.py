@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.search.settings import VALIDATION, SearchSettings, check_objectives, checked
 from recurrent_cells.sweeps.search.space import read_space
 from recurrent_cells.sweeps.sweeper import TrialSweeper
@@ -26,6 +27,8 @@ class OptunaSweeper(TrialSweeper):
     def sweep(self, arguments: list[str]) -> "Swept | None":
         """Run the search; returns and raises as `run_search` does."""
         checked(self.search)
+        if self.config.sweep.until == "decided":
+            raise UserError("sweep.until=decided: a search proposes other trials; use hydra/sweeper=grid")
         space = read_space(self.loader, self.config, self.params, arguments)
         corners = space.corners()
         if self.search.sampler == "grid":

@@ -1,0 +1,115 @@
+"""Sweeps that add seeds until each pair is decided, over trials whose accuracies are written, not trained."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from mlflow.entities import Metric, Param, RunTag
+
+from recurrent_cells.config.schema import Config
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.errors import TrialError
+from recurrent_cells.trial.fingerprint import fingerprint
+from tests.conftest import Answer
+
+# Accuracies by seed: they spread by a point about the cell's own.
+SPREAD = (0.000, 0.006, -0.005, 0.004, -0.006, 0.002, -0.003, 0.005, -0.001, 0.003, -0.004, 0.001)
+
+
+@pytest.fixture
+def decide(sweep, store) -> Callable[..., Answer]:
+    """`decide({"gru": 0.9, "lstm": 0.8}, …)` sweeps cells of these accuracies until it is decided which are better."""
+
+    def run(accuracies: dict[str, float], *arguments: str, fail: tuple[tuple[str, int], ...] = ()) -> Answer:
+        def train(config: Config) -> dict[str, Any]:
+            cell, seed = config.model.cell, config.seed
+            if (cell, seed) in fail:
+                raise TrialError("it fails")
+            _write(store, config, accuracies[cell] + SPREAD[seed % len(SPREAD)])
+            return {}
+
+        return sweep(f"model={','.join(accuracies)}", "sweep.until=decided", *arguments, train=train)
+
+    return run
+
+
+def _write(store, config: Config, accuracy: float) -> None:
+    trial = {"fingerprint": fingerprint(config, load_splits(config.data).digest), "seed": str(config.seed)}
+    run = store.client.create_run(store.experiment_id, run_name="trial").info
+    metrics = [Metric(name, accuracy, 0, 1) for name in ("val/best_acc", "test/acc")]
+    params = [Param("seed", str(config.seed)), Param("model.cell", config.model.cell), Param("n_params", "1")]
+    store.client.log_batch(run.run_id, metrics, params, [RunTag(key, value) for key, value in trial.items()])
+    store.client.set_terminated(run.run_id)
+
+
+def seeds(trials) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for record in trials():
+        found.setdefault(record.params["model.cell"], []).append(int(record.params["seed"]))
+    return {cell: sorted(used) for cell, used in found.items()}
+
+
+def test_a_clear_question_takes_the_first_look_alone(decide, trials, parents):
+    answer = decide({"simple_rnn": 0.5, "gru": 0.9})
+    assert answer.code == 0
+    assert seeds(trials) == {"simple_rnn": [0, 1, 2], "gru": [0, 1, 2]}
+    (parent,) = parents()
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["sweep.trials"] == "6"
+    assert "after 3 seeds: gru beats simple_rnn" in answer.err
+
+
+def test_seeds_are_added_only_where_a_pair_is_open(decide, trials):
+    assert decide({"simple_rnn": 0.5, "lstm": 0.900, "gru": 0.901}, "sweep.max_seeds=8").code == 0
+    found = seeds(trials)
+    assert found["simple_rnn"] == [0, 1, 2]
+    assert found["lstm"] == found["gru"] == list(range(8))
+
+
+def test_what_lies_within_the_margin_needs_no_more_seeds(decide, trials):
+    answer = decide({"lstm": 0.900, "gru": 0.901}, "sweep.margin=8")
+    assert answer.code == 0
+    assert "equals" in answer.err
+    assert seeds(trials) == {"lstm": [0, 1, 2], "gru": [0, 1, 2]}
+
+
+def test_the_same_command_with_more_seeds_goes_on_below_the_same_parent(decide, trials, parents):
+    question = {"lstm": 0.900, "gru": 0.901}
+    assert decide(question, "seed=1,4", "sweep.max_seeds=3").code == 0
+    assert seeds(trials)["gru"] == [0, 1, 4]
+    assert decide(question, "seed=1,4", "sweep.max_seeds=5").code == 0
+    assert seeds(trials)["gru"] == [0, 1, 2, 3, 4]
+    (parent,) = parents()
+    assert parent.data.tags["sweep.finished"] == "10"
+
+
+def test_a_failed_trial_is_named_and_tried_again_by_the_same_command(decide, trials):
+    question = {"simple_rnn": 0.5, "gru": 0.9}
+    answer = decide(question, fail=(("gru", 1),))
+    assert answer.code == 1
+    assert "it fails" in answer.err
+    assert decide(question).code == 0
+    assert 1 in seeds(trials)["gru"]
+
+
+def test_of_each_cell_the_best_by_validation_at_the_first_look_is_compared(decide, trials):
+    answer = decide({"lstm": 0.900, "gru": 0.901}, "optimizer.lr=0.1,0.2", "sweep.max_seeds=5")
+    assert answer.code == 0
+    assert {cell: len(used) for cell, used in seeds(trials).items()} == {"lstm": 8, "gru": 8}  # 2 × 3 + 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("model=gru",), "one configuration"),
+        (("seed=0",), "sweep.max_seeds=30"),
+        (("seed=0,1,2", "sweep.max_seeds=2"), "sweep.max_seeds=2"),
+        (("hydra/sweeper=optuna",), "a search"),
+        (("sweep.margin=-1",), "sweep.margin=-1"),
+    ],
+)
+def test_what_cannot_be_decided_is_refused(sweep, parents, arguments, said):
+    answer = sweep("model=lstm,gru", "sweep.until=decided", *arguments)
+    assert answer.code == 2
+    assert said in answer.err
+    assert parents() == []
