@@ -13,13 +13,17 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from mlflow.entities import Metric, Param, RunTag
 from omegaconf import DictConfig
 
-from recurrent_cells.config.schema import register
+from recurrent_cells.config.schema import Config, register
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.errors import TrialError
 from recurrent_cells.tracking.queries import TrialRecord, trial_records
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training import artifacts
 from recurrent_cells.training.module import TrialModule
+from recurrent_cells.trial.fingerprint import fingerprint
 from recurrent_cells.trial.train import train
 from src import REPOSITORY
 from tests.conftest import Answer
@@ -61,6 +65,37 @@ def sweep(run_cli, store_file, tmp_path, monkeypatch) -> Callable[..., Answer]:
         return run_cli(*FEW_STEPS, f"data.root={root}", launcher, *arguments, train=train)
 
     return run
+
+
+@pytest.fixture
+def written(store) -> Callable[..., Callable[[Config], dict[str, Any]]]:
+    """`written(accuracy)` trains nothing: a trial reaches `accuracy(config)`, and fails where that is None."""
+
+    def of(accuracy: Callable[[Config], float | None]) -> Callable[[Config], dict[str, Any]]:
+        def train(config: Config) -> dict[str, Any]:
+            reached = accuracy(config)
+            if reached is None:
+                raise TrialError("it fails")
+            tags = {"fingerprint": fingerprint(config, load_splits(config.data).digest), "seed": str(config.seed)}
+            params = {
+                "seed": config.seed,
+                "n_params": 1,
+                "model.cell": config.model.cell,
+                "optimizer.lr": config.optimizer.lr,
+            }
+            run = store.client.create_run(store.experiment_id, run_name="trial").info
+            store.client.log_batch(
+                run.run_id,
+                [Metric(name, reached, 0, 1) for name in ("val/best_acc", "test/acc")],
+                [Param(key, str(value)) for key, value in params.items()],
+                [RunTag(key, text) for key, text in tags.items()],
+            )
+            store.client.set_terminated(run.run_id)
+            return {}
+
+        return train
+
+    return of
 
 
 @dataclass

@@ -28,6 +28,7 @@ HEAD = Rule(
     lambda value: len(value) > 0 and all(layer in HEAD_LAYERS for layer in value) and value[-1] == "linear",
     f"a list of {', '.join(HEAD_LAYERS)} that ends in linear (the loss applies the last softmax)",
 )
+PHASES = "a list of two mappings such as {seed: 8,9, optimizer.lr: 1e-3,3e-3} and {seed: 0,1,2}"
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
 
 
@@ -153,6 +154,7 @@ class SweepConfig:
     margin: float = key(0.0, "of until=decided: what is as good as equal, in points or the metric's unit", number(0))
     max_seeds: int = key(30, "of until=decided: the most seeds of a configuration", at_least(2))
     report: bool = key(True, "end in a report: verdict, figures and tables")
+    phases: list[dict[str, str]] = key([], "two sets of choices: the first chooses by validation, the second compares")
     parent: str | None = key(None, "set by the sweep: its parent run")
     since: int = key(0, "set by the sweep: a run that ended before does not count (milliseconds)")
     study: str | None = key(None, "set by a search that prunes: its Optuna study")
@@ -216,7 +218,12 @@ def allowed(name: str) -> str:
     rule: Rule | None = item.metadata["rule"]
     if rule is not None:
         return rule.words
-    words: dict[Any, str] = {bool: "true or false", bool | None: "true, false or null", list[str]: "a list of files"}
+    words: dict[Any, str] = {
+        bool: "true or false",
+        bool | None: "true, false or null",
+        list[str]: "a list of files",
+        list[dict[str, str]]: PHASES,
+    }
     return words.get(item.type, "an integer" if item.type is int else "text or null")
 
 

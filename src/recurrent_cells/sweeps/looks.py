@@ -15,7 +15,7 @@ from recurrent_cells.sweeps.feeds import Feed
 from recurrent_cells.sweeps.parent import Parent, write_plan
 from recurrent_cells.sweeps.plan import Trial, to_run
 from recurrent_cells.sweeps.view import counted, say
-from recurrent_cells.tracking.artifacts import Looks, read_looks, write_looks
+from recurrent_cells.tracking.artifacts import Question, read_question, write_question
 from recurrent_cells.tracking.parents import read_parent
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
@@ -64,14 +64,23 @@ class LookFeed(Feed):
 
     Args:
         first: the trials of the first look, the same seeds of each configuration (`check_first_look`).
+        tuning: the trials of an earlier phase, which are in the plan only.
     """
 
-    def __init__(self, first: Sequence[Trial], store: Store, parent: Parent, settings: SweepConfig) -> None:
+    def __init__(
+        self,
+        first: Sequence[Trial],
+        store: Store,
+        parent: Parent,
+        settings: SweepConfig,
+        tuning: Sequence[Trial] = (),
+    ) -> None:
         super().__init__()
+        self._tuning = tuning
         self._store, self._parent, self._settings = store, parent, settings
         self._growths = configurations(first)
         self._seeds = [trial.config.seed for trial in next(iter(self._growths.values())).trials]
-        known = patiently(lambda: read_looks(store, read_parent(store, parent.run_id)), store.patience)
+        known = patiently(lambda: read_question(store, read_parent(store, parent.run_id)), store.patience)
         self._chosen = known.chosen if known is not None and known.seeds == self._seeds else []
         self._under_way: set[str] = set()
         self._done = False
@@ -149,11 +158,12 @@ class LookFeed(Feed):
         return decide(values, margin, len(self._seeds), settings.max_seeds, judged.higher_is_better)
 
     def _keep(self) -> None:
-        """Have the plan and what the looks are made of with the parent."""
+        """Have the plan, and what the decisions are made of, with the parent."""
         settings = self._settings
-        looks = Looks(self._seeds, settings.margin, settings.max_seeds, self._chosen)
-        write_looks(self._store, self._parent.run_id, looks)
-        write_plan(self._store, self._parent.run_id, self.trials)
+        tuning = [trial.fingerprint for trial in self._tuning]
+        asked = Question("decided", self._seeds, settings.margin, settings.max_seeds, self._chosen, tuning)
+        write_question(self._store, self._parent.run_id, asked)
+        write_plan(self._store, self._parent.run_id, [*self._tuning, *self.trials])
 
 
 def check_first_look(trials: Sequence[Trial], settings: SweepConfig) -> None:
@@ -177,10 +187,12 @@ def configurations(trials: Sequence[Trial]) -> dict[str, Growth]:
     return {configuration: Growth(members) for configuration, members in found.items()}
 
 
-def question(trials: Sequence[Trial], settings: SweepConfig) -> str:
-    """What a sweep is to decide, whatever its seeds and their most; the name of its plan."""
-    made_of = [*sorted({trial.configuration for trial in trials}), f"{settings.margin:g}"]
-    return f"decided-{hashlib.sha256(' '.join(made_of).encode()).hexdigest()[:16]}"
+def question_name(trials: Sequence[Trial], settings: SweepConfig, tuning: Sequence[Trial] = ()) -> str:
+    """The name of a plan that grows; of until=decided whatever the seeds and their most."""
+    decided = settings.until == "decided"
+    compared = {trial.configuration if decided else trial.fingerprint for trial in trials}
+    made_of = [*sorted(compared), *sorted(trial.fingerprint for trial in tuning), f"{settings.margin:g}"]
+    return f"{settings.until}-{hashlib.sha256(' '.join(made_of).encode()).hexdigest()[:16]}"
 
 
 def remark(found: Decisions) -> str:

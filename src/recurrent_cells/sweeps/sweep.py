@@ -14,8 +14,9 @@ from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.drive import drive
 from recurrent_cells.sweeps.feeds import Feed, GridFeed
 from recurrent_cells.sweeps.grid import Point
-from recurrent_cells.sweeps.looks import LookFeed, check_first_look, question
+from recurrent_cells.sweeps.looks import LookFeed, check_first_look, question_name
 from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
+from recurrent_cells.sweeps.phases import PhaseFeed, Tuning, check_phases
 from recurrent_cells.sweeps.plan import Trial, has_failed, plan_trials, shortened, to_run, unfinished
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.summary import plan_table, summary
@@ -82,39 +83,50 @@ class Swept:
         return unfinished(self.trials, self.records, self.parent.since)
 
 
-def run_sweep(points: Sequence[Point], runner: Runner) -> Swept | None:
+def run_sweep(
+    points: Sequence[Point], runner: Runner, tuning: Sequence[Point] = (), keys: Sequence[str] = ()
+) -> Swept | None:
     """Do what is missing of a sweep; None after a dry run.
+
+    Args:
+        tuning: the points of a first phase, which chooses the values of `keys`; `points` has all of these.
 
     Raises:
         UserError: if some trial cannot start, with the faults of all; none was started.
         Interrupted: after a signal, the running trials having saved their state.
     """
-    trials = plan_trials(points)
-    if runner.settings.until == "decided":
-        check_first_look(trials, runner.settings)
+    trials, settings = plan_trials(points), runner.settings
+    first = Tuning(plan_trials(tuning) if tuning else [], keys)
+    check_phases(first, trials)
+    if settings.until == "decided":
+        check_first_look(trials, settings)
     if remark := shortened(trials):
         say(remark)
-    store, settings = runner.open_store(), runner.settings
+    store = runner.open_store()
     everything = trial_records(store)
     records = latest_by_fingerprint(unpruned(everything))
+    planned = [*first.trials, *trials]
     if settings.dry_run:
         since = int(time.time() * 1000) if settings.rerun == "all" else 0
-        print(plan_table(trials, to_run(trials, records, settings.rerun, since), records, unpruned(everything)))
+        print(plan_table(planned, to_run(planned, records, settings.rerun, since), records, unpruned(everything)))
         return None
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
-        until_decided, again = settings.until == "decided", settings.rerun == "all"
-        plan = question(trials, settings) if until_decided else None
-        parent = open_parent(store, trials, runner.name, again, plan)
+        grows = bool(tuning) or settings.until == "decided"
+        plan = question_name(trials, settings, first.trials) if grows else None
+        parent = open_parent(store, first.trials or trials, runner.name, settings.rerun == "all", plan)
         show_digits(store, parent, trials[0])
-        todo = to_run(trials, records, settings.rerun, parent.since)
-        if len(todo) < len(trials):
-            say(f"{len(trials) - len(todo)} of {counted(len(trials), 'trial')} are left out")
-        feed: Feed
-        if until_decided:
-            feed = LookFeed(trials, store, parent, settings)
-        else:
-            feed = GridFeed([trial.below(parent.run_id, parent.since) for trial in todo], trials)
+        left_out = len(planned) - len(to_run(planned, records, settings.rerun, parent.since))
+        if left_out:
+            say(f"{left_out} of {counted(len(planned), 'trial')} are left out")
+
+        def begin(compared: Sequence[Trial]) -> Feed:
+            if settings.until == "decided":
+                return LookFeed(compared, store, parent, settings, first.trials)
+            todo = to_run(compared, records, settings.rerun, parent.since)
+            return GridFeed([trial.below(parent.run_id, parent.since) for trial in todo], compared)
+
+        feed = PhaseFeed(first, trials, store, parent, settings.rerun, begin) if tuning else begin(trials)
         return carry_out(runner, feed, store, parent, summary)
 
 

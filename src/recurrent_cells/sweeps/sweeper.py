@@ -7,8 +7,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from recurrent_cells.config.schema import SweepConfig, TrackingConfig
-from recurrent_cells.sweeps.grid import compose_grid, read_overrides
+from recurrent_cells.config.schema import PHASES, SweepConfig, TrackingConfig
+from recurrent_cells.errors import UserError
+from recurrent_cells.sweeps.grid import compose_grid
 from recurrent_cells.sweeps.launchers import pool_of
 from recurrent_cells.trial.claim import once
 from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 # Keys that do not tell what a sweep is made of.
 UNNAMED = ("hydra", "sweep", *CIRCUMSTANCES)
 # The seeds with which `sweep.until=decided` begins where none are given.
-FIRST_LOOK = "seed=0,1,2"
+FIRST_LOOK = {"seed": "0,1,2"}
 
 
 class TrialSweeper(Sweeper):
@@ -60,11 +61,23 @@ class GridSweeper(TrialSweeper):
 
     def sweep(self, arguments: list[str]) -> "Swept | None":
         """Run the sweep; returns and raises as `run_sweep` does."""
-        given = read_overrides(self.loader, self.params, arguments)
-        if self.config.sweep.until == "decided" and "seed" not in given:
-            arguments = [*arguments, FIRST_LOOK]
-        points = compose_grid(self.loader, self.config, self.params, arguments)
+        first, second = self._phases()
+        chosen = {key: choices for key, choices in first.items() if key != "seed"}
+        begin = FIRST_LOOK if self.config.sweep.until == "decided" else {}
+        points = compose_grid(self.loader, self.config, begin | self.params | chosen | second, arguments)
+        tuning = compose_grid(self.loader, self.config, self.params | first, arguments) if first else []
 
         from recurrent_cells.sweeps.sweep import run_sweep
 
-        return run_sweep(points, self.runner(arguments))
+        return run_sweep(points, self.runner(arguments), tuning, list(chosen))
+
+    def _phases(self) -> tuple[dict[str, str], dict[str, str]]:
+        """The choices of each phase by key, both empty if the sweep has no phases.
+
+        Raises:
+            UserError: if there are not two.
+        """
+        phases = [dict(phase) for phase in self.config.sweep.phases]
+        if phases and len(phases) != 2:
+            raise UserError(f"sweep.phases: {len(phases)} are given; allowed is {PHASES}")
+        return (phases[0], phases[1]) if phases else ({}, {})

@@ -54,20 +54,24 @@ class PlanEntry:
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What a sweep with `sweep.until=decided` decides by.
+class Question:
+    """What a sweep is to answer, and by which of its trials, where it is not just to compare all of them.
 
     Args:
+        until: done or decided.
         seeds: those of the first look, in their order; later looks add the smallest that are not used.
         margin: in points of a share, else in the metric's unit.
-        most: the most seeds of a configuration.
-        chosen: the fingerprints of trials, one of each configuration that is compared.
+        max_seeds: the most seeds of a configuration.
+        chosen: fingerprints of trials, one of each configuration that is compared.
+        tuning: fingerprints of the trials that chose among settings and are not compared.
     """
 
+    until: str
     seeds: list[int]
     margin: float
-    most: int
+    max_seeds: int
     chosen: list[str]
+    tuning: list[str] = field(default_factory=list)
 
 
 def read_bytes(store: Store, run: Run, name: str) -> bytes | None:
@@ -172,15 +176,15 @@ def read_search(store: Store, run: Run) -> str | None:
     return read_text(store, run, Artifact.SEARCH)
 
 
-def write_looks(store: Store, run_id: str, looks: Looks) -> None:
-    """Keep with a sweep's parent run by what it decides."""
-    store.client.log_text(run_id, json.dumps(asdict(looks)), Artifact.LOOKS)
+def write_question(store: Store, run_id: str, question: Question) -> None:
+    """Keep with a sweep's parent run what the sweep is to answer."""
+    store.client.log_text(run_id, json.dumps(asdict(question)), Artifact.QUESTION)
 
 
-def read_looks(store: Store, run: Run) -> Looks | None:
-    """What `write_looks` wrote; None if the sweep has a fixed plan, or had no look yet."""
-    text = read_text(store, run, Artifact.LOOKS)
-    return None if text is None else Looks(**json.loads(text))
+def read_question(store: Store, run: Run) -> Question | None:
+    """What `write_question` wrote; None if the sweep has a fixed plan, or nothing was chosen yet."""
+    text = read_text(store, run, Artifact.QUESTION)
+    return None if text is None else Question(**json.loads(text))
 
 
 def has_model(store: Store, run: Run) -> bool:

@@ -94,5 +94,5 @@ class Artifact:
     # of a sweep's parent run
     PLAN = "plan.json"
     SEARCH = "search.json"
-    LOOKS = "looks.json"
+    QUESTION = "question.json"
     REPORT = "report"
