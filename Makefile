@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 RUN := $(BIN)/python -m src.train
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep train test lint ui serve server report doctor bench clean
+.PHONY: help install sweep train test lint ui serve server report check doctor bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -48,6 +48,9 @@ server: $(READY)  ## PostgreSQL and an MLflow server on it, for trying out (PORT
 
 report: $(READY)  ## verdict, figures and tables of a sweep (ARGS='sweep=latest metric=test/acc')
 	$(BIN)/python -m src.report $(ARGS)
+
+check: $(READY)  ## hold a sweep against the champion (ARGS='sweep=latest baseline=champion margin=0.2')
+	$(BIN)/python -m src.check $(ARGS)
 
 doctor: $(READY)  ## list runs that say something untrue about themselves, and repair them
 	$(BIN)/python -m src.doctor

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recurrent_cells.cli.leaving import run_and_leave
 
-COMMANDS = ("train", "report", "evaluate", "predict", "export", "serve", "ui", "doctor")
+COMMANDS = ("train", "report", "check", "evaluate", "predict", "export", "serve", "ui", "doctor")
 
 
 def main(name: str | None = None) -> None:

@@ -1,0 +1,61 @@
+"""Check that a sweep is not worse than a baseline: [sweep=latest] [baseline=champion] [margin=0.2] [junit=] [write=]."""
+
+import sys
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+
+from recurrent_cells.cli.arguments import Arguments, run_command
+from recurrent_cells.errors import UserError
+
+KEYS = {
+    "sweep": "latest, a sweep's run id or its beginning",
+    "baseline": "champion (its configuration with all seeds in the store), a sweep's run id, or a JSON file of write=",
+    "margin": "how much worse is as good as equal: in points of an accuracy, else in the metric's unit",
+    "junit": "a file for the answer as JUnit XML",
+    "write": "a JSON file for the values that were checked, a baseline for later",
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Exits with 0 if the sweep is not worse, 1 if it is, 3 if that is undecided, 2 on bad input."""
+    run_command(__doc__, KEYS, arguments, _check)
+
+
+def _check(arguments: Arguments) -> None:
+    margin = _margin(arguments.get("margin") or "0")
+
+    from recurrent_cells.config.schema import EXPERIMENT
+    from recurrent_cells.reports.baseline import baseline_of, find_baseline, find_candidate, write_baseline
+    from recurrent_cells.reports.check import as_junit, check
+    from recurrent_cells.sweeps.results import LATEST, read_sweeps
+    from recurrent_cells.tracking.store import open_store
+
+    store, data = read_sweeps(open_store(EXPERIMENT), arguments.get("sweep") or LATEST)
+    if not data.finished:
+        raise UserError(f"sweep={arguments.get('sweep') or LATEST}: no trial is finished")
+    baseline = find_baseline(store, arguments.get("baseline") or "champion", data)
+    candidate = find_candidate(data, baseline)
+    records = [trial.record for trial in candidate.trials]
+    found = baseline_of(candidate.label, records[0], records)
+    new = {it.fingerprint for it in records if it.run_id not in baseline.runs}
+    checked = check(candidate.label, {it: value for it, value in found.values.items() if it in new}, baseline, margin)
+    print(checked.sentence)
+    try:
+        if (junit := arguments.get("junit")) is not None:
+            Path(junit).write_text(as_junit(checked))
+        if (written := arguments.get("write")) is not None:
+            write_baseline(Path(written), found)
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be written ({error.strerror})") from None
+    sys.exit(checked.answer)
+
+
+def _margin(text: str) -> float:
+    try:
+        margin = float(text)
+    except ValueError:
+        margin = -1.0
+    if not isfinite(margin) or margin < 0:
+        raise UserError(f"margin={text}: allowed is a number of at least 0")
+    return margin
