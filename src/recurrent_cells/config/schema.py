@@ -31,8 +31,13 @@ HEAD = Rule(
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
 
 
-def key(default: Any, meaning: str, rule: Rule | None = None) -> Any:
-    metadata = {"meaning": meaning, "rule": rule}
+def key(default: Any, meaning: str, rule: Rule | None = None, block: bool = False) -> Any:
+    """A key of the schema.
+
+    Args:
+        block: whether the key is part of the data block: configurations that differ in it are not compared.
+    """
+    metadata = {"meaning": meaning, "rule": rule, "block": block}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -62,7 +67,7 @@ class ModelConfig:
 class DataConfig:
     """The data, how they are split, and how images are read as sequences."""
 
-    name: str = key("mnist_5k", "the data source", name_in(SOURCES))
+    name: str = key("mnist_5k", "the data source", name_in(SOURCES), block=True)
     root: str | None = key(None, "the folder of the data's files; null: datasets/ beside the runs", A_FOLDER)
     download: bool | None = key(None, "fetch files that are missing; null: only where root is null")
     num_classes: int | None = key(None, "classes; null: as many as the training labels show", or_null(at_least(2)))
@@ -70,12 +75,16 @@ class DataConfig:
     eval_batch_size: int = key(1000, "sequences that are evaluated at once", POSITIVE)
     normalize: str = key("standard", "scale: bytes to 0 … 1, or to mean 0 and deviation 1", one_of(*SCALINGS))
     order: str = key("shuffled", "the order of training sequences", one_of("shuffled", "file"))
-    sequence: str = key("rows", "the steps of an image", one_of("rows", "columns", "image"))
-    train_size: int | None = key(None, "training sequences; null: all that validation leaves", or_null(POSITIVE))
-    val_size: int = key(5000, "validation sequences, taken from the training data", COUNT)
-    test_size: int | None = key(None, "test sequences of data without test files", or_null(POSITIVE))
-    split: str = key("random", "what validates: drawn by split_seed, or the last in the file", one_of("random", "tail"))
-    split_seed: int = key(0, "draws validation and test sequences", COUNT)
+    sequence: str = key("rows", "the steps of an image", one_of("rows", "columns", "image"), block=True)
+    train_size: int | None = key(
+        None, "training sequences; null: all that validation leaves", or_null(POSITIVE), block=True
+    )
+    val_size: int = key(5000, "validation sequences, taken from the training data", COUNT, block=True)
+    test_size: int | None = key(None, "test sequences of data without test files", or_null(POSITIVE), block=True)
+    split: str = key(
+        "random", "what validates: drawn by split_seed, or the last in the file", one_of("random", "tail"), block=True
+    )
+    split_seed: int = key(0, "draws validation and test sequences", COUNT, block=True)
     validate_on: str = key("val", "test: watch the test data while training, as some recipes do", one_of("val", "test"))
 
 
@@ -185,6 +194,11 @@ def schema_fields(cls: type = Config, prefix: str = "") -> Iterator[tuple[str, F
             yield from schema_fields(item.type, f"{name}.")
         else:
             yield name, item
+
+
+def block_keys() -> list[str]:
+    """The keys that make a data block: which sequences are trained on, validated and tested."""
+    return [name for name, item in schema_fields() if item.metadata["block"]]
 
 
 def default_of(item: Field[Any]) -> Any:

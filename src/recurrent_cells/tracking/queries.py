@@ -12,22 +12,13 @@ from typing import Any
 
 from mlflow.entities import Run
 
+from recurrent_cells.config.schema import block_keys
 from recurrent_cells.errors import UserError
 from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.tracking.tables import database_of, read_runs
 
 SHORTEST_ID = 4
-# What decides, with the digest of the data, which sequences a trial reads and how they are split.
-BLOCK_KEYS = (
-    "data.name",
-    "data.split",
-    "data.split_seed",
-    "data.train_size",
-    "data.val_size",
-    "data.test_size",
-    "data.sequence",
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +87,7 @@ class TrialRecord:
     @cached_property
     def block(self) -> str:
         """The data block, `mnist_5k-1a2b3c`: trials of one are judged alike, on the same sequences and split."""
-        read = {key: self.params[key] for key in BLOCK_KEYS if key in self.params}
+        read = {key: self.params[key] for key in block_keys() if key in self.params and key != "data.name"}
         made_of = json.dumps([self.tags.get(Tag.DATA_DIGEST), self.metric, read], sort_keys=True)
         name = re.sub(r"\W", "_", self.params.get("data.name", "data"))
         return f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:6]}"

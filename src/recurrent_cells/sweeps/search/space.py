@@ -10,6 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
 from recurrent_cells.config.messages import explain
+from recurrent_cells.config.schema import block_keys
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import Composer, Point, as_text, raise_together, read_overrides
 from recurrent_cells.sweeps.search.ranges import Range, Value, read_range
@@ -92,6 +93,9 @@ def read_space(
     for key, override in read_overrides(config_loader, params, arguments).items():
         if not override.is_sweep_override():
             fixed[key] = as_text(key, override)
+            continue
+        if key == "data" or key in block_keys():
+            faults.append(f"{override.input_line}: data blocks do not compete; search on one, or give a grid of them")
             continue
         try:
             ranges[key] = read_range(key, override)
