@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from mlflow.entities import Metric, Param, RunTag
 
+from recurrent_cells.tracking.artifacts import write_outcomes
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.store import Store, open_store
 
@@ -25,7 +27,8 @@ HARDEST = [
 class Made:
     """A trial to be written; `state` missing leaves it in the plan alone, `pruned` has its own sweep stop it.
 
-    `accuracy` is the value of the metric that the tags name; `choices` are overrides that name files of groups.
+    `accuracy` is the value of the metric that the tags name; `choices` are overrides that name files of groups;
+    `outcomes` has for each test example whether it was right.
     """
 
     cell: str
@@ -37,6 +40,7 @@ class Made:
     confusion: str = "9,1\n0,10\n"
     pruned: bool = False
     choices: Mapping[str, str] = field(default_factory=dict)
+    outcomes: Sequence[int] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -115,6 +119,9 @@ def _write(client: Any, experiment_id: str, parent: str, trial: Made, folder: Pa
         (folder / "confusion_matrix.csv").write_text(trial.confusion)
         client.log_artifact(run.run_id, str(folder / "confusion_matrix.csv"))
         client.log_dict(run.run_id, HARDEST, "hardest_images.json")
+    if trial.outcomes is not None:
+        write_outcomes(folder, np.array(trial.outcomes, dtype=np.float32))
+        client.log_artifact(run.run_id, str(folder / Artifact.OUTCOMES))
     client.set_terminated(run.run_id, status=trial.state)
 
 

@@ -1,12 +1,15 @@
-"""Report on a sweep: [sweep=ID|latest|ID,ID] [metric=test/acc]."""
+"""Report on a sweep: [sweep=ID|latest|ID,ID] [metric=test/acc] [margin=POINTS]."""
 
 from collections.abc import Sequence
+from math import inf
 
 from recurrent_cells.cli.arguments import Arguments, run_command
+from recurrent_cells.errors import UserError
 
 KEYS = {
     "sweep": "latest, a sweep's run id or its beginning, or several with commas between",
     "metric": "a metric of the trials, such as test/acc or test/loss",
+    "margin": "within which to call configurations equal: points for accuracies, else in the metric's unit",
 }
 
 
@@ -21,5 +24,19 @@ def _report(arguments: Arguments) -> None:
     from recurrent_cells.tracking.store import open_store
 
     store = open_store(EXPERIMENT)
-    written = write_report(store, arguments.get("sweep") or LATEST, arguments.get("metric"))
+    written = write_report(
+        store, arguments.get("sweep") or LATEST, arguments.get("metric"), _margin(arguments.get("margin"))
+    )
     print("\n".join([*written.headline, f"Report: {written.page}"]))
+
+
+def _margin(value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        margin = float(value)
+    except ValueError:
+        margin = 0.0
+    if not 0 < margin < inf:
+        raise UserError(f"margin={value}: allowed is a number above 0, such as 0.3")
+    return margin

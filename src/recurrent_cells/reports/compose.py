@@ -1,11 +1,11 @@
 """The contents of a report, from the trials of a sweep."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.reports import tables
-from recurrent_cells.reports.configurations import Configuration, configurations, contenders, differing
+from recurrent_cells.reports.blocks import Competition, across, competitions
+from recurrent_cells.reports.configurations import Configuration, configurations, differing
 from recurrent_cells.reports.confusion import Confusion, read_confusion
 from recurrent_cells.reports.curves import X_AXES, band
 from recurrent_cells.reports.document import Block, Bullets, Document, Heading, Pictures, Text
@@ -25,19 +25,21 @@ from recurrent_cells.reports.figures import (
 from recurrent_cells.reports.metric import Metric, describe
 from recurrent_cells.reports.searches import read_outline, search_section
 from recurrent_cells.reports.verdicts import verdict_section
-from recurrent_cells.statistics.comparisons import compare
+from recurrent_cells.statistics.comparisons import share_interval
 from recurrent_cells.sweeps.results import SweepData
 from recurrent_cells.tracking.artifacts import read_hardest
 from recurrent_cells.tracking.histories import Histories, read_histories
+from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 from recurrent_cells.tracking.queries import TrialRecord, best_by_validation
 from recurrent_cells.tracking.store import Store
 
 MOST_CURVES = 6
-MOST_COMPARED = 40
-SEEDS_SHOW = "Every seed as a small point; above it the mean with its 95 % interval."
+SEEDS_SHOW = (
+    "Every seed as a small point; above it the mean with its 95 % interval, of which all hold at once. "
+    "An arrow: the interval goes on beyond the picture."
+)
 CURVES_SHOW = (
-    "Lines are means over seeds, bands reach from the lowest seed to the highest. "
-    "All on validation images; seconds are those of training."
+    "Lines are means over seeds, bands reach from the lowest seed to the highest; seconds are those of training."
 )
 COSTS = {
     "parameters": "Small points are seeds, large ones means; on the dashed line nothing is better and smaller at once.",
@@ -45,8 +47,11 @@ COSTS = {
 }
 
 
-def compose(store: Store, data: SweepData, name: str | None = None) -> Document:
+def compose(store: Store, data: SweepData, name: str | None = None, margin: float | None = None) -> Document:
     """The report of a sweep by a metric, by default the one on the test data, whatever became of its trials.
+
+    Args:
+        margin: within which configurations are called equal; in points for a share, else in the metric's own scale.
 
     Raises:
         UserError: if trials are finished and none has the metric.
@@ -59,27 +64,27 @@ def compose(store: Store, data: SweepData, name: str | None = None) -> Document:
     metric = describe(name or f"test/{records[0].metric}", records)
     _check_metric(metric, records)
     everything = configurations(data)
-    compared = contenders(everything)
-    drawn = _best_few(compared)
+    found = competitions(store, everything, metric)
+    compared = [one for competition in found for one in competition.compared]
+    drawn = [one for competition in found for one in _best_few(competition.compared)][:MOST_CURVES]
     curves = [describe(curve, records) for curve in ("val/loss", f"val/{records[0].metric}")]
     logged = [*(curve.name for curve in curves), "epoch", "epoch_seconds"]
     histories = read_histories(store, [trial.run_id for one in drawn for trial in one.trials], logged)
-    found = {one.label: read_confusion(store, one) for one in drawn}
-    confusions = {label: confusion for label, confusion in found.items() if confusion is not None}
-    values = {one.label: one.values(metric) for one in compared[:MOST_COMPARED]}
-    paired = compare(values, metric.higher_is_better)
+    losses = read_histories(store, [trial.run_id for one in compared for trial in one.trials], [Curve.VAL_LOSS])
+    read = {one.label: read_confusion(store, one) for one in drawn}
+    confusions = {label: confusion for label, confusion in read.items() if confusion is not None}
     look = styles(everything)
     outline = read_outline(store, data)
     blocks: list[Block] = [
-        *verdict_section(compared, everything, paired, metric),
-        *_fairness(fairness(data, compared, histories, metric)),
+        *verdict_section(data, found, across(everything, metric), metric, margin and margin / metric.scale),
+        *_fairness(fairness(data, everything, compared, losses, metric)),
         *(search_section(outline, data) if outline else []),
         *left,
         Heading("Results"),
-        tables.results(everything, compared, metric),
-        Pictures([Picture("seeds", SEEDS_SHOW, draw_seeds(everything, look, metric))]),
-        Text(_how_sure(metric, list(confusions.values()))),
-        *([tables.comparisons(paired, metric, max(0, len(compared) - MOST_COMPARED))] if paired else []),
+        tables.results(everything, found, metric),
+        Pictures([Picture("seeds", SEEDS_SHOW, draw_seeds(everything, look, metric, tables.groups(found)))]),
+        *_how_sure(found, metric, list(confusions.values())),
+        *([tables.comparisons(found, metric)] if len(compared) > len(found) else []),
         Heading("Cost"),
         Pictures(
             [Picture(f"cost_{cost}", words, draw_cost(everything, look, metric, cost)) for cost, words in COSTS.items()]
@@ -125,15 +130,16 @@ def _sentence(start: str, parts: Sequence[str]) -> str:
     return f"{start}: {', '.join(parts)}." if parts else ""
 
 
-def _how_sure(metric: Metric, confusions: Sequence[Confusion]) -> str:
-    text = "The intervals tell what other seeds would change, not what other images would."
-    if metric.name != "test/acc" or not confusions:
-        return text
+def _how_sure(found: Sequence[Competition], metric: Metric, confusions: Sequence[Confusion]) -> list[Block]:
+    """What other test examples would change, of one accuracy: for trials that have not left what that says of pairs."""
+    if metric.name != "test/acc" or not confusions or all(competition.on_other_examples for competition in found):
+        return []
     images = confusions[0].images
     rate = sum(float(it.counts.trace()) for it in confusions) / sum(float(it.counts.sum()) for it in confusions)
-    error = 100 * math.sqrt(rate * (1 - rate) / images)
-    itself = f"an accuracy of {100 * rate:.1f} % is itself known to ± {2 * error:.2g} points"
-    return f"{text} With {images:,} test images {itself}."
+    low, high = (100 * bound for bound in share_interval(rate, images))
+    known = f"an accuracy of {100 * rate:.1f} % is itself only known to lie between {low:.1f} and {high:.1f} %"
+    words = "The intervals tell what other seeds would change, not what other images would."
+    return [Text(f"{words} With {images:,} test images {known}.")]
 
 
 def _effects(
@@ -167,7 +173,15 @@ def _curves(
                 file = f"{curve.name}_by_{x_axis}".replace("/", "_").replace(" ", "_")
                 figure = draw_curves(bands, look, curve, x_axis)
                 pictures.append(Picture(file, f"{curve.name} by {x_axis}.", figure))
-    return [Heading("Curves"), Text(CURVES_SHOW), Pictures(pictures)] if pictures else []
+    watched = [
+        one.label for one in drawn if any(trial.record.tags.get(Tag.PROTOCOL) == TEST_WATCHED for trial in one.trials)
+    ]
+    on = (
+        "All on validation images" if not watched else f"On validation images, but on test images: {', '.join(watched)}"
+    )
+    if len(watched) == len(drawn):
+        on = "All on test images, which these trials watched"
+    return [Heading("Curves"), Text(f"{CURVES_SHOW} {on}."), Pictures(pictures)] if pictures else []
 
 
 def _hardest(store: Store, records: Sequence[TrialRecord]) -> list[Picture]:
@@ -183,11 +197,12 @@ def _hardest(store: Store, records: Sequence[TrialRecord]) -> list[Picture]:
 
 
 def _errors(confusions: Mapping[str, Confusion], hardest: Sequence[Picture]) -> list[Block]:
+    worst = max((it.worst for it in confusions.values()), default=0.0)
     pictures = [
         Picture(
             f"confusion_{''.join(sign if sign.isalnum() else '_' for sign in label.lower())}",
             f"{label}: per cent of each label's test images, over {it.seeds} {'seed' if it.seeds == 1 else 'seeds'}.",
-            draw_confusion(it.counts, label),
+            draw_confusion(it.counts, label, worst),
         )
         for label, it in confusions.items()
     ]

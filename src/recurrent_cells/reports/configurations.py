@@ -1,14 +1,14 @@
 """Trials that differ in nothing but the seed, taken together, and those among them that compete."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite, nan
 from statistics import mean
 from typing import Any
 
-from recurrent_cells.config.schema import schema_fields
+from recurrent_cells.config.schema import block_keys, schema_fields
 from recurrent_cells.reports.metric import Metric, selection_of
 from recurrent_cells.sweeps.results import FinishedTrial, SweepData
 from recurrent_cells.tables import CELLS
@@ -16,7 +16,7 @@ from recurrent_cells.tracking.names import Tag
 from recurrent_cells.trial.fingerprint import IRRELEVANT, is_within
 
 # As in run names.
-SHORT = {"model.hidden_size": "h"}
+SHORT = {"model.hidden_size": "h", "data.name": ""}
 CELL = "model.cell"
 # Runs of earlier versions lack the params that came later: those had today's defaults.
 DEFAULTS = {key: str(field.default) for key, field in schema_fields()}
@@ -59,6 +59,17 @@ class Configuration:
         """The higher, the better by validation."""
         return self.selection.rank(self.mean(self.selection))
 
+    @property
+    def block(self) -> str:
+        """The data block."""
+        return self.trials[0].record.block
+
+    @cached_property
+    def identity(self) -> tuple[tuple[str, str], ...]:
+        """What makes it the same configuration on other data."""
+        other = {Tag.DATA_DIGEST, "data", "data.num_classes", *block_keys()}
+        return tuple(sorted(item for item in self.settings.items() if item[0] not in other))
+
     @cached_property
     def n_params(self) -> int:
         return self.trials[0].n_params
@@ -77,6 +88,8 @@ def configurations(data: SweepData) -> list[Configuration]:
     groups = list(members.values())
     settings = _by_choice(data, [dict(key) for key in members], groups)
     varied = differing(settings)
+    if set(varied) & {"data", *block_keys()}:  # other data have another digest
+        varied = [key for key in varied if key != Tag.DATA_DIGEST]
     labels = _unique([_label(one, trials[0], varied) for one, trials in zip(settings, groups, strict=True)])
     return [
         Configuration(label, one[CELL], one, tuple(trials))
@@ -139,7 +152,13 @@ def _label(settings: Mapping[str, str], trial: FinishedTrial, varied: Sequence[s
     if len(keys) > MOST_KEYS_IN_A_LABEL:
         recipe = trial.record.params.get("recipe", "None")
         return recipe if recipe != "None" else trial.name.rpartition("-s")[0]
-    return " ".join([cell_label(cell), *(f"{_short(key)}{settings[key]}" for key in keys)])
+    return short_label(settings, keys)
+
+
+def short_label(settings: Mapping[str, str], keys: Sequence[str]) -> str:
+    """The cell, and the values of these keys but its own and its model file's."""
+    parts = [f"{_short(key)}{settings[key]}" for key in keys if key in settings and settings[key] != settings[CELL]]
+    return " ".join([cell_label(settings[CELL]), *parts])
 
 
 def _short(key: str) -> str:
@@ -152,16 +171,26 @@ def _unique(labels: Sequence[str]) -> list[str]:
 
 
 def contenders(everything: Sequence[Configuration]) -> list[Configuration]:
-    """The configurations to compare: the best of each cell by validation; if there is one cell, all of them.
+    """The configurations of a data block to compare: the best of each cell by validation; of one cell, all of them.
 
     Test values take no part in the choice, so that they stay fair to compare.
     """
-    by_cell: dict[str, list[Configuration]] = defaultdict(list)
-    for one in everything:
-        by_cell[one.cell].append(one)
+    by_cell = by(everything, lambda one: one.cell)
     return list(everything) if len(by_cell) == 1 else [best(group) for group in by_cell.values()]
 
 
 def best(group: Sequence[Configuration]) -> Configuration:
-    """The configuration with the best mean validation value; the first of equals."""
-    return max(group, key=lambda one: one.rank)
+    """The configuration with the best mean validation value, the first of equals.
+
+    Only those with as many seeds as the most complete one may be chosen: fewer are more often good by chance.
+    """
+    most = max(len(one.trials) for one in group)
+    return max((one for one in group if len(one.trials) == most), key=lambda one: one.rank)
+
+
+def by(everything: Sequence[Configuration], key: Callable[[Configuration], Any]) -> dict[Any, list[Configuration]]:
+    """The configurations with each value of a key, in their order."""
+    groups: dict[Any, list[Configuration]] = defaultdict(list)
+    for one in everything:
+        groups[key(one)].append(one)
+    return groups

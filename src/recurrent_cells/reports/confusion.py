@@ -21,6 +21,16 @@ class Confusion:
     seeds: int
     images: int
 
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Of each label's images the share that each answer got."""
+        return np.asarray(self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1))
+
+    @property
+    def worst(self) -> float:
+        """The largest share of a label that one wrong answer got."""
+        return float(np.where(np.eye(len(self.counts), dtype=bool), 0, self.shares).max())
+
 
 def read_confusion(store: Store, configuration: Configuration) -> Confusion | None:
     """The sum over a configuration's first 20 seeds; None where there are no matrices."""
@@ -33,7 +43,7 @@ def read_confusion(store: Store, configuration: Configuration) -> Confusion | No
 
 def most_confused(confusions: Sequence[Confusion], count: int = 8) -> list[tuple[int, int, list[float]]]:
     """The pairs (label, answer) most often confused over all, with the share of the label's images for each."""
-    shares = [it.counts / np.maximum(it.counts.sum(axis=1, keepdims=True), 1) for it in confusions]
+    shares = [it.shares for it in confusions]
     mean = np.mean(shares, axis=0)
     np.fill_diagonal(mean, 0)
     found = []

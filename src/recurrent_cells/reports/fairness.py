@@ -1,21 +1,23 @@
 """Differences between the compared trials beyond what was swept: what else could explain a result."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from recurrent_cells.reports.configurations import CELL, Configuration, differing
+from recurrent_cells.reports.configurations import CELL, Configuration, by, cell_label, differing
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.sweeps.results import SweepData
 from recurrent_cells.tracking.histories import Histories
-from recurrent_cells.tracking.names import Curve
+from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.queries import TrialRecord
 
 # Parameter counts within this ratio count as equal.
 EQUAL_PARAMETERS = 1.02
 LONGEST_LIST = 4
 LONGEST_TAG = 40
+DIVERGED = re.compile(r"loss is (nan|-?inf)")
 TAGS = {
     "data": "data.digest",
     "precision": "precision",
@@ -35,13 +37,22 @@ class Finding:
     value: str = ""
 
 
-def fairness(data: SweepData, compared: Sequence[Configuration], histories: Histories, metric: Metric) -> list[Finding]:
+def fairness(
+    data: SweepData,
+    everything: Sequence[Configuration],
+    compared: Sequence[Configuration],
+    histories: Histories,
+    metric: Metric,
+) -> list[Finding]:
     """All findings, the differences first.
 
     Args:
+        everything: all configurations that were tried.
         compared: the configurations that the verdict speaks of.
         histories: of trials of theirs, with `val/loss`.
     """
+    blocks = by(compared, lambda one: one.block)
+    nan = _listed([trial.name for trial in data.unfinished if DIVERGED.search(trial.error)])
     no_value = _named(compared, lambda trial: not isfinite(trial.metrics.get(metric.name, 0)))
     dirty = _named(compared, lambda trial: trial.tags.get("git.dirty") != "false")
     watched = _named(compared, lambda trial: trial.tags.get("protocol") == "test-watched")
@@ -50,10 +61,19 @@ def fairness(data: SweepData, compared: Sequence[Configuration], histories: Hist
     findings = [
         Finding("unfinished trials", _unfinished(data)),
         _shared("seeds", {one.label: _seeds(one) for one in compared}),
-        Finding("diverged trials", no_value and f"no finite {metric.name}: {no_value}"),
+        Finding(
+            "diverged trials",
+            "; ".join(
+                [
+                    *([f"the loss was not finite: {nan}"] if nan else []),
+                    *([f"no finite {metric.name}: {no_value}"] if no_value else []),
+                ]
+            ),
+        ),
+        _shared("settings tried per cell", _tried(everything)),
         _parameters(compared),
         _shared("steps trained", {label: words for label, words in steps.items() if words}),
-        *(_by_tag(what, tag, compared) for what, tag in TAGS.items()),
+        *(_by_tag(what, tag, compared) for what, tag in TAGS.items() if what != "data" or len(blocks) == 1),
         _by_tag("trials trained as one program", "pack", compared, default="1"),
         Finding("uncommitted changes", dirty and f"{dirty} trained with code that is in no commit"),
         Finding("test images watched while training", watched and f"{watched} chose their weights by the test images"),
@@ -61,6 +81,15 @@ def fairness(data: SweepData, compared: Sequence[Configuration], histories: Hist
         Finding("differing settings beyond those swept", _settings(data, compared)),
     ]
     return sorted(findings, key=lambda finding: not finding.difference)
+
+
+def _tried(everything: Sequence[Configuration]) -> dict[str, str]:
+    """How many settings of each cell were tried on a data block, the most where that differs between blocks."""
+    most: dict[str, int] = {}
+    for found in by(everything, lambda one: one.block).values():
+        for cell, ones in by(found, lambda one: one.cell).items():
+            most[cell_label(cell)] = max(most.get(cell_label(cell), 0), len(ones))
+    return {cell: str(count) for cell, count in most.items()}
 
 
 def _named(compared: Sequence[Configuration], applies: Callable[[TrialRecord], bool]) -> str:
@@ -109,7 +138,12 @@ def _by_tag(what: str, tag: str, compared: Sequence[Configuration], default: str
 def _settings(data: SweepData, compared: Sequence[Configuration]) -> str:
     if data.swept is None:
         return ""
-    expected = {"data.digest", CELL, *data.swept}  # the digest is looked at by its tag, cells are what is compared
+    # the digest is looked at by its tag, cells are what is compared, blocks are not compared with each other
+    expected = {Tag.DATA_DIGEST, CELL, *data.swept}
+    if len(by(compared, lambda one: one.block)) > 1:
+        expected |= {key for one in compared for key in one.settings} - {
+            key for one in compared for key, _ in one.identity
+        }
     left = [key for key in differing([one.settings for one in compared]) if key not in expected]
     parts = []
     for key in left[: 2 * LONGEST_LIST]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from recurrent_cells.reports.configurations import CELL, Configuration, best, cell_class, cell_label
@@ -27,6 +29,7 @@ MOST_ROWS = 40
 FEW_POINTS = 15
 HARD_IN_A_ROW = 4
 MOST_LEGEND_LINES = 7
+FEWEST_TICKS = 3
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,10 @@ class Picture:
 
 
 def styles(drawn: Sequence[Configuration]) -> dict[str, Style]:
-    """label → style: the colour tells the cell, the line style and marker the configuration within it."""
+    """label → style: the colour tells the cell, the line style and marker the configuration within it.
+
+    Of one cell alone the colours tell its configurations, from dark to light in their order.
+    """
     cells = list(dict.fromkeys(one.cell for one in drawn))
     colors = {cell: cell_class(cell).color for cell in cells if cell_class(cell)}
     others = sorted(cell for cell in cells if cell not in colors)
@@ -56,9 +62,14 @@ def styles(drawn: Sequence[Configuration]) -> dict[str, Style]:
     for one in drawn:
         place = seen[one.cell]
         marker = MARKERS[(cells.index(one.cell) + place) % len(MARKERS)]
-        found[one.label] = Style(colors[one.cell], LINES[place % len(LINES)], marker)
+        color = colors[one.cell] if len(cells) > 1 or len(drawn) == 1 else _shade(place / (len(drawn) - 1))
+        found[one.label] = Style(color, LINES[place % len(LINES)], marker)
         seen[one.cell] += 1
     return found
+
+
+def _shade(share: float) -> str:
+    return to_hex(colormaps["viridis"](0.9 * share))
 
 
 def draw_curves(bands: Mapping[str, Band], look: Mapping[str, Style], metric: Metric, x_label: str) -> Figure:
@@ -79,25 +90,39 @@ def draw_curves(bands: Mapping[str, Band], look: Mapping[str, Style], metric: Me
     return figure
 
 
-def draw_seeds(drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric) -> Figure:
-    """A row for each configuration: every seed as a point, the mean and its 95 % interval."""
+def draw_seeds(
+    drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric, groups: Mapping[str, int]
+) -> Figure:
+    """A row for each configuration: every seed as a point, the mean and its 95 % interval.
+
+    Args:
+        groups: label → of how many configurations the intervals hold at once.
+    """
     rows = sorted((one for one in drawn if one.values(metric)), key=lambda one: metric.rank(one.mean(metric)))
     rows = rows[-MOST_ROWS:]
     figure, axes = plain_axes(height=1.3 + 0.55 * len(rows) if len(rows) < 8 else 1.3 + 0.3 * len(rows))
     shown: list[float] = []
+    intervals: list[tuple[float, float, float, str]] = []
     for height, one in enumerate(rows):
         style = look[one.label]
         values = np.array(list(one.values(metric).values())) * metric.scale
         shift = np.linspace(0.12, 0.32, len(values)) if len(values) > 1 else np.array([0.2])
         axes.scatter(values, height - shift, s=18, color=style.color, marker=style.marker, alpha=0.65, lw=0)
-        found = estimate(list(values))
+        found = estimate(list(values), groups.get(one.label, 1))
         half = None if np.isnan(found.half) else found.half
+        intervals.append((height + 0.1, found.mean - (half or 0), found.mean + (half or 0), style.color))
         marks: dict[str, Any] = {"color": style.color, "marker": style.marker, "markersize": 7, "capsize": 4}
         axes.errorbar(found.mean, height + 0.1, xerr=half, **marks)
         shown.extend(values)
-    low, high = min(shown), max(shown)
-    room = max(high - low, 1e-3 * abs(high)) * 0.6
-    axes.set_xlim(low - room, min(high + room, 100.2) if metric.is_share else high + room)
+    room = max(max(shown) - min(shown), 1e-3 * abs(max(shown)))
+    low = max(min(min(shown), *(start for _, start, _, _ in intervals)), min(shown) - room) - room / 5
+    high = min(max(max(shown), *(end for _, _, end, _ in intervals)), max(shown) + room) + room / 5
+    high = min(high, 100.2) if metric.is_share else high
+    axes.set_xlim(low, high)
+    for level, start, end, color in intervals:
+        for beyond, edge, arrow in ((start < low, low, "<"), (end > high, high, ">")):
+            if beyond:
+                axes.plot(edge, level, marker=arrow, color=color, markersize=8, clip_on=False, zorder=4)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(range(len(rows)), [one.label for one in rows])
     axes.set_xlabel(metric.label)
@@ -109,7 +134,8 @@ def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric:
     """The metric against `parameters` or `seconds`: means large, seeds small, and the Pareto front."""
     figure, axes = plain_axes()
     points = []
-    by_cell = len(drawn) > MOST_LEGEND_LINES and len({one.cell for one in drawn}) > 1
+    most = MOST_LEGEND_LINES if len({one.cell for one in drawn}) > 1 else 2 * MOST_LEGEND_LINES
+    by_cell = len(drawn) > most
     for one in drawn:
         values = one.values(metric)
         if not values:
@@ -178,14 +204,18 @@ def draw_effect(drawn: Sequence[Configuration], look: Mapping[str, Style], metri
     return figure
 
 
-def draw_confusion(counts: NDArray[np.int64], title: str) -> Figure:
-    """Rows are labels, columns answers; in each row the share of wrong answers, the diagonal uncoloured."""
+def draw_confusion(counts: NDArray[np.int64], title: str, worst: float) -> Figure:
+    """Rows are labels, columns answers; in each row the share of wrong answers, the diagonal uncoloured.
+
+    Args:
+        worst: the share that has the darkest colour, one for all matrices that stand side by side.
+    """
     figure = Figure(figsize=(4.8, 4.8), layout="constrained")
     axes = figure.add_subplot()
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     shares = 100 * counts / totals
     errors = np.where(np.eye(len(counts), dtype=bool), 0, shares)
-    axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(errors.max() * 1.4, 1e-9))
+    axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(100 * worst * 1.4, 1e-9))
     if len(counts) <= 20:
         for row, column in np.ndindex(*counts.shape):
             if counts[row, column]:
@@ -231,21 +261,23 @@ def _legend(axes: Axes) -> None:
 
 
 def _logarithmic(axes: Axes, which: str) -> None:
-    """A logarithmic axis with plain numbers, between powers of ten too where there is less than a decade or two."""
+    """A logarithmic axis with plain numbers; values that lie close together stay on a linear one, which has more."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axis.get_data_interval()
     if not low > 0:
         return
-    axes.set(**{f"{which}scale": "log"})
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(ScalarFormatter())
-    mantissas = (1, 1.5, 2, 3, 5, 7)
-    ticks = [m * 10.0**e for e in range(-8, 12) for m in mantissas if low * 0.95 <= m * 10.0**e <= high * 1.05]
+    ticks = [m * 10.0**e for e in range(-8, 12) for m in (1, 1.5, 2, 3, 5, 7)]
+    ticks = [tick for tick in ticks if low * 0.95 <= tick <= high * 1.05]
     if high / low > 30:
         ticks = [tick for tick in ticks if f"{tick:e}".startswith("1.0")] or ticks
-    if len(ticks) >= 2:
-        axis.set_ticks(ticks)
-        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 10 else f"{x:g}"))
+    if len(ticks) < FEWEST_TICKS:
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
+        axis.set_major_locator(MaxNLocator(4))
+        return
+    axes.set(**{f"{which}scale": "log"})
+    axis.set_minor_locator(NullLocator())
+    axis.set_ticks(ticks)
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 10 else f"{x:g}"))
 
 
 def _numbers(values: Sequence[str]) -> list[float] | None:

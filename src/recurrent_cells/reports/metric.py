@@ -9,6 +9,7 @@ from recurrent_cells.tracking.queries import TrialRecord
 
 # Of logged values that are no metrics of a task: names with these words are better lower, all others higher.
 LOWER_IS_BETTER = ("loss", "error", "seconds")
+MOST_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,22 @@ class Metric:
         return f"{value * self.scale:.2f}" if self.is_share else f"{value:.4g}"
 
     def amount(self, difference: float, half: float) -> str:
-        """A difference with its interval: `1.9 ± 0.3 points`."""
+        """A difference with its interval, `1.9 ± 0.3 points`, with digits enough to show whether it excludes 0."""
         if not self.is_share:
             return f"{difference:.3g} ± {half:.2g}"
-        digits = 1 if half * self.scale >= 0.25 else 2
-        return f"{difference * self.scale:.{digits}f} ± {half * self.scale:.{digits}f} points"
+        values, start = (difference * self.scale, half * self.scale), 1 if half * self.scale >= 0.25 else 2
+        for digits in range(start, MOST_DIGITS):
+            shown = [round(value, digits) for value in values]
+            if (shown[0] > shown[1]) == (difference > half):
+                break
+        return f"{values[0]:.{digits}f} ± {values[1]:.{digits}f} points"
+
+    def difference(self, value: float) -> str:
+        """A difference that nothing exceeds, rounded up: `0.32 points`."""
+        if not self.is_share:
+            return f"{value:.3g}"
+        digits = 1 if value * self.scale >= 1 else 2
+        return f"{math.ceil(value * self.scale * 10**digits - 1e-9) / 10**digits:g} points"
 
 
 def describe(name: str, records: Iterable[TrialRecord]) -> Metric:

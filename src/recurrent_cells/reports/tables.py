@@ -3,29 +3,38 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from recurrent_cells.reports.blocks import Competition
 from recurrent_cells.reports.configurations import Configuration
 from recurrent_cells.reports.confusion import Confusion, most_confused
 from recurrent_cells.reports.document import Table
 from recurrent_cells.reports.metric import Metric
-from recurrent_cells.statistics.comparisons import Comparison, Estimate, estimate
+from recurrent_cells.statistics.comparisons import ALPHA, Estimate, estimate
 from recurrent_cells.sweeps.results import SweepData
 
 NONE = "–"
 LONG = 12
+SMALLEST_P = 0.001
 
 
-def results(everything: Sequence[Configuration], compared: Sequence[Configuration], metric: Metric) -> Table:
+def groups(found: Sequence[Competition]) -> dict[str, int]:
+    """label → of how many configurations, those that are compared with it, the intervals hold at once."""
+    return {one.label: len(competition.compared) for competition in found for one in competition.everything}
+
+
+def results(everything: Sequence[Configuration], found: Sequence[Competition], metric: Metric) -> Table:
     """A row for each configuration, the best mean first."""
-    chosen = {one.label for one in compared} if len(compared) < len(everything) else set()
+    compared = {one.label for competition in found for one in competition.compared}
+    chosen = compared if len(compared) < len(everything) else set()
     ranked = sorted(everything, key=lambda one: -metric.rank(one.mean(metric)))
-    found = [estimate(list(one.values(metric).values()) or [math.nan]) for one in ranked]
+    together = groups(found)
+    estimates = [estimate(list(one.values(metric).values()) or [math.nan], together[one.label]) for one in ranked]
     seeds = [len(one.values(metric)) for one in ranked]
     selection = ranked[0].selection
     validation = [one.mean(selection) for one in ranked]
     shown = {
         "": [one.label + (" *" if one.label in chosen else "") for one in ranked],
-        metric.label: [_interval(estimated, metric) for estimated in found],
-        "sd": [metric.value(estimated.sd) for estimated in found],
+        metric.label: [_interval(estimated, metric) for estimated in estimates],
+        "sd": [metric.value(estimated.sd) for estimated in estimates],
         "seeds": [str(count) for count in seeds],
         _heading(selection): [selection.value(value) for value in validation],
         "parameters": [f"{one.n_params:,}" for one in ranked],
@@ -35,14 +44,16 @@ def results(everything: Sequence[Configuration], compared: Sequence[Configuratio
         "configuration": [one.label for one in ranked],
         "cell": [one.cell for one in ranked],
         "seeds": seeds,
-        metric.name: [estimated.mean for estimated in found],
-        "half_interval": [estimated.half for estimated in found],
-        "sd": [estimated.sd for estimated in found],
+        metric.name: [estimated.mean for estimated in estimates],
+        "half_interval": [estimated.half for estimated in estimates],
+        "sd": [estimated.sd for estimated in estimates],
         selection.name: validation,
         "n_params": [one.n_params for one in ranked],
         "seconds": [one.seconds for one in ranked],
     }
-    title = "Means over seeds with 95 % intervals" + ("; * stands for its cell in the verdict" if chosen else "")
+    title = "Means over seeds with 95 % intervals that hold at once" + (
+        "; * stands for its cell in the verdict" if chosen else ""
+    )
     return Table("results", title, shown, raw=raw)
 
 
@@ -55,36 +66,53 @@ def _heading(selection: Metric) -> str:
     return selection.label.replace("val/best_", "best val ")
 
 
-def comparisons(found: Sequence[Comparison], metric: Metric, left_out: int) -> Table:
-    """A row for each pair, the surest first; so many configurations are left out."""
-    pairs = sorted(found, key=lambda pair: (math.isnan(pair.p_corrected), pair.p_corrected))
-    amounts = [NONE if math.isnan(pair.half) else metric.amount(pair.difference, pair.half) for pair in pairs]
+def comparisons(found: Sequence[Competition], metric: Metric) -> Table:
+    """A row for each pair, the surest first."""
+    pairs = [(competition, pair) for competition in found for pair in competition.pairs]
+    pairs.sort(key=lambda it: (math.isnan(it[1].p), it[1].p))
+    wider = [competition.other_examples(pair) for competition, pair in pairs]
+    halves = [math.nan if other is None else other.half for other in wider]
     shown = {
-        "": [f"{pair.better} over {pair.worse}" for pair in pairs],
-        "difference": amounts,
-        "effect d": [_number(pair.effect) for pair in pairs],
-        "p": [_number(pair.p) for pair in pairs],
-        "p (Holm)": [_number(pair.p_corrected) for pair in pairs],
-        "seeds": [str(len(pair.seeds)) for pair in pairs],
-        "seeds needed": [str(pair.needed or NONE) for pair in pairs],
+        "": [f"{pair.better} over {pair.worse}" for _, pair in pairs],
+        "difference": [_amount(pair.difference, pair.half, metric) for _, pair in pairs],
+        "on other examples too": [
+            _amount(pair.difference, half, metric) for (_, pair), half in zip(pairs, halves, strict=True)
+        ],
+        "at most": [NONE if math.isnan(pair.most) else metric.difference(pair.most) for _, pair in pairs],
+        "p": [_p(pair.p) for _, pair in pairs],
+        "seeds": [" and ".join(map(str, sorted(set(pair.counts)))) for _, pair in pairs],
     }
     raw: dict[str, Sequence[object]] = {
-        "better": [pair.better for pair in pairs],
-        "worse": [pair.worse for pair in pairs],
-        "seeds": [len(pair.seeds) for pair in pairs],
-        "difference": [pair.difference for pair in pairs],
-        "half_interval": [pair.half for pair in pairs],
-        "effect": [pair.effect for pair in pairs],
-        "p": [pair.p for pair in pairs],
-        "p_holm": [pair.p_corrected for pair in pairs],
-        "seeds_needed": [pair.needed or "" for pair in pairs],
+        "better": [pair.better for _, pair in pairs],
+        "worse": [pair.worse for _, pair in pairs],
+        "block": [competition.compared[0].block for competition, _ in pairs],
+        "seeds_better": [pair.counts[0] for _, pair in pairs],
+        "seeds_worse": [pair.counts[1] for _, pair in pairs],
+        "difference": [pair.difference for _, pair in pairs],
+        "half_interval": [pair.half for _, pair in pairs],
+        "half_interval_other_examples": halves,
+        "p": [pair.p for _, pair in pairs],
     }
-    title = "Pairs, on the seeds both have" + (f"; {left_out} more configurations are left out" if left_out else "")
+    if len(shown["on other examples too"]) == shown["on other examples too"].count(NONE):
+        del shown["on other examples too"]
+    left_out = sum(competition.eligible - len(competition.compared) for competition in found)
+    more = f"; {left_out} configurations that are worse by validation are left out" if left_out else ""
+    title = f"Pairs with simultaneous 95 % intervals, and p after the same correction{more}"
     return Table("comparisons", title, shown, folded=len(pairs) > LONG, raw=raw)
 
 
-def _number(value: float) -> str:
-    return NONE if math.isnan(value) else f"{value:.2g}"
+def _amount(difference: float, half: float, metric: Metric) -> str:
+    return NONE if math.isnan(half) else metric.amount(difference, half)
+
+
+def _p(p: float) -> str:
+    """p with digits enough to show on which side of 0.05 it lies."""
+    if math.isnan(p):
+        return NONE
+    if p < SMALLEST_P:
+        return f"< {SMALLEST_P}"
+    digits = next((n for n in range(2, 8) if (round(p, n) < ALPHA) == (p < ALPHA) and round(p, n) > 0), 8)
+    return f"{p:.{digits}f}"
 
 
 def unfinished(data: SweepData) -> Table:

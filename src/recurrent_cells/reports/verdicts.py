@@ -1,60 +1,171 @@
-"""What is concluded of each pair of configurations, in sentences that a careful reader can rely on."""
+"""What is concluded, in sentences that a careful reader can rely on."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
-from recurrent_cells.reports.configurations import Configuration
+from recurrent_cells.reports.blocks import Competition
+from recurrent_cells.reports.configurations import Configuration, by
 from recurrent_cells.reports.document import Block, Heading, Text
 from recurrent_cells.reports.metric import Metric
-from recurrent_cells.statistics.comparisons import MOST_SEEDS, Comparison
+from recurrent_cells.statistics.comparisons import Comparison, estimate, seeds_needed
+from recurrent_cells.sweeps.results import SweepData
 
-MOST_VERDICTS = 6
+MOST_PAIRS = 6
+MOST_NAMED = 12
+FEWEST_BLOCKS = 3
 
 
 def verdict_section(
-    compared: Sequence[Configuration], everything: Sequence[Configuration], found: Sequence[Comparison], metric: Metric
+    data: SweepData,
+    found: Sequence[Competition],
+    across: tuple[int, Sequence[Comparison]],
+    metric: Metric,
+    margin: float | None,
 ) -> list[Block]:
-    """The verdict on each pair of the compared configurations, the best ones first, and how it was reached."""
+    """The verdict on each data block, that on all, and how they were reached."""
     blocks: list[Block] = [Heading("Verdict")]
+    for competition in found:
+        if competition.name:
+            blocks.append(Text(f"On {competition.name}:", strong=True))
+        blocks += _on_one_block(competition, metric, margin)
+    if len(found) > 1:
+        blocks += _on_all_blocks(*across, metric, margin)
+    if data.unfinished:
+        states = Counter(trial.state for trial in data.unfinished)
+        counts = ", ".join(f"{count} {state}" for state, count in states.items())
+        words = f"{len(data.unfinished)} of {len(data.trials)} trials did not finish ({counts})"
+        blocks.append(Text(f"{words}: this is without them.", strong=True))
+    return blocks
+
+
+def _on_one_block(found: Competition, metric: Metric, margin: float | None) -> list[Block]:
+    compared, pairs = found.compared, found.pairs
     if len(compared) == 1:
-        return [*blocks, Text(f"There is only {compared[0].label}: nothing to compare it with.", strong=True)]
-    if len(everything) > len(compared):
-        words = f"{len(everything)} configurations were tried; for each cell speaks the one with its best mean"
-        blocks.append(Text(f"{words} {compared[0].selection.name}."))
-    if all(len(comparison.seeds) < 2 for comparison in found):
-        words = "No two trials share more than one seed: nothing can be concluded about which is better."
-        return [*blocks, Text(f"{words} seed=0,1,2,3,4 would show the spread.", strong=True)]
-    rank = {one.label: metric.rank(one.mean(metric)) for one in compared}
-    ranked = sorted(found, key=lambda comparison: (-rank[comparison.better], -rank[comparison.worse]))
-    blocks += [Text(verdict(comparison, metric), strong=True) for comparison in ranked[:MOST_VERDICTS]]
-    if len(ranked) > MOST_VERDICTS:
-        separated = sum(comparison.is_separated for comparison in found)
-        blocks.append(Text(f"Of {len(found)} pairs {separated} are separated; all are in the table below."))
-    pairs = "1 pair" if len(found) == 1 else f"{len(found)} pairs"
-    how = f"By {metric.name}, paired by seed; ± is half a 95 % interval (Student's t), p is Holm's over {pairs}."
-    return [*blocks, Text(how)]
+        return [Text(f"There is only {compared[0].label}: nothing to compare it with.", strong=True)]
+    if all(min(pair.counts) < 2 for pair in pairs):
+        words = "There are no two configurations of two seeds or more: nothing can be concluded about which is better."
+        return [Text(f"{words} seed=0,1,2,3,4 would show the spread.", strong=True)]
+    blocks: list[Block] = []
+    if len(pairs) <= MOST_PAIRS:
+        rank = {one.label: metric.rank(one.mean(metric)) for one in compared}
+        ranked = sorted(pairs, key=lambda pair: (-rank[pair.better], -rank[pair.worse]))
+        blocks += [Text(verdict(pair, metric, found.other_examples(pair), margin), strong=True) for pair in ranked]
+    else:
+        blocks.append(Text(against_the_best(compared, pairs, metric), strong=True))
+    if unequal := _unequal_tuning(found):
+        blocks.append(Text(unequal, strong=True))
+    return [*blocks, Text(_how(found, metric, margin))]
 
 
-def verdict(comparison: Comparison, metric: Metric) -> str:
-    """The conclusion on one pair."""
-    better, worse, count = comparison.better, comparison.worse, len(comparison.seeds)
-    if count == 0:
-        return f"{better} and {worse} share no seed: nothing can be concluded."
-    if count == 1:
+def verdict(pair: Comparison, metric: Metric, on_other_examples: Comparison | None, margin: float | None) -> str:
+    """The conclusion on one pair, and for what it holds."""
+    better, worse = pair.better, pair.worse
+    if math.isnan(pair.half):
+        return _without_interval(pair, metric)
+    if pair.is_separated:
+        sentence = f"{better} beats {worse} by {metric.amount(pair.difference, pair.half)}"
+        if on_other_examples is None or math.isnan(on_other_examples.half):
+            return f"{sentence}."
+        wider = metric.amount(pair.difference, on_other_examples.half).partition(" ± ")[2]
+        if on_other_examples.is_separated:
+            return f"{sentence}, on other test examples too (± {wider})."
+        return f"{sentence} on these test examples; on others that is open (± {wider})."
+    most = metric.difference(pair.most)
+    if margin is not None and pair.is_within(margin):
+        return f"{better} and {worse} are equal within {metric.difference(margin)}: they differ by at most {most}."
+    return f"{better} and {worse} are not told apart: they differ by at most {most}."
+
+
+def _without_interval(pair: Comparison, metric: Metric) -> str:
+    better, worse = pair.better, pair.worse
+    if min(pair.counts) == 0:
+        return f"{better} or {worse} has no value: nothing can be concluded."
+    if min(pair.counts) == 1:
         return f"One seed cannot tell {better} from {worse}: nothing can be concluded."
-    amount = metric.amount(comparison.difference, comparison.half)
-    if comparison.is_separated:
-        return f"{better} beats {worse} by {amount} ({_p(comparison.p_corrected)}, {count} seeds)."
-    sentence = f"{count} seeds cannot separate {better} from {worse}"
-    if comparison.difference == 0:
-        return f"{sentence}: their means are equal."
-    if math.isnan(comparison.effect):
-        return f"{sentence}: they differ by {amount} on every seed, without any spread to judge that by."
-    sentence += f" ({amount}, {_p(comparison.p_corrected)})"
-    if comparison.needed is None:
-        return f"{sentence}: more than {MOST_SEEDS:,} would be needed."
-    return f"{sentence}: about {comparison.needed} would be needed."
+    amount = metric.difference(pair.difference)
+    by_how_much = f"differ by {amount}" if pair.difference > 0 else "are equal"
+    return f"{better} and {worse} {by_how_much} on every seed, without any spread to judge that by."
 
 
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
+def against_the_best(compared: Sequence[Configuration], pairs: Sequence[Comparison], metric: Metric) -> str:
+    """Of many configurations the best, those that are worse, and those that may be as good."""
+    best = max(compared, key=lambda one: metric.rank(one.mean(metric)))
+    with_best = [pair for pair in pairs if best.label in (pair.better, pair.worse)]
+    worse = [pair for pair in with_best if pair.is_separated]
+    open_ = [pair.worse if pair.worse != best.label else pair.better for pair in with_best if not pair.is_separated]
+    worse.sort(key=lambda pair: pair.difference)
+    amounts = [f"{pair.worse} (by {metric.amount(pair.difference, pair.half)})" for pair in worse]
+    sentence = f"Of {len(compared)} configurations {best.label} has the best mean."
+    if worse:
+        sentence += f" Worse than it: {_listed(amounts)}."
+    return f"{sentence} Not told apart from it: {_listed(open_)}." if open_ else sentence
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def tried(everything: Sequence[Configuration]) -> dict[str, int]:
+    """How many settings of each cell were tried, by the cell's name."""
+    return {cell: len(found) for cell, found in by(everything, lambda one: one.cell).items()}
+
+
+def _unequal_tuning(found: Competition) -> str:
+    counts = tried(found.everything)
+    if len(set(counts.values())) < 2:
+        return ""
+    chosen = ", ".join(f"{one.label} of {counts[one.cell]}" for one in found.compared)
+    return (
+        f"Tuning was unequal, which favours the cell with more: the best by validation of so many settings ({chosen})."
+    )
+
+
+def _how(found: Competition, metric: Metric, margin: float | None) -> str:
+    tested = [pair for pair in found.pairs if min(pair.counts) > 1]
+    counts = sorted({count for pair in tested for count in pair.counts})
+    seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
+    together = f", for all {len(tested)} pairs at once" if len(tested) > 1 else ""
+    sentences = [
+        f"By {metric.name} over {seeds} seeds of each; ± is half of a 95 % interval{together}: "
+        "what other seeds would change."
+    ]
+    if len(found.everything) > len(found.compared):
+        of_each = "the best" if len({one.cell for one in found.compared}) == 1 else "of each cell the best"
+        sentences.append(
+            f"{len(found.everything)} configurations were tried; compared are {of_each} by mean "
+            f"{found.compared[0].selection.name} of those with the most seeds."
+        )
+    needed = _needed(found, metric, margin)
+    if margin is not None and needed:
+        words = (
+            f"With these spreads a difference of {metric.difference(margin)} would take about {needed} seeds of each."
+        )
+        sentences.append(words)
+    return " ".join(sentences)
+
+
+def _needed(found: Competition, metric: Metric, margin: float | None) -> int | None:
+    """The seeds with which every pair that differs by the margin would be separated four times out of five."""
+    sds = [estimate(list(one.values(metric).values()) or [math.nan]).sd for one in found.compared]
+    largest = sorted(sd for sd in sds if sd > 0)[-2:]
+    if margin is None or not largest:
+        return None
+    return seeds_needed(margin, largest[-1], largest[0], groups=len(found.compared))
+
+
+def _on_all_blocks(count: int, pairs: Sequence[Comparison], metric: Metric, margin: float | None) -> list[Block]:
+    if not pairs:
+        return []
+    shared = pairs[0].counts[0]
+    head = Text(f"Over all {count} data blocks:", strong=True)
+    if shared < FEWEST_BLOCKS:
+        words = f"{shared} data blocks that all share cannot say what others would show: each stands for itself."
+        return [head, Text(words, strong=True)]
+    how = (
+        f"By the mean {metric.name} on each of {shared} data blocks that all share, paired by block; "
+        "± is half of a 95 % interval: what other blocks of the kind would change."
+    )
+    sentences = [Text(verdict(pair, metric, None, margin), strong=True) for pair in pairs]
+    return [head, *sentences, Text(how)]

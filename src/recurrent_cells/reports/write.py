@@ -33,17 +33,18 @@ class Written:
     headline: tuple[str, ...]
 
 
-def write_report(store: Store, which: str = LATEST, metric: str | None = None) -> Written:
+def write_report(store: Store, which: str = LATEST, metric: str | None = None, margin: float | None = None) -> Written:
     """Report on a sweep, or on several joined, into `reports/` and into the parent runs.
 
     Args:
         metric: by which to compare; the one that judges the trials, on the test data, if it is None.
+        margin: within which to call configurations equal; in points for a share.
 
     Raises:
         UserError: if there is no such sweep, or no finished trial has the metric.
     """
     store, data = read_sweeps(store, which)
-    document = compose(store, data, metric)
+    document = compose(store, data, metric, margin)
     folder = _folder(store, data)
     _write(document, folder, _footer(data))
     for sweep in data.sweeps:
@@ -58,7 +59,8 @@ def write_report(store: Store, which: str = LATEST, metric: str | None = None) -
 def report_sweep(store: Store, run_id: str) -> None:
     """Write the report at the end of a sweep; an error is logged as one line, since the sweep itself has succeeded."""
     try:
-        print(f"Report: {write_report(store, run_id).page}")
+        written = write_report(store, run_id)
+        print("\n".join([*written.headline, f"Report: {written.page}"]))
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         log.warning("no report could be written (%s): %s sweep=%s tries again", reason, command("report"), run_id)

@@ -1,4 +1,9 @@
-"""What the values of a few seeds allow one to say: intervals, paired tests, seeds needed."""
+"""What the values of a few seeds allow one to say: simultaneous intervals, and verdicts that agree with them.
+
+All pairs have intervals of one family: with a probability of 95 % each of them holds its true difference. They are
+those of Games and Howell (1976), for groups of unequal variances and sizes, with more cautious degrees of freedom:
+with few seeds Welch's own let too many false verdicts through (benchmarks/results/verdicts.md).
+"""
 
 import math
 from bisect import bisect_left
@@ -10,10 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from recurrent_cells.statistics.studentized import critical, survival
+
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 POWER = 0.8
 MOST_SEEDS = 1000
+# How far degrees of freedom lie from those of the smaller group (0) to Welch's (1).
+TOWARDS_WELCH = 0.3
+# Values that differ by less, relative to their size, are equal but for rounding.
+ROUNDING = 1e-9
 
 Floats = NDArray[np.float64]
 
@@ -30,125 +41,180 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two configurations on the seeds they share, `better` being the one with the better mean.
+    """Two configurations, `better` being the one with the better mean; all in the metric's own scale.
 
     Args:
-        difference: by how much, 0 or more, in the metric's own scale; `half` is half its 95 % interval.
-        effect: difference in standard deviations of the differences (d_z, Lakens 2013).
-        p: of the paired t-test, `p_corrected` after Holm over all pairs; NaN with fewer than two seeds.
-        needed: seeds with which such a difference would be found four times out of five; None if more than
-            1,000, or if it cannot be said.
+        counts: the values of each.
+        difference: by how much, 0 or more.
+        half: half its interval, simultaneous over all that were compared; NaN where there is none, with fewer
+            than two values of either, or without any spread: equal values tell of coarseness, not of certainty.
+        p: after the same correction, below 0.05 just where the interval excludes 0.
     """
 
     better: str
     worse: str
-    seeds: tuple[int, ...]
+    counts: tuple[int, int]
     difference: float = math.nan
     half: float = math.nan
-    effect: float = math.nan
     p: float = math.nan
-    p_corrected: float = math.nan
-    needed: int | None = None
 
     @property
     def is_separated(self) -> bool:
-        return self.p_corrected < ALPHA
+        return self.difference > self.half
+
+    @property
+    def most(self) -> float:
+        """The largest difference, either way, that the data do not exclude."""
+        return self.difference + self.half
+
+    def is_within(self, margin: float) -> bool:
+        """Whether they are equal within a margin: the whole interval lies between -margin and margin (TOST)."""
+        return self.most < margin
 
 
-def mean_interval(values: ArrayLike) -> tuple[Floats, Floats]:
-    """Mean and half the 95 % interval of Student's t over the last axis: (…, n) → two of (…)."""
+def mean_interval(values: ArrayLike, groups: int = 1) -> tuple[Floats, Floats]:
+    """Mean and half the 95 % interval of Student's t over the last axis: (…, n) → two of (…).
+
+    Args:
+        groups: of so many independent means all intervals hold together (Šidák).
+    """
     array = np.asarray(values, dtype=float)
     n = array.shape[-1]
     if n < 2:
         return array.mean(axis=-1), np.full(array.shape[:-1], np.nan)
-    half = stats.t.ppf(1 - ALPHA / 2, n - 1) * array.std(axis=-1, ddof=1) / math.sqrt(n)
+    alpha = 1 - CONFIDENCE ** (1 / groups)
+    half = stats.t.isf(alpha / 2, n - 1) * array.std(axis=-1, ddof=1) / math.sqrt(n)
     return array.mean(axis=-1), np.asarray(half)
 
 
-def paired_p(differences: ArrayLike) -> Floats:
-    """Two-sided p of the paired t-test over the last axis: (…, n) → (…).
-
-    NaN with fewer than two differences. 1 where all are equal: accuracies are multiples of one image, so equal
-    differences tell of coarseness rather than of certainty.
-    """
-    array = np.asarray(differences, dtype=float)
-    n = array.shape[-1]
-    if n < 2:
-        return np.full(array.shape[:-1], np.nan)
-    sd = array.std(axis=-1, ddof=1)
-    varies = sd > 1e-12 * np.maximum(1, np.abs(array).max(axis=-1))
-    t = array.mean(axis=-1) / (np.where(varies, sd, 1) / math.sqrt(n))
-    return np.where(varies, 2 * stats.t.sf(np.abs(t), n - 1), 1.0)
-
-
-def holm(p: ArrayLike) -> Floats:
-    """Holm's step-down correction over the last axis, leaving NaN out: (…, m) → (…, m) (Holm 1979)."""
-    array = np.asarray(p, dtype=float)
-    tested = (~np.isnan(array)).sum(axis=-1, keepdims=True)
-    order = np.argsort(array, axis=-1)  # NaN last
-    factors = np.maximum(tested - np.arange(array.shape[-1]), 1)
-    stepped = np.maximum.accumulate(np.take_along_axis(array, order, axis=-1) * factors, axis=-1)
-    corrected = np.empty_like(array)
-    np.put_along_axis(corrected, order, np.minimum(stepped, 1), axis=-1)
-    return corrected
-
-
-def seeds_needed(effect: float, pairs: int = 1) -> int | None:
-    """Seeds with which a paired t-test at 0.05 / `pairs` finds an effect d_z four times out of five.
-
-    None if that is more than 1,000, or if there is no effect.
-    """
-    if not math.isfinite(effect) or effect == 0:
-        return None
-    counts = range(2, MOST_SEEDS + 1)  # power grows with the number of seeds
-    place = bisect_left(counts, True, key=lambda n: _power(effect, n, pairs) >= POWER)
-    return counts[place] if place < len(counts) else None
-
-
-def _power(effect: float, n: int, pairs: int) -> float:
-    critical = stats.t.ppf(1 - ALPHA / pairs / 2, n - 1)
-    shift = min(abs(effect) * math.sqrt(n), 1e3)  # far beyond, the non-central t is 1 but for rounding
-    return float(stats.nct.sf(critical, n - 1, shift)) if shift < 30 + critical else 1.0
-
-
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean, standard deviation and interval of one value or more."""
-    mean, half = mean_interval(values)
+def estimate(values: Sequence[float], groups: int = 1) -> Estimate:
+    """Mean, standard deviation and interval of one value or more, one of so many groups that are compared."""
+    mean, half = mean_interval(values, groups)
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return Estimate(float(mean), sd, float(half), len(values))
 
 
-def compare(values: Mapping[str, Mapping[int, float]], higher_is_better: bool = True) -> list[Comparison]:
-    """Every pair of configurations, on the seeds both have, corrected together.
+def share_interval(share: float, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of `count` examples; it has a width where all are right, too."""
+    z2 = float(stats.norm.isf(ALPHA / 2)) ** 2 / count
+    middle = (share + z2 / 2) / (1 + z2)
+    half = math.sqrt(z2 * share * (1 - share) + z2**2 / 4) / (1 + z2)
+    return middle - half, middle + half
+
+
+def degrees_of_freedom(first: ArrayLike, second: ArrayLike, n: ArrayLike, m: ArrayLike) -> tuple[Floats, Floats]:
+    """Of a difference of two means: Welch's, and the more cautious ones of the intervals.
 
     Args:
-        values: name → seed → value.
+        first, second: estimated variances of the two means, (…), not both 0.
+        n, m: the values behind each.
     """
-    pairs = list(combinations(values, 2))
-    shared = [tuple(sorted(values[a].keys() & values[b].keys())) for a, b in pairs]
-    sign = 1 if higher_is_better else -1
-    gains = [
-        sign * np.array([values[a][seed] - values[b][seed] for seed in seeds])
-        for (a, b), seeds in zip(pairs, shared, strict=True)
-    ]
-    p = [float(paired_p(gain)) if len(gain) else math.nan for gain in gains]
+    v, w = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    fewer, others = np.asarray(n) - 1, np.asarray(m) - 1
+    welch = (v + w) ** 2 / (v**2 / fewer + w**2 / others)
+    least = np.minimum(fewer, others)
+    return welch, np.asarray(least + TOWARDS_WELCH * (welch - least))
+
+
+def half_interval(
+    first: ArrayLike, second: ArrayLike, n: ArrayLike, m: ArrayLike, groups: int, alpha: float = ALPHA
+) -> Floats:
+    """Half the simultaneous interval of a difference; as `degrees_of_freedom`, one pair of so many groups."""
+    _, df = degrees_of_freedom(first, second, n, m)
+    return np.asarray(critical(alpha, groups, df) / math.sqrt(2) * np.sqrt(np.add(first, second)))
+
+
+def compare(
+    values: Mapping[str, Sequence[float]], higher_is_better: bool = True, alpha: float = ALPHA
+) -> list[Comparison]:
+    """Every pair of configurations, with intervals of which all hold together with a probability of 1 - alpha.
+
+    Args:
+        values: name → values over seeds, in any number; those with one value or none are compared with nothing.
+    """
+    groups = sum(len(found) > 1 for found in values.values())
     return [
-        _comparison(pair, seeds, gain, raw, float(corrected), len(pairs))
-        for pair, seeds, gain, raw, corrected in zip(pairs, shared, gains, p, holm(p), strict=True)
+        _comparison(a, b, np.array(values[a]), np.array(values[b]), higher_is_better, groups, alpha)
+        for a, b in combinations(values, 2)
     ]
 
 
 def _comparison(
-    pair: tuple[str, str], seeds: tuple[int, ...], gain: Floats, p: float, p_corrected: float, pairs: int
+    a: str, b: str, first: Floats, second: Floats, higher_is_better: bool, groups: int, alpha: float
 ) -> Comparison:
-    """Of `pair` by what the first gains over the second on each seed, (n,), one of so many pairs."""
-    if not seeds:
-        return Comparison(*pair, seeds)
-    if gain.mean() < 0:
-        gain, pair = -gain, (pair[1], pair[0])
-    found = estimate(list(gain))
-    effect = found.mean / found.sd if found.sd > 0 else math.nan
-    needed = seeds_needed(effect, pairs)
-    if needed is not None and not p_corrected < ALPHA:
-        needed = max(needed, len(seeds) + 1)
-    return Comparison(*pair, seeds, found.mean, found.half, effect, p, p_corrected, needed)
+    n, m = len(first), len(second)
+    if min(n, m) == 0:
+        return Comparison(a, b, (n, m))
+    gain = float(first.mean() - second.mean()) * (1 if higher_is_better else -1)
+    if gain < 0:
+        a, b, first, second, n, m = b, a, second, first, m, n
+    difference = abs(gain)
+    if min(n, m) < 2:
+        return Comparison(a, b, (n, m), difference)
+    v, w = _variance(first) / n, _variance(second) / m
+    if v + w == 0:
+        return Comparison(a, b, (n, m), difference)
+    half = float(half_interval(v, w, n, m, groups, alpha))
+    _, df = degrees_of_freedom(v, w, n, m)
+    p = float(survival(math.sqrt(2) * difference / math.sqrt(v + w), groups, df))
+    return Comparison(a, b, (n, m), difference, half, p)
+
+
+def _variance(values: Floats) -> float:
+    """0 for values that are equal but for rounding."""
+    variance = float(values.var(ddof=1))
+    return 0.0 if math.sqrt(variance) <= ROUNDING * float(np.abs(values).max()) else variance
+
+
+def compare_paired(values: Mapping[str, Mapping[str, float]], higher_is_better: bool = True) -> list[Comparison]:
+    """Every pair by their differences on each of the data blocks that all have.
+
+    Args:
+        values: name → block → value. `p` and `half` say what other blocks of the kind would change.
+    """
+    shared = [block for block in next(iter(values.values())) if all(block in found for found in values.values())]
+    sign, count = (1 if higher_is_better else -1), len(shared)
+    pairs = []
+    for a, b in combinations(values, 2):
+        gains = sign * np.array([values[a][block] - values[b][block] for block in shared])
+        if count and gains.mean() < 0:
+            a, b, gains = b, a, -gains
+        difference = float(gains.mean()) if count else math.nan
+        size = max((abs(values[name][block]) for name in (a, b) for block in shared), default=0.0)
+        error = float(gains.std(ddof=1)) / math.sqrt(count) if count > 1 else 0.0
+        if error <= ROUNDING * size:
+            pairs.append(Comparison(a, b, (count, count), difference))
+            continue
+        half = float(critical(ALPHA, len(values), count - 1)) / math.sqrt(2) * error
+        p = float(survival(math.sqrt(2) * difference / error, len(values), count - 1))
+        pairs.append(Comparison(a, b, (count, count), difference, half, p))
+    return pairs
+
+
+def seeds_needed(
+    difference: float, first_sd: float, second_sd: float, groups: int = 2, power: float = POWER
+) -> int | None:
+    """Seeds of each with which a true difference that is stated beforehand is found so often: four times out of five.
+
+    None if that is more than 1,000, or if it cannot be said.
+
+    Args:
+        first_sd, second_sd: standard deviations over seeds, not both 0.
+    """
+    if not difference > 0 or not 0 < first_sd + second_sd < math.inf:
+        return None
+    counts = range(2, MOST_SEEDS + 1)  # power grows with the number of seeds
+    place = bisect_left(
+        counts, True, key=lambda n: _power(difference, first_sd**2 / n, second_sd**2 / n, n, groups) >= power
+    )
+    return counts[place] if place < len(counts) else None
+
+
+def _power(difference: float, first: float, second: float, n: int, groups: int) -> float:
+    """Of finding a difference with so many values on either side, given the variances of the means."""
+    error = math.sqrt(first + second)
+    welch, _ = degrees_of_freedom(first, second, n, n)
+    bar = float(half_interval(first, second, n, n, groups)) / error
+    shift = difference / error
+    # far beyond the bar it is certain, and the non-central t loses its digits
+    return float(stats.nct.sf(bar, float(welch), shift)) if shift < 30 + bar else 1.0

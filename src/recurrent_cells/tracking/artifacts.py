@@ -1,6 +1,7 @@
 """The files that runs leave in MLflow, each written and read here."""
 
 import hashlib
+import io
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -141,6 +142,26 @@ def read_hardest(store: Store, run: Run) -> list[HardImage]:
     """The test images on whose labels a trial put the least probability, least first; empty if the trial left none."""
     entries = json.loads(read_text(store, run, Artifact.HARDEST) or "[]")
     return [HardImage(**entry | {"pixels": np.array(entry["pixels"], dtype=np.uint8)}) for entry in entries]
+
+
+def write_outcomes(folder: Path, outcomes: NDArray[np.float32]) -> None:
+    """Write the metric of each test example (N,): a bit for each where all are 0 or 1, right or wrong."""
+    with (folder / Artifact.OUTCOMES).open("wb") as file:
+        if np.isin(outcomes, (0, 1)).all():
+            np.savez(file, bits=np.packbits(outcomes.astype(bool)), count=len(outcomes))
+        else:
+            np.savez(file, values=outcomes)
+
+
+def read_outcomes(store: Store, run: Run) -> NDArray[np.float64] | None:
+    """The metric of each test example (N,), in the order of the data; None if the trial has left none."""
+    content = read_bytes(store, run, Artifact.OUTCOMES)
+    if content is None:
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as found:
+        if "bits" in found:
+            return np.unpackbits(found["bits"], count=int(found["count"])).astype(np.float64)
+        return np.asarray(found["values"], dtype=np.float64)
 
 
 def write_after_step(folder: Path, accuracies: Sequence[float]) -> None:

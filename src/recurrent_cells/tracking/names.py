@@ -87,6 +87,7 @@ class Artifact:
     CONFUSION = "confusion_matrix.csv"
     CONFUSION_PICTURE = "confusion_matrix.png"
     HARDEST = "hardest_images.json"
+    OUTCOMES = "test_outcomes.npz"
     AFTER_STEP = "accuracy_after_step.csv"
     AFTER_STEP_PICTURE = "accuracy_after_step.png"
     FIRST_DIGITS = "first_digits.png"

@@ -1,4 +1,4 @@
-"""The files a finished trial leaves: its config, its best weights, its confusion matrix."""
+"""The files a finished trial leaves: its config, its best weights, its outcomes on the test data."""
 
 import math
 from dataclasses import asdict
@@ -41,6 +41,7 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
         "scale": splits.scale,
     }
     digest = artifacts.write_checkpoint(folder, state.as_bytes(content))
+    artifacts.write_outcomes(folder, tested.outcomes)
     if tested.confusion is not None:
         artifacts.write_confusion(folder, tested.confusion)
         draw_confusion(tested.confusion, folder / Artifact.CONFUSION_PICTURE)

@@ -5,8 +5,10 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 
 from recurrent_cells.data.splits import Splits
 from recurrent_cells.errors import TrialError
@@ -134,8 +136,13 @@ class Fit:
 
 @dataclass(frozen=True)
 class Tested:
-    """What came of the test of a network, where it has classes with its confusions and the hardest examples."""
+    """What came of the test of a network, where it has classes with its confusions and the hardest examples.
 
+    Args:
+        outcomes: the metric of each example (N,).
+    """
+
+    outcomes: NDArray[np.float32]
     confusion: list[list[int]] | None
     hardest: list[tuple[int, int, float, float]]
     scores: list[float]
@@ -152,5 +159,5 @@ def test(member: Member, data: Splits, task: Task, device: Device, interruption:
     (loss,), (scores,) = module.tally.losses, module.tally.scores
     member.progress.log_test(loss, scores)
     if not task.has_classes:
-        return Tested(None, [], scores)
-    return Tested(module.confusion.counts, module.hardest.found, scores)
+        return Tested(module.outcomes.values, None, [], scores)
+    return Tested(module.outcomes.values, module.confusion.counts, module.hardest.found, scores)

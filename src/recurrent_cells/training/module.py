@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 from recurrent_cells.tasks import Task
 from recurrent_cells.training.networks import SingleNetwork
 from recurrent_cells.training.program import Program
-from recurrent_cells.training.tally import Confusion, Hardest, Tally
+from recurrent_cells.training.tally import Confusion, Hardest, Outcomes, Tally
 
 # How many of the test examples that were hardest for it a trial keeps.
 HARDEST = 12
@@ -33,7 +33,7 @@ class TrialModule(pl.LightningModule):
         if program is not None:
             self.program = program
         self.tally = Tally(task)
-        self.confusion, self.hardest = Confusion(), Hardest(HARDEST)
+        self.outcomes, self.confusion, self.hardest = Outcomes(task), Confusion(), Hardest(HARDEST)
 
     def forward(self, x: Tensor) -> Tensor:
         """Sequences (B, T, F) → outputs (B, C) or (B, T, C)."""
@@ -66,12 +66,13 @@ class TrialModule(pl.LightningModule):
 
     def on_test_epoch_start(self) -> None:
         self.tally = Tally(self.task)
-        self.confusion, self.hardest = Confusion(), Hardest(HARDEST)
+        self.outcomes, self.confusion, self.hardest = Outcomes(self.task), Confusion(), Hardest(HARDEST)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         sequences, targets = batch
         outputs = self.network(sequences)
         self.tally.add(outputs, targets)
+        self.outcomes.add(outputs, targets)
         if self.task.has_classes:
             self.confusion.add(self.task.final(outputs), targets)
             self.hardest.add(self.task.final(outputs), targets)

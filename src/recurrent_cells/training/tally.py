@@ -1,6 +1,8 @@
 """What the answers to a split come to, batch by batch, kept on the device until it is asked for."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recurrent_cells.tasks import Task
@@ -34,6 +36,23 @@ class Tally:
         """The metric of each network after each of its answers; the last counts."""
         assert isinstance(self._scores, Tensor)
         return [[score / self._count for score in row] for row in self._scores.tolist()]
+
+
+class Outcomes:
+    """The metric of a network's answer to each sequence: of the answer that counts."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._scores: list[Tensor] = []
+
+    def add(self, outputs: Tensor, targets: Tensor) -> None:
+        """Outputs (B, C) or (B, T, C), and targets (B,)."""
+        self._scores.append(self._task.scores(outputs, targets)[..., -1])
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """(N,)."""
+        return np.asarray(torch.cat(self._scores).float().cpu().numpy())
 
 
 class Confusion:

@@ -1,0 +1,97 @@
+"""What is compared: the configurations on one data block, never across, and all blocks together by their means."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from recurrent_cells.config.schema import block_keys
+from recurrent_cells.reports.configurations import Configuration, by, contenders, differing, short_label
+from recurrent_cells.reports.metric import Metric
+from recurrent_cells.reports.outcomes import read_outcomes
+from recurrent_cells.statistics.comparisons import Comparison, compare, compare_paired
+from recurrent_cells.statistics.crossed import compare_crossed
+from recurrent_cells.tracking.store import Store
+
+MOST_COMPARED = 40
+
+
+@dataclass(frozen=True)
+class Competition:
+    """What competes on one data block.
+
+    Args:
+        name: of the block, in words; empty if it is the only one.
+        everything: all configurations; `compared` those the verdict is about, in the order given.
+        pairs: of these, with intervals for other seeds.
+        on_other_examples: the same pairs with intervals for other seeds and other test examples, where each
+            trial has left its outcome on each example.
+    """
+
+    name: str
+    everything: Sequence[Configuration]
+    compared: Sequence[Configuration]
+    pairs: Sequence[Comparison]
+    on_other_examples: Mapping[frozenset[str], Comparison]
+
+    def other_examples(self, pair: Comparison) -> Comparison | None:
+        return self.on_other_examples.get(frozenset((pair.better, pair.worse)))
+
+    @property
+    def eligible(self) -> int:
+        """How many competed before all but the best by validation were left out."""
+        return len(contenders(self.everything))
+
+
+def competitions(store: Store, everything: Sequence[Configuration], metric: Metric) -> list[Competition]:
+    """The competition on each data block."""
+    blocks = by(everything, lambda one: one.block)
+    names = _names(blocks)
+    return [_competition(store, names[block], found, metric) for block, found in blocks.items()]
+
+
+def _competition(store: Store, name: str, everything: Sequence[Configuration], metric: Metric) -> Competition:
+    compared = contenders(everything)
+    if len(compared) > MOST_COMPARED:
+        few = {one.label for one in sorted(compared, key=lambda one: -one.rank)[:MOST_COMPARED]}
+        compared = [one for one in compared if one.label in few]
+    pairs = compare({one.label: list(one.values(metric).values()) for one in compared}, metric.higher_is_better)
+    outcomes = read_outcomes(store, compared, metric)
+    crossed = compare_crossed(outcomes, metric.higher_is_better) if outcomes else []
+    return Competition(
+        name, everything, compared, pairs, {frozenset((pair.better, pair.worse)): pair for pair in crossed}
+    )
+
+
+def _names(blocks: Mapping[str, Sequence[Configuration]]) -> dict[str, str]:
+    """What tells the blocks apart: `fashion_mnist`, `split_seed 3`, or their digests."""
+    if len(blocks) == 1:
+        return dict.fromkeys(blocks, "")
+    params = {block: found[0].trials[0].record.params for block, found in blocks.items()}
+    keys = [key for key in block_keys() if len({one.get(key) for one in params.values()}) > 1]
+    names = {}
+    for block, one in params.items():
+        parts = [one.get(key, "?") if key == "data.name" else f"{key[5:]} {one.get(key, '?')}" for key in keys]
+        names[block] = ", ".join(parts)
+    return names if len(set(names.values())) == len(names) else {block: block for block in blocks}
+
+
+def across(everything: Sequence[Configuration], metric: Metric) -> tuple[int, list[Comparison]]:
+    """How many data blocks there are, and each pair by its differences on those that all compared share.
+
+    Of each cell that configuration is compared whose mean validation value over the blocks is the best; of one cell
+    all of them.
+    """
+    count = len(by(everything, lambda one: one.block))
+    same = [found for found in by(everything, lambda one: one.identity).values() if len(found) == count]
+    by_cell: dict[str, list[list[Configuration]]] = {}
+    for found in same:
+        by_cell.setdefault(found[0].cell, []).append(found)
+    if len(by_cell) > 1:
+        same = [max(group, key=lambda found: sum(one.rank for one in found)) for group in by_cell.values()]
+    varied = differing([dict(found[0].identity) for found in same])
+    values = {
+        short_label(dict(found[0].identity), varied): {
+            one.block: one.mean(metric) for one in found if one.values(metric)
+        }
+        for found in same[:MOST_COMPARED]
+    }
+    return count, compare_paired(values, metric.higher_is_better) if len(values) > 1 else []

@@ -1,0 +1,141 @@
+"""Who is compared with whom, and what is said of many configurations and of several data blocks."""
+
+import numpy as np
+import pytest
+
+from recurrent_cells.reports.configurations import configurations, contenders
+from recurrent_cells.reports.write import write_report
+from recurrent_cells.sweeps.results import read_sweeps
+from tests.written_sweeps import Made
+
+RATES = ("0.1", "0.2", "0.3", "0.4")
+
+
+def text_of(written):
+    return (written.page.parent / "report.md").read_text()
+
+
+def by_rate(cell, seed, rate, accuracy, **more):
+    return Made(cell, seed, accuracy, params={"optimizer.lr": rate}, **more)
+
+
+def test_a_lone_survivor_is_not_elected(store, make_sweep):
+    trials = [by_rate("lstm", seed, "0.1", 0.90 + seed / 1000) for seed in range(3)]
+    trials += [by_rate("lstm", 0, "9", 0.99), by_rate("lstm", 1, "9", 0.1, state="FAILED")]
+    trials += [by_rate("gru", seed, "0.1", 0.95) for seed in range(2)]
+    found = contenders(configurations(read_sweeps(store, make_sweep(*trials))[1]))
+    assert [one.label for one in found] == ["LSTM lr 0.1", "GRU lr 0.1"]
+
+
+def test_of_many_rates_the_worst_by_validation_are_left_out(store, make_sweep):
+    trials = [
+        by_rate("gru", seed, f"{place}", 0.5 + place / 100 + seed / 1000) for place in range(1, 43) for seed in range(2)
+    ]
+    written = write_report(store, make_sweep(*trials))
+    assert written.headline[0].startswith("Of 40 configurations GRU lr 42 has the best mean.")
+    text = text_of(written)
+    assert "2 configurations that are worse by validation are left out" in text
+    assert "42 configurations were tried" in text
+    assert "steps trained 30" in text
+
+
+def test_seeds_that_are_not_shared_count(store, make_sweep):
+    trials = [Made("gru", seed, 0.98 + seed / 1e4) for seed in range(3)]
+    trials += [Made("lstm", seed, 0.90 + seed / 1e4) for seed in range(7, 11)]
+    assert write_report(store, make_sweep(*trials)).headline[0].startswith("GRU beats LSTM by ")
+
+
+def test_many_configurations_are_answered_beside_the_best(store, make_sweep):
+    values = {"0.1": 0.90, "0.2": 0.95, "0.3": 0.951, "0.4": 0.80}
+    trials = [
+        by_rate("lstm", seed, rate, value + seed / 1000) for rate, value in values.items() for seed in range(3)
+    ]
+    trials += [by_rate("lstm", seed, "0.5", 0.95 + seed / 1000) for seed in range(3)]
+    (sentence,) = write_report(store, make_sweep(*trials)).headline
+    best, worse, open_ = sentence.split(". ")[0], *sentence.partition("Worse than it: ")[2].split(". Not told apart ")
+    assert best == "Of 5 configurations LSTM lr 0.3 has the best mean"
+    assert worse.startswith("LSTM lr 0.1 (by 5.1 ± ")
+    assert "LSTM lr 0.4 (by 15.1 ± " in worse
+    assert open_ == "from it: LSTM lr 0.2, LSTM lr 0.5."
+
+
+def test_unequal_tuning_is_said(store, make_sweep):
+    trials = [by_rate("lstm", seed, rate, 0.90 + seed / 1000) for rate in RATES for seed in range(3)]
+    trials += [by_rate("gru", seed, "0.1", 0.95 + seed / 1000) for seed in range(3)]
+    written = write_report(store, make_sweep(*trials))
+    assert any(sentence.startswith("Tuning was unequal") for sentence in written.headline)
+    assert "settings tried per cell: 4 (LSTM); 1 (GRU)" in text_of(written)
+    equal = [trial for trial in trials if trial.params["optimizer.lr"] == "0.1"]
+    assert "Tuning was unequal" not in text_of(write_report(store, make_sweep(*equal, name="equal")))
+
+
+def test_failed_trials_are_named_beside_the_verdict(store, make_sweep):
+    trials = [Made(cell, seed, 0.9 + seed / 100) for cell in ("gru", "lstm") for seed in range(2)]
+    error = "the validation loss is nan at step 3: a lower optimizer.lr may help"
+    written = write_report(store, make_sweep(*trials, Made("lstm", 2, state="FAILED", tags={"error": error})))
+    assert written.headline[-1].startswith("1 of 5 trials did not finish (1 failed)")
+    assert "diverged trials: the loss was not finite: lstm-h8x1-s2" in text_of(written)
+
+
+def on_split(cell, seed, split, accuracy):
+    params = {"data.split_seed": str(split)}
+    return Made(cell, seed, accuracy, params=params, tags={"data.digest": f"d{split}"})
+
+
+def test_data_blocks_never_compete(store, make_sweep):
+    random = np.random.default_rng(0)
+    trials = [
+        on_split(cell, seed, split, 0.7 + split / 20 + better + random.normal() / 1000)
+        for cell, better in (("gru", 0.01), ("lstm", 0))
+        for split in range(4)
+        for seed in range(2)
+    ]
+    written = write_report(store, make_sweep(*trials))
+    on_each, (head, verdict) = written.headline[:8], written.headline[8:]
+    assert on_each[::2] == tuple(f"On split_seed {split}:" for split in range(4))
+    assert all("split_seed 0" not in sentence for sentence in on_each[3:])
+    assert head == "Over all 4 data blocks:"
+    assert verdict.startswith("GRU beats LSTM by 1.")
+    text = text_of(written)
+    assert "what other blocks of the kind would change" in text
+    assert "- data:" not in text
+
+
+def test_two_data_sets_have_a_verdict_each(store, make_sweep):
+    trials = [
+        Made(cell, seed, value + seed / 1000, params={"data.name": data}, tags={"data.digest": data})
+        for data in ("mnist", "fashion_mnist")
+        for cell, value in (("gru", 0.9), ("lstm", 0.8))
+        for seed in range(3)
+    ]
+    headline = write_report(store, make_sweep(*trials)).headline
+    assert headline[0] == "On mnist:"
+    assert headline[1].startswith("GRU mnist beats LSTM mnist by 10.0 ± ")
+    assert headline[2] == "On fashion_mnist:"
+    assert headline[-1] == "2 data blocks that all share cannot say what others would show: each stands for itself."
+
+
+@pytest.mark.parametrize(("losses", "words"), [(30, "on others that is open"), (0, "on other test examples too")])
+def test_outcomes_say_whether_it_holds_for_other_examples(store, make_sweep, losses, words):
+    gru, lstm = np.ones((2, 400), dtype=int)
+    lstm[:40] = 0
+    gru[40 : 40 + losses] = 0
+    trials = []
+    for cell, answers in (("gru", gru), ("lstm", lstm)):
+        for seed in range(4):
+            own = answers.copy()
+            own[399 - seed :] = 0
+            trials.append(Made(cell, seed, float(own.mean()), outcomes=list(own)))
+    written = write_report(store, make_sweep(*trials))
+    assert words in written.headline[0]
+    assert "on other examples too" in text_of(written)
+
+
+def test_a_stated_margin_allows_equality_and_names_the_seeds_it_takes(store, make_sweep):
+    trials = [Made(cell, seed, 0.9 + seed / 1000) for cell in ("gru", "lstm") for seed in range(3)]
+    parent = make_sweep(*trials)
+    assert "are not told apart" in write_report(store, parent).headline[0]
+    assert "are equal within 3 points" in write_report(store, parent, margin=3.0).headline[0]
+    written = write_report(store, parent, margin=0.1)
+    assert "are not told apart" in written.headline[0]
+    assert "a difference of 0.1 points would take about " in text_of(written)
