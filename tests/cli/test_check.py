@@ -15,8 +15,8 @@ SEEDS = (0, 1, 2, 3, 4)
 GOOD = (0.900, 0.904, 0.898, 0.902, 0.901)
 
 
-def made(values, cell="gru", **tags):
-    return [Made(cell, seed, value, tags=tags) for seed, value in zip(SEEDS, values, strict=True)]
+def made(values, params=None):
+    return [Made("gru", seed, value, params=params or {}) for seed, value in zip(SEEDS, values, strict=True)]
 
 
 def answer(*arguments: str) -> int:
@@ -84,6 +84,6 @@ def test_bad_input(make_sweep, baseline, capsys, tmp_path):
     assert "margin=-1" in refusal(main, ["margin=-1"], capsys)
     assert "no such sweep" in refusal(main, ["baseline=abcd"], capsys)
     assert "not a file" in refusal(main, [f"baseline={tmp_path}/none.json"], capsys)
-    make_sweep(*made(GOOD, **{"data.digest": "d2"}), name="other data")
+    make_sweep(*made(GOOD, {"data.split_seed": "3"}), name="other data")
     assert "data block" in refusal(main, [f"baseline={baseline}"], capsys)
     assert "has none" in refusal(main, ["baseline=champion"], capsys)

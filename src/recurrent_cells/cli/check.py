@@ -1,4 +1,4 @@
-"""Check that a sweep is not worse than a baseline: [sweep=latest] [baseline=champion] [margin=0.2] [junit=] [write=]."""
+"""Check that a sweep is not worse than a baseline: [sweep=latest] [baseline=champion] [margin=0.2]."""
 
 import sys
 from collections.abc import Sequence

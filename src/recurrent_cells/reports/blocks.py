@@ -7,8 +7,11 @@ from recurrent_cells.config.schema import block_keys
 from recurrent_cells.reports.configurations import Configuration, by, contenders, differing, short_label
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.outcomes import read_outcomes
-from recurrent_cells.statistics.comparisons import Comparison, compare, compare_paired
+from recurrent_cells.reports.questions import competing, pairs_of
+from recurrent_cells.statistics.comparisons import Comparison, compare_paired
 from recurrent_cells.statistics.crossed import compare_crossed
+from recurrent_cells.statistics.looks import Decisions
+from recurrent_cells.tracking.artifacts import Question
 from recurrent_cells.tracking.store import Store
 
 MOST_COMPARED = 40
@@ -22,6 +25,7 @@ class Competition:
         name: of the block, in words; empty if it is the only one.
         everything: all configurations; `compared` those the verdict is about, in the order given.
         pairs: of these, with intervals for other seeds.
+        decisions: at which look what was decided; None for a fixed plan.
         on_other_examples: the same pairs with intervals for other seeds and other test examples, where each
             trial has left its outcome on each example.
     """
@@ -31,6 +35,7 @@ class Competition:
     compared: Sequence[Configuration]
     pairs: Sequence[Comparison]
     on_other_examples: Mapping[frozenset[str], Comparison]
+    decisions: Decisions | None = None
 
     def other_examples(self, pair: Comparison) -> Comparison | None:
         return self.on_other_examples.get(frozenset((pair.better, pair.worse)))
@@ -41,24 +46,27 @@ class Competition:
         return len(contenders(self.everything))
 
 
-def competitions(store: Store, everything: Sequence[Configuration], metric: Metric) -> list[Competition]:
+def competitions(
+    store: Store, everything: Sequence[Configuration], metric: Metric, question: Question | None
+) -> list[Competition]:
     """The competition on each data block."""
     blocks = by(everything, lambda one: one.block)
     names = _names(blocks)
-    return [_competition(store, names[block], found, metric) for block, found in blocks.items()]
+    return [_competition(store, names[block], found, metric, question) for block, found in blocks.items()]
 
 
-def _competition(store: Store, name: str, everything: Sequence[Configuration], metric: Metric) -> Competition:
-    compared = contenders(everything)
+def _competition(
+    store: Store, name: str, everything: Sequence[Configuration], metric: Metric, question: Question | None
+) -> Competition:
+    compared = competing(everything, question)
     if len(compared) > MOST_COMPARED:
         few = {one.label for one in sorted(compared, key=lambda one: -one.rank)[:MOST_COMPARED]}
         compared = [one for one in compared if one.label in few]
-    pairs = compare({one.label: list(one.values(metric).values()) for one in compared}, metric.higher_is_better)
+    pairs, decisions = pairs_of(compared, metric, question)
     outcomes = read_outcomes(store, compared, metric)
     crossed = compare_crossed(outcomes, metric.higher_is_better) if outcomes else []
-    return Competition(
-        name, everything, compared, pairs, {frozenset((pair.better, pair.worse)): pair for pair in crossed}
-    )
+    on_others = {frozenset((pair.better, pair.worse)): pair for pair in crossed}
+    return Competition(name, everything, compared, pairs, on_others, decisions)
 
 
 def _names(blocks: Mapping[str, Sequence[Configuration]]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from recurrent_cells.reports.figures import (
     styles,
 )
 from recurrent_cells.reports.metric import Metric, describe
+from recurrent_cells.reports.questions import question_of, without_tuning
 from recurrent_cells.reports.searches import read_outline, search_section
 from recurrent_cells.reports.verdicts import verdict_section
 from recurrent_cells.statistics.comparisons import share_interval
@@ -63,8 +64,11 @@ def compose(store: Store, data: SweepData, name: str | None = None, margin: floa
     records = [trial.record for trial in data.finished]
     metric = describe(name or f"test/{records[0].metric}", records)
     _check_metric(metric, records)
-    everything = configurations(data)
-    found = competitions(store, everything, metric)
+    question = question_of(store, data)
+    everything = configurations(without_tuning(data, question))
+    found = competitions(store, everything, metric, question)
+    if margin is None and question is not None and question.margin > 0:
+        margin = question.margin
     compared = [one for competition in found for one in competition.compared]
     drawn = [one for competition in found for one in _best_few(competition.compared)][:MOST_CURVES]
     curves = [describe(curve, records) for curve in ("val/loss", f"val/{records[0].metric}")]

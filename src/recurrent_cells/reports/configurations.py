@@ -13,6 +13,7 @@ from recurrent_cells.reports.metric import Metric, selection_of
 from recurrent_cells.sweeps.results import FinishedTrial, SweepData
 from recurrent_cells.tables import CELLS
 from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.trial.fingerprint import IRRELEVANT, is_within
 
 # As in run names.
@@ -84,7 +85,7 @@ def configurations(data: SweepData) -> list[Configuration]:
     """The configurations in the order of their first trials."""
     members: dict[tuple[tuple[str, str], ...], list[FinishedTrial]] = defaultdict(list)
     for trial in data.finished:
-        members[tuple(sorted(_settings(trial).items()))].append(trial)
+        members[tuple(sorted(settings_of(trial.record).items()))].append(trial)
     groups = list(members.values())
     settings = _by_choice(data, [dict(key) for key in members], groups)
     varied = differing(settings)
@@ -97,12 +98,12 @@ def configurations(data: SweepData) -> list[Configuration]:
     ]
 
 
-def _settings(trial: FinishedTrial) -> dict[str, str]:
+def settings_of(record: TrialRecord) -> dict[str, str]:
     """All that decides a trial's result but the seed."""
-    params = DEFAULTS | trial.record.params
+    params = DEFAULTS | record.params
     ignored = ("seed", "n_params", *IRRELEVANT)
     relevant = {key: value for key, value in params.items() if not is_within(key, ignored)}
-    return relevant | {Tag.DATA_DIGEST: trial.record.tags.get(Tag.DATA_DIGEST, "")}
+    return relevant | {Tag.DATA_DIGEST: record.tags.get(Tag.DATA_DIGEST, "")}
 
 
 def _by_choice(

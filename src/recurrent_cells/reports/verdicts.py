@@ -9,6 +9,7 @@ from recurrent_cells.reports.configurations import Configuration, by
 from recurrent_cells.reports.document import Block, Heading, Text
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import Comparison, estimate, seeds_needed
+from recurrent_cells.statistics.looks import Decisions
 from recurrent_cells.sweeps.results import SweepData
 
 MOST_PAIRS = 6
@@ -137,13 +138,25 @@ def _how(found: Competition, metric: Metric, margin: float | None) -> str:
             f"{len(found.everything)} configurations were tried; compared are {of_each} by mean "
             f"{found.compared[0].selection.name} of those with the most seeds."
         )
-    needed = _needed(found, metric, margin)
+    if found.decisions is not None:
+        sentences.append(_looks(found.decisions))
+    needed = _needed(found, metric, margin) if found.decisions is None else None
     if margin is not None and needed:
         words = (
             f"With these spreads a difference of {metric.difference(margin)} would take about {needed} seeds of each."
         )
         sentences.append(words)
     return " ".join(sentences)
+
+
+def _looks(decisions: Decisions) -> str:
+    """At what numbers of seeds was looked, and when the next look is."""
+    taken = ", ".join(map(str, decisions.looks)) or "no"
+    words = (
+        f"Seeds were added until each pair is decided: looks were taken at {taken} seeds, each interval is of the look "
+        "that decided its pair, and of all such sweeps at most 5 % say anything false at any look."
+    )
+    return words if decisions.next_look is None else f"{words} The next look is at {decisions.next_look} seeds."
 
 
 def _needed(found: Competition, metric: Metric, margin: float | None) -> int | None:

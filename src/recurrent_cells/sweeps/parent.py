@@ -49,7 +49,9 @@ def open_parent(store: Store, trials: Sequence[Trial], name: str, again: bool, p
 
 def write_plan(store: Store, run_id: str, trials: Sequence[Trial]) -> None:
     """Keep the trials of a sweep with its parent."""
-    set_tags(store, run_id, {Tag.TRIALS: str(len(trials))})
+    made_of = " ".join(sorted({trial.configuration for trial in trials}))
+    configurations = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    set_tags(store, run_id, {Tag.TRIALS: str(len(trials)), Tag.CONFIGURATIONS: configurations})
     entries = [PlanEntry(it.name, it.fingerprint, it.overrides, dict(it.varied), it.n_params) for it in trials]
     artifacts.write_plan(store, run_id, entries)
 

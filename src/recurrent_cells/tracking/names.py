@@ -29,6 +29,7 @@ class Tag:
     # of a sweep's parent run; SWEEP, its run id, is on its trials too
     SWEEP = "sweep"
     PLAN = "sweep.plan"
+    CONFIGURATIONS = "sweep.configurations"  # a digest of those that the plan has, whatever their seeds
     SINCE = "sweep.since"
     TRIALS = "sweep.trials"
     # of both

@@ -1,0 +1,83 @@
+"""What a sweep is to answer, where it does not just compare all that it has."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import nan
+
+from recurrent_cells.reports.configurations import Configuration, contenders
+from recurrent_cells.reports.metric import Metric
+from recurrent_cells.statistics.comparisons import Comparison, compare
+from recurrent_cells.statistics.looks import Decisions, decide
+from recurrent_cells.sweeps.results import SweepData
+from recurrent_cells.tracking.artifacts import Question, read_plan, read_question
+from recurrent_cells.tracking.names import Curve, Tag
+from recurrent_cells.tracking.parents import ParentRun, all_parents
+from recurrent_cells.tracking.store import Store
+
+DECIDED = "decided"
+
+
+def question_of(store: Store, data: SweepData) -> Question | None:
+    """The question of a sweep; None if the sweep has a fixed plan, which nobody has looked at with fewer seeds.
+
+    A fixed plan that adds seeds to a finished one goes on from the look that was taken at that.
+    """
+    if len(data.sweeps) > 1:
+        return None
+    (sweep,) = data.sweeps
+    asked = read_question(store, sweep)
+    looked_at = _first_look(store, sweep) if asked is None else []
+    if not looked_at:
+        return asked
+    seeds = {trial.seed for trial in data.finished} | set(looked_at)
+    return Question(DECIDED, looked_at, margin=0.0, max_seeds=len(seeds), chosen=[])
+
+
+def _first_look(store: Store, sweep: ParentRun) -> list[int]:
+    """The seeds of the first finished sweep over the same configurations; empty if this sweep is the first."""
+    configurations = sweep.tags.get(Tag.CONFIGURATIONS)
+    earlier = [
+        it
+        for it in all_parents(store)
+        if it.tags.get(Tag.CONFIGURATIONS) == configurations is not None
+        and it.status == "FINISHED"
+        and int(it.tags.get(Tag.TRIALS, 0)) < int(sweep.tags.get(Tag.TRIALS, 0))
+    ]
+    plan = read_plan(store, min(earlier, key=lambda it: int(it.tags[Tag.TRIALS]))) if earlier else None
+    seeds = (override.removeprefix("seed=") for entry in plan or [] for override in entry.overrides)
+    return [int(seed) for seed in dict.fromkeys(it for it in seeds if it.isdigit())]
+
+
+def without_tuning(data: SweepData, question: Question | None) -> SweepData:
+    """The trials of a sweep that are compared, without those that chose among settings."""
+    if question is None or not question.tuning:
+        return data
+    return replace(data, trials=tuple(it for it in data.trials if it.fingerprint not in question.tuning))
+
+
+def competing(everything: Sequence[Configuration], question: Question | None) -> list[Configuration]:
+    """The configurations of a data block that the verdict is about."""
+    if question is None or not question.chosen:
+        return contenders(everything)
+    return [one for one in everything if any(trial.record.fingerprint in question.chosen for trial in one.trials)]
+
+
+def pairs_of(
+    compared: Sequence[Configuration], metric: Metric, question: Question | None
+) -> tuple[list[Comparison], Decisions | None]:
+    """Each pair with its interval, and what was decided at which look where the sweep takes looks."""
+    values = {one.label: one.values(metric) for one in compared}
+    judged = {Curve.test(trial.record.metric) for one in compared for trial in one.trials}
+    if question is None or question.until != DECIDED or judged != {metric.name}:
+        return compare({label: list(found.values()) for label, found in values.items()}, metric.higher_is_better), None
+    added = sorted({seed for found in values.values() for seed in found} - set(question.seeds))
+    ordered = {label: _in_order(found, question.seeds, added) for label, found in values.items()}
+    margin = question.margin / metric.scale
+    decisions = decide(ordered, margin, len(question.seeds), question.max_seeds, metric.higher_is_better)
+    return [pair.comparison for pair in decisions.pairs], decisions
+
+
+def _in_order(values: Mapping[int, float], first: Sequence[int], added: Sequence[int]) -> list[float]:
+    """Values in the order in which seeds were added, NaN for a seed that failed."""
+    used = [*first, *(seed for seed in added if seed <= max(values, default=-1))]
+    return [values.get(seed, nan) for seed in used]
