@@ -47,9 +47,7 @@ def test_seeds_that_are_not_shared_count(store, make_sweep):
 
 def test_many_configurations_are_answered_beside_the_best(store, make_sweep):
     values = {"0.1": 0.90, "0.2": 0.95, "0.3": 0.951, "0.4": 0.80}
-    trials = [
-        by_rate("lstm", seed, rate, value + seed / 1000) for rate, value in values.items() for seed in range(3)
-    ]
+    trials = [by_rate("lstm", seed, rate, value + seed / 1000) for rate, value in values.items() for seed in range(3)]
     trials += [by_rate("lstm", seed, "0.5", 0.95 + seed / 1000) for seed in range(3)]
     (sentence,) = write_report(store, make_sweep(*trials)).headline
     best, worse, open_ = sentence.split(". ")[0], *sentence.partition("Worse than it: ")[2].split(". Not told apart ")
