@@ -64,12 +64,12 @@ def test_tags_that_differ(found, tags, what, words):
 
 
 def test_settings_that_differ_without_having_been_swept(store, make_sweep):
-    a = make_sweep(Made("gru", 0, params={"data.val_size": "100"}), name="a")
-    b = make_sweep(Made("lstm", 0, params={"data.val_size": "200"}), name="b")
+    a = make_sweep(Made("gru", 0, params={"data.batch_size": "100"}), name="a")
+    b = make_sweep(Made("lstm", 0, params={"data.batch_size": "200"}), name="b")
     _, data = read_sweeps(store, f"{a},{b}")
     findings = fairness(data, configurations(data), configurations(data), {}, ACCURACY)
     (settings,) = (it for it in findings if it.what == "differing settings beyond those swept")
-    assert settings.difference == "data.val_size (100, 200)"
+    assert settings.difference == "data.batch_size (100, 200)"
 
 
 def test_a_configuration_is_what_differs_in_the_seed_alone(store, make_sweep):

@@ -4,12 +4,20 @@ import csv
 import re
 import shutil
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from recurrent_cells.reports.blocks import Competition
+from recurrent_cells.reports.compose import compose
 from recurrent_cells.reports.configurations import configurations
+from recurrent_cells.reports.document import Pictures
 from recurrent_cells.reports.figures import pareto_front, styles
+from recurrent_cells.reports.metric import Metric
+from recurrent_cells.reports.tables import comparisons
 from recurrent_cells.reports.write import Written, report_sweep, write_report
+from recurrent_cells.statistics.comparisons import Comparison
 from recurrent_cells.sweeps.results import read_sweeps
 from recurrent_cells.tables import CELLS
 from recurrent_cells.tracking.store import open_store
@@ -45,7 +53,8 @@ def rows(page, table):
 
 
 def test_the_verdict_and_the_tables(written):
-    assert written.headline[-1] == "GRU beats SimpleRNN by 2.00 ± 0.04 points (p < 0.001, 3 seeds)."
+    assert "GRU beats SimpleRNN by 2.0 ± 0.3 points." in written.headline
+    assert "One seed cannot tell LSTM from GRU: nothing can be concluded." in written.headline
     results = rows(written.page, "results")
     assert [row["configuration"] for row in results] == ["LSTM", "GRU", "SimpleRNN"]
     assert float(results[1]["test/acc"]) == pytest.approx(0.98)
@@ -77,7 +86,7 @@ def test_the_markdown_names_pictures_that_exist(written):
     pictures = re.findall(r"\]\((figures/.*?)\)", text)
     assert len(pictures) == 13
     assert all((written.page.parent / name).is_file() for name in pictures)
-    assert "| GRU | 98.00 ± 0.21 | 0.09 | 3 |" in text
+    assert "| GRU | 98.00 ± 0.37 | 0.09 | 3 |" in text
 
 
 def test_the_parent_run_holds_the_report(store, make_sweep):
@@ -90,7 +99,7 @@ def test_the_parent_run_holds_the_report(store, make_sweep):
         "report/tables",
     }
     note = store.client.get_run(parent).data.tags["mlflow.note.content"]
-    assert note.startswith("No two trials share more than one seed: nothing can be concluded")
+    assert note.startswith("There are no two configurations of two seeds or more: nothing can be concluded")
     assert "| GRU | 90.00 |" in note
 
 
@@ -121,7 +130,9 @@ def test_a_sweep_without_finished_trials_says_so(store, make_sweep):
 
 def test_at_the_end_of_a_sweep_a_fault_is_one_line(store, make_sweep, capsys, caplog):
     report_sweep(store, make_sweep(Made("gru", 0)))
-    assert capsys.readouterr().out.startswith("Report: ")
+    verdict, report = capsys.readouterr().out.splitlines()
+    assert verdict == "There is only GRU: nothing to compare it with."
+    assert report.startswith("Report: ")
     report_sweep(store, "feed")
     (record,) = (it for it in caplog.records if it.name.startswith("recurrent_cells.reports"))
     assert "no report could be written (sweep=feed: no such sweep" in record.getMessage()
@@ -175,3 +186,85 @@ def test_a_browser_draws_every_picture(written, browser, width):
     assert drawn == [True] * 13
     assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing hangs over the edge
     assert errors == []
+
+
+def drawn(store, parent, name):
+    """The figure of a report's picture, laid out."""
+    document = compose(*read_sweeps(store, parent))
+    pictures = [it for block in document.blocks if isinstance(block, Pictures) for it in block.pictures]
+    figure = next(picture.figure for picture in pictures if picture.name == name)
+    FigureCanvasAgg(figure).draw()
+    return figure
+
+
+def numbers(axis):
+    low, high = sorted(axis.get_view_interval())
+    return [
+        it.get_text()
+        for it in axis.get_ticklabels()
+        if low <= it.get_position()[0 if axis.axis_name == "x" else 1] <= high
+    ]
+
+
+@pytest.mark.parametrize("seconds", [("46", "60"), ("12.1", "12.3"), ("5", "5"), ("1", "900")])
+def test_no_axis_without_numbers(store, make_sweep, seconds):
+    trials = [
+        Made(cell, seed, 0.9 + seed / 1000, tags={"seconds": value})
+        for cell, value in zip(("gru", "lstm"), seconds, strict=True)
+        for seed in range(2)
+    ]
+    (axes,) = drawn(store, make_sweep(*trials), "cost_seconds").axes
+    assert len([text for text in numbers(axes.xaxis) if text]) >= 2
+
+
+def test_an_interval_that_is_cut_off_has_a_mark(store, make_sweep):
+    wide = [Made("gru", seed, 0.9 + seed / 100) for seed in range(2)]
+    parent = make_sweep(*wide, *(Made("lstm", seed, 0.9 + seed / 1000) for seed in range(3)))
+    (axes,) = drawn(store, parent, "seeds").axes
+    assert {line.get_marker() for line in axes.lines} >= {"<", ">"}
+    narrow = make_sweep(*(Made(cell, seed, 0.9 + seed / 1000) for cell in ("gru",) for seed in range(5)), name="narrow")
+    (axes,) = drawn(store, narrow, "seeds").axes
+    assert not {line.get_marker() for line in axes.lines} & {"<", ">"}
+
+
+def test_matrices_side_by_side_have_one_scale(store, make_sweep):
+    good, bad = "10,0\n1,9\n", "5,5\n0,10\n"
+    parent = make_sweep(Made("gru", 0, confusion=good), Made("lstm", 0, confusion=bad))
+    limits = {drawn(store, parent, f"confusion_{cell}").axes[0].images[0].get_clim() for cell in ("gru", "lstm")}
+    assert len(limits) == 1
+
+
+def test_twelve_configurations_of_one_cell_look_different(store, make_sweep):
+    trials = [Made("lstm", 0, params={"optimizer.lr": str(rate)}) for rate in range(1, 13)]
+    look = styles(configurations(read_sweeps(store, make_sweep(*trials))[1]))
+    assert len({style.color for style in look.values()}) == 12
+
+
+def test_all_right_is_not_known_for_sure(store, make_sweep):
+    parent = make_sweep(*(Made(cell, 0, 1.0, confusion="10,0\n0,10\n") for cell in ("gru", "lstm")))
+    text = (write_report(store, parent).page.parent / "report.md").read_text()
+    assert "an accuracy of 100.0 % is itself only known to lie between 83.9 and 100.0 %" in text
+
+
+def test_curves_of_the_test_images_are_not_called_validation(store, make_sweep):
+    watched = {"protocol": "test-watched"}
+    texts = [
+        (write_report(store, make_sweep(*trials, name=name)).page.parent / "report.md").read_text()
+        for name, trials in {
+            "all": [Made("gru", 0, tags=watched)],
+            "some": [Made("gru", 1, tags=watched), Made("lstm", 1)],
+            "none": [Made("gru", 2)],
+        }.items()
+    ]
+    assert "All on test images, which these trials watched." in texts[0]
+    assert "On validation images, but on test images: GRU." in texts[1]
+    assert "All on validation images." in texts[2]
+
+
+@pytest.mark.parametrize("p", [0.04996, 0.05004])
+def test_p_shows_on_which_side_of_5_per_cent_it_lies(p):
+    pairs = [Comparison("GRU", "LSTM", (3, 3), 0.01, 0.0099 if p < 0.05 else 0.0101, p)]
+    shown = comparisons(
+        [Competition("", [], [SimpleNamespace(block="b")], pairs, {})], Metric("test/acc", is_share=True)
+    )
+    assert (float(shown.columns["p"][0]) < 0.05) == (p < 0.05)

@@ -27,8 +27,9 @@ def test_a_row_for_each_finished_trial_then_means_over_seeds():
     assert lines[1].split() == ["lstm", "128", "12,345", "0", "0.1", "0.5000", "0.6000", "2.5"]
     assert len(lines) == 7
     assert lines[5:] == [
-        "lstm 128 optimizer.lr=0.1: test acc 0.7000 ± 0.1414 over 2 seeds",
-        "lstm 128 optimizer.lr=0.2: test acc 0.9000 over 1 seeds",
+        # sd 14.14 / √2 · t of one degree of freedom at 1 - 0.95^(1/2), for two configurations
+        "lstm 128 optimizer.lr=0.1: test acc 70.00 ± 251.29 % over 2 seeds",
+        "lstm 128 optimizer.lr=0.2: test acc 90.00 % over 1 seed",
     ]
 
 

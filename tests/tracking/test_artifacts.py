@@ -42,6 +42,20 @@ def test_a_config(store, folder, run):
     assert yaml.safe_load(artifacts.read_config(store, run)) == {"seed": 0, "model": {"cell": "gru"}}
 
 
+@pytest.mark.parametrize("outcomes", [[1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1], [0.25, 1.0, -3.5], [1.0] * 16])
+def test_outcomes(store, folder, run, elsewhere, outcomes):
+    assert artifacts.read_outcomes(store, run) is None
+    artifacts.write_outcomes(folder, np.array(outcomes, dtype=np.float32))
+    assert artifacts.read_outcomes(store, run).tolist() == outcomes
+    assert artifacts.read_outcomes(store, elsewhere()).tolist() == outcomes
+
+
+def test_right_and_wrong_take_a_bit_each(folder):
+    artifacts.write_outcomes(folder, np.ones(10_000, dtype=np.float32))
+    (file,) = folder.iterdir()
+    assert file.stat().st_size < 2000
+
+
 def test_a_confusion_matrix(store, folder, run, elsewhere):
     assert artifacts.read_confusion(store, run) is None
     artifacts.write_confusion(folder, [[9, 1], [0, 10]])

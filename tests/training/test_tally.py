@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from recurrent_cells.tasks import task_of
-from recurrent_cells.training.tally import Confusion, Hardest, Tally
+from recurrent_cells.training.tally import Confusion, Hardest, Outcomes, Tally
 
 CLASSIFICATION, PER_STEP = task_of("auto", "last"), task_of("auto", "every")
 
@@ -45,6 +45,18 @@ def test_accuracy_after_each_step():
     tally = Tally(PER_STEP)
     tally.add(logits, torch.tensor([1, 1]))
     assert tally.scores == [[0.0, 0.5, 1.0]]
+
+
+@pytest.mark.parametrize("task", [CLASSIFICATION, PER_STEP])
+def test_outcomes_are_those_of_the_answers_that_count(task):
+    outcomes, tally = Outcomes(task), Tally(task)
+    for count in (20, 7):
+        outputs = torch.randn(count, 5, 3) if task is PER_STEP else torch.randn(count, 3)
+        labels = torch.randint(3, (count,))
+        for it in (outcomes, tally):
+            it.add(outputs, labels)
+    assert outcomes.values.shape == (27,)
+    assert outcomes.values.mean() == pytest.approx(tally.scores[0][-1])
 
 
 def test_the_hardest_are_those_with_the_least_likely_labels():

@@ -17,8 +17,8 @@ from scipy import stats
 
 from recurrent_cells.statistics.studentized import critical, survival
 
-CONFIDENCE = 0.95
-ALPHA = 1 - CONFIDENCE
+ALPHA = 0.05
+CONFIDENCE = 1 - ALPHA
 POWER = 0.8
 MOST_SEEDS = 1000
 # How far degrees of freedom lie from those of the smaller group (0) to Welch's (1).

@@ -5,6 +5,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from recurrent_cells.statistics.comparisons import Estimate, estimate
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.view import counted, rounded
 from recurrent_cells.tracking.queries import TrialRecord
@@ -13,9 +14,10 @@ SHOWN_BY_OTHER_COLUMNS = ("model", "model.cell", "model.hidden_size", "seed")
 
 
 def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
-    """A row per finished trial in the order of the plan, then mean ± standard deviation over seeds."""
+    """A row per finished trial in the order of the plan, then means over seeds with intervals that hold at once."""
     extra = [key for key in trials[0].varied if key not in SHOWN_BY_OTHER_COLUMNS]
-    rows, metric = [], next((record.metric for record in records.values()), "acc")
+    first = next(iter(records.values()), None)
+    rows, metric = [], first.metric if first else "acc"
     groups: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for trial in trials:
         record = records.get(trial.fingerprint)
@@ -41,12 +43,19 @@ def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
     lines = table([header, *rows])
     if any(len(values) > 1 for values in groups.values()):
         lines.append("")
+        in_per_cent = first is not None and first.is_share
         for group, values in groups.items():
-            spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-            lines.append(
-                f"{' '.join(group)}: test {metric} {statistics.mean(values):.4f}{spread} over {len(values)} seeds"
-            )
+            found = estimate(values, len(groups))
+            mean = _mean(found, in_per_cent)
+            lines.append(f"{' '.join(group)}: test {metric} {mean} over {counted(found.count, 'seed')}")
     return "\n".join(lines)
+
+
+def _mean(found: Estimate, in_per_cent: bool) -> str:
+    """`97.53 ± 0.05 %`, `0.071 ± 0.0021`."""
+    scale, digits, unit = (100, ".2f", " %") if in_per_cent else (1, ".4g", "")
+    interval = "" if math.isnan(found.half) else f" ± {found.half * scale:{digits}}"
+    return f"{found.mean * scale:{digits}}{interval}{unit}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
