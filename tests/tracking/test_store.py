@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from recurrent_cells.errors import UserError
-from recurrent_cells.tracking import store
+from recurrent_cells.tracking import database, store
 from recurrent_cells.tracking.store import open_store, tracking_uri
 
 
@@ -227,7 +227,7 @@ def test_killed_while_it_makes_the_store_it_leaves_none_or_a_whole_one(store_fil
 
 
 def test_a_locked_database_is_named(store_file, monkeypatch):
-    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", 0.1)
     other = sqlite3.connect(store_file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     message = refusal()

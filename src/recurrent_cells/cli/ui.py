@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _open(arguments: Sequence[str]) -> None:
     port = port_of("ui", arguments, PORT, lowest=1)
-    store = open_store(EXPERIMENT)
+    store = open_store(EXPERIMENT, reading=True)
     is_server = store.uri.startswith(("http://", "https://"))
     address = store.address.rstrip("/") if is_server else f"http://127.0.0.1:{port}"
     for what, view in (("The curves", CHARTS), ("All trials", TRIALS)):

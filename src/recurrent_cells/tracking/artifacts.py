@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.files import write_atomically
+from recurrent_cells.tracking.database import local_path
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
@@ -55,9 +56,9 @@ class PlanEntry:
 
 def read_bytes(store: Store, run: Run, name: str) -> bytes | None:
     """A file of a run; None if the run has left none of that name."""
-    if run.artifact_uri.startswith(("file://", "/")):
-        path = Path(run.artifact_uri.removeprefix("file://")) / name
-        return path.read_bytes() if path.is_file() else None
+    folder = local_path(run.artifact_uri)
+    if folder is not None:
+        return (folder / name).read_bytes() if (folder / name).is_file() else None
     try:
         with tempfile.TemporaryDirectory() as folder:
             return Path(store.client.download_artifacts(run.run_id, name, folder)).read_bytes()
