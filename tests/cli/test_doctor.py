@@ -12,7 +12,7 @@ from recurrent_cells.tracking.store import open_store
 
 @pytest.fixture
 def consult(monkeypatch, capsys):
-    """What the doctor prints and the code it exits with."""
+    """What the doctor prints besides where it keeps a copy, and the code it exits with."""
 
     def consulted() -> tuple[list[str], str, int]:
         monkeypatch.setattr(sys, "argv", ["doctor"])
@@ -22,13 +22,22 @@ def consult(monkeypatch, capsys):
         except SystemExit as end:
             code = int(end.code or 0)
         out, err = capsys.readouterr()
-        return out.splitlines(), err, code
+        return [line for line in out.splitlines() if not line.startswith("a copy is kept in")], err, code
 
     return consulted
 
 
 def test_a_store_that_is_well_needs_two_lines(store_file, consult):
     assert consult() == ([f"sqlite:///{store_file}", "0 repaired, 0 not delivered, 0 running"], "", 0)
+
+
+def test_a_damaged_store_is_refused_with_where_its_last_copy_lies(store_file, consult):
+    consult()
+    store_file.write_bytes(store_file.read_bytes()[:8192] + b"\1" * 8192 + store_file.read_bytes()[16384:])
+    out, err, code = consult()
+    assert (out, code) == ([], 2)
+    assert f"{store_file}.backup" in err
+    assert len(err.splitlines()) == 2
 
 
 def test_every_untrue_run_of_every_experiment_is_named_and_repaired(store_file, consult):
