@@ -274,6 +274,20 @@ def test_training_all_again_goes_on_where_it_was_interrupted(sweep, in_backgroun
     assert Counter(statuses(trials)) == {(seed, "FINISHED"): 2 for seed in range(3)}
 
 
+@pytest.mark.parametrize("ahead", [-3600, 3600], ids=["set back", "was ahead"])
+def test_training_all_again_needs_no_clock(sweep, steps, trials, monkeypatch, ahead):
+    now = time.time
+    with monkeypatch.context() as other_clock:
+        other_clock.setattr(time, "time", lambda: now() + max(ahead, 0))
+        assert sweep("seed=0,1").code == 0
+    monkeypatch.setattr(time, "time", lambda: now() + min(ahead, 0))
+    assert sweep("seed=0,1", "sweep.rerun=all", train=steps.train).code == 0
+    assert sorted(seed for _, seed in steps.begun()) == [0, 1]
+    assert Counter(statuses(trials)) == {(seed, "FINISHED"): 2 for seed in range(2)}
+    assert sweep("seed=0,1", train=steps.train).code == 0
+    assert len(steps.begun()) == 2
+
+
 def test_with_hydras_own_launcher_too(sweep, tmp_path, trials, parents):
     basic = "hydra/launcher=basic"
     leaving = Broken(tmp_path, {1: fail, 2: lambda: sys.exit(0)})

@@ -63,7 +63,7 @@ def test_a_store_of_an_older_mlflow_is_copied_and_upgraded(tmp_path):
         config.attributes["connection"] = connection
         command.upgrade(config, latest.down_revision)
     engine.dispose()
-    with pytest.raises(UserError, match="an older MLflow wrote it; .* upgrades it"):
+    with pytest.raises(UserError, match=r"an older MLflow wrote it; .* upgrades it"):
         open_store("cells")
     (said,) = secure()
     before = tmp_path / "mlflow.db.before-upgrade"

@@ -1,11 +1,14 @@
 """Runs that say something untrue are told from living ones and repaired."""
 
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
 
+from recurrent_cells.tracking import liveness
+from recurrent_cells.tracking.liveness import SILENCE
 from recurrent_cells.tracking.locks import trial_lock
-from recurrent_cells.tracking.provenance import SILENCE
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.recovery import at_work, deliver_kept, mark_attempt_killed, recover
 from recurrent_cells.tracking.status import beat
@@ -34,13 +37,44 @@ def test_a_run_from_before_a_restart_is_killed(store, run_of):
     assert "was restarted" in store.client.get_run(run_id).data.tags["error"]
 
 
-def test_a_run_of_another_host_is_killed_when_its_heart_is_silent(store, run_of):
-    import time
-
-    beating = run_of("abc", process_host="elsewhere")
-    silent = run_of("def", process_host="elsewhere", process_heartbeat=str(int(time.time() - SILENCE - 60)))
+def test_a_run_of_another_machine_is_killed_when_its_heart_is_seen_to_stand_still(store, run_of, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(liveness, "time", SimpleNamespace(monotonic=lambda: now))
+    beating, silent = (run_of(name, process_host="elsewhere", process_boot="another") for name in ("abc", "def"))
+    assert recover(store) == [], "whatever its clock says"
+    now += SILENCE / 2
+    store.client.set_tag(beating, "process.heartbeat", "12 o'clock")
+    assert at_work(store) == {"abc", "def"}
+    now += SILENCE / 2
     assert [repair.run_id for repair in recover(store)] == [silent]
     assert (status(store, beating), status(store, silent)) == ("RUNNING", "KILLED")
+    assert f"has not changed for {SILENCE:.0f} s" in store.client.get_run(silent).data.tags["error"]
+    assert [path.name for path in (store.folder / "heartbeats").glob("*/*")] == [beating]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_living_run_of_another_machine_lives_whatever_the_clocks_say(store, run_of, monkeypatch, hours):
+    run_of("abc", process_host="elsewhere", process_boot="another")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
+    assert recover(store) == []
+    assert at_work(store) == {"abc"}
+
+
+def test_a_dead_run_of_this_machine_is_killed_at_once_whatever_the_machine_was_called(store, run_of):
+    run_id = run_of("abc", process_host="its old name", process_start="1")
+    assert [repair.run_id for repair in recover(store)] == [run_id]
+
+
+@pytest.mark.parametrize("tag", ["process.pid", "process.heartbeat", "process.start", "process.host", "process.boot"])
+@pytest.mark.parametrize("host", ["here", "elsewhere"])
+def test_a_tag_edited_by_hand_breaks_no_start(store, run_of, tag, host):
+    run_id = run_of("abc", **({} if host == "here" else {"process_host": host, "process_boot": "another"}))
+    store.client.set_tag(run_id, tag, "rubbish ²")
+    recover(store)
+    store.client.delete_tag(run_id, tag)
+    recover(store)
+    at_work(store)
 
 
 def test_the_living_and_the_strangers_are_left_alone(store, run_of):

@@ -356,14 +356,14 @@ def test_of_two_machines_that_begin_at_once_one_gives_way(shared, spec, run_of):
 def test_a_trial_of_a_sweep_that_another_machine_finished_meanwhile_is_not_begun(shared, spec, run_of):
     finished = run_of("abc", status="FINISHED", process_host="elsewhere")
     with pytest.raises(TrialBusy, match=r"^trial abc was finished by another process just now$"):
-        trial_run(shared, replace(spec, since=0)).__enter__()
+        trial_run(shared, replace(spec, earlier=())).__enter__()
     assert only_run(shared).info.run_id == finished
 
 
-@pytest.mark.parametrize("since", [None, 2**53], ids=["no sweep", "finished too early"])
-def test_a_finished_trial_can_be_trained_again(shared, spec, run_of, since):
-    run_of("abc", status="FINISHED", process_host="elsewhere")
-    with trial_run(shared, replace(spec, since=since)):
+@pytest.mark.parametrize("in_a_sweep", [False, True], ids=["no sweep", "finished too early"])
+def test_a_finished_trial_can_be_trained_again(shared, spec, run_of, in_a_sweep):
+    earlier = [run_of("abc", status="FINISHED", process_host="elsewhere")]
+    with trial_run(shared, replace(spec, earlier=earlier if in_a_sweep else None)):
         pass
     assert [run.info.status for run in search(shared)] == ["FINISHED", "FINISHED"]
 

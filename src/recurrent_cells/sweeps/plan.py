@@ -11,6 +11,7 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.classifier import Classifier, num_parameters
 from recurrent_cells.sweeps.grid import Point, raise_together
+from recurrent_cells.tracking.queries import Earlier
 from recurrent_cells.training.device import check_device
 from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.fingerprint import fingerprint, shape
@@ -36,17 +37,19 @@ class Trial:
     steps: int = 0
     work: int = 0
 
-    def below(self, parent: str, since: int, **judge: Any) -> "Trial":
+    def below(self, parent: str, earlier: Earlier, **judge: Any) -> "Trial":
         """The trial as a part of a sweep.
 
         Args:
             parent: the run of the sweep.
-            since: from when on, in milliseconds, a finished run counts.
+            earlier: runs that do not count, by fingerprint.
             judge: by which the trial finds its judge: `study` and `number`.
         """
-        place: dict[str, Any] = {"parent": parent, "since": since} | judge
+        runs = list(earlier.get(self.fingerprint, ()))
+        place: dict[str, Any] = {"parent": parent, "earlier": runs} | judge
         config = replace(self.config, sweep=replace(self.config.sweep, **place))
-        overrides = (*self.overrides, *(f"sweep.{key}={value}" for key, value in place.items()))
+        texts = place | {"earlier": f"[{','.join(map(repr, runs))}]"}  # quoted: an id may look like a number
+        overrides = (*self.overrides, *(f"sweep.{key}={text}" for key, text in texts.items()))
         return replace(self, overrides=overrides, config=config)
 
     @property

@@ -1,6 +1,5 @@
 """Running a sweep: leave out the finished trials, train the rest, tell what became of all."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -78,7 +77,7 @@ class Swept:
 
     @property
     def unfinished(self) -> list[Trial]:
-        return unfinished(self.trials, self.records, self.parent.since)
+        return unfinished(self.trials, self.records)
 
 
 def run_sweep(points: Sequence[Point], runner: Runner) -> Swept | None:
@@ -92,20 +91,20 @@ def run_sweep(points: Sequence[Point], runner: Runner) -> Swept | None:
     if remark := shortened(trials):
         say(remark)
     store, settings = runner.open_store(), runner.settings
-    everything = trial_records(store)
-    records = latest_by_fingerprint(unpruned(everything))
+    everything = unpruned(trial_records(store))
+    records = latest_by_fingerprint(everything)
     if settings.dry_run:
-        since = int(time.time() * 1000) if settings.rerun == "all" else 0
-        print(plan_table(trials, to_run(trials, records, settings.rerun, since), records, unpruned(everything)))
+        todo = trials if settings.rerun == "all" else to_run(trials, records, settings.rerun)
+        print(plan_table(trials, todo, records, everything))
         return None
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
         parent = open_parent(store, trials, runner.name, again=settings.rerun == "all")
         show_digits(store, parent, trials[0])
-        todo = to_run(trials, records, settings.rerun, parent.since)
+        todo = to_run(trials, latest_by_fingerprint(everything, parent.earlier), settings.rerun)
         if len(todo) < len(trials):
             say(f"{len(trials) - len(todo)} of {counted(len(trials), 'trial')} are left out")
-        feed = GridFeed([trial.below(parent.run_id, parent.since) for trial in todo], trials)
+        feed = GridFeed([trial.below(parent.run_id, parent.earlier) for trial in todo], trials)
         return carry_out(runner, feed, store, parent, summary)
 
 
@@ -146,9 +145,9 @@ def _close(store: Store, parent: Parent, feed: Feed, completed: bool) -> Records
     feed.close()
     patiently(lambda: recover(store), store.patience)
     known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
-    records = latest_by_fingerprint(known)
-    left = unfinished(feed.trials, records, parent.since)
-    failed = [trial for trial in left if trial.fingerprint in feed.outcomes or _has_failed(records, trial)]
+    records = latest_by_fingerprint(known, parent.earlier)
+    left = unfinished(feed.trials, records)
+    failed = [trial for trial in left if trial.fingerprint in feed.outcomes or _has_status(records, trial, "FAILED")]
     status = "KILLED" if not completed else "FAILED" if left or feed.refused else "FINISHED"
     counts = {"finished": len(feed.trials) - len(left), "failed": len(failed) + len(feed.refused)}
     patiently(lambda: close_parent(store, parent.run_id, counts, status), store.patience)
@@ -157,21 +156,17 @@ def _close(store: Store, parent: Parent, feed: Feed, completed: bool) -> Records
     return records
 
 
-def unfinished(trials: Sequence[Trial], records: Mapping[str, TrialRecord], since: int) -> list[Trial]:
-    """The trials without a run that FINISHED at `since` (milliseconds) or later."""
-    return [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), since)]
+def unfinished(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:
+    """The trials without a FINISHED run."""
+    return [trial for trial in trials if not _has_status(records, trial, "FINISHED")]
 
 
-def _is_finished(record: TrialRecord | None, since: int) -> bool:
-    return record is not None and record.status == "FINISHED" and record.end_time >= since
+def to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str) -> list[Trial]:
+    """`missing`, `all`: those without a FINISHED run among those that count; `failed`: whose last run is FAILED."""
+    left = unfinished(trials, records)
+    return [trial for trial in left if _has_status(records, trial, "FAILED")] if rerun == "failed" else left
 
 
-def to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str, since: int) -> list[Trial]:
-    """`missing`, `all`: those without a FINISHED run (since the rerun began); `failed`: whose last run is FAILED."""
-    left = unfinished(trials, records, since)
-    return [trial for trial in left if _has_failed(records, trial)] if rerun == "failed" else left
-
-
-def _has_failed(records: Mapping[str, TrialRecord], trial: Trial) -> bool:
+def _has_status(records: Mapping[str, TrialRecord], trial: Trial, status: str) -> bool:
     record = records.get(trial.fingerprint)
-    return record is not None and record.status == "FAILED"
+    return record is not None and record.status == status

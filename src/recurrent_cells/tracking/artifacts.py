@@ -17,7 +17,7 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.files import write_atomically
 from recurrent_cells.tracking.database import local_path
 from recurrent_cells.tracking.names import Artifact, Tag
-from recurrent_cells.tracking.queries import TrialRecord
+from recurrent_cells.tracking.queries import Earlier, TrialRecord
 from recurrent_cells.tracking.store import Store
 
 
@@ -144,6 +144,16 @@ def read_plan(store: Store, run: Run) -> list[PlanEntry] | None:
     """The trials of a sweep; None if its parent run has no plan."""
     text = read_text(store, run, Artifact.PLAN)
     return None if text is None else [PlanEntry(**entry) for entry in json.loads(text)]
+
+
+def write_earlier(store: Store, run_id: str, name: str, earlier: Earlier) -> None:
+    """Keep with a sweep's parent run which runs had ended when a round of training all again began."""
+    store.client.log_text(run_id, json.dumps(earlier), Artifact.earlier(name))
+
+
+def read_earlier(store: Store, run: Run, name: str) -> Earlier:
+    """What `write_earlier` wrote of a round; nothing for the empty name."""
+    return dict(json.loads(read_text(store, run, Artifact.earlier(name)) or "{}")) if name else {}
 
 
 def write_search(store: Store, run_id: str, outline: str) -> None:

@@ -1,6 +1,5 @@
 """A whole copy of a local store's database beside it, and the upgrade of one that an older MLflow wrote."""
 
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -48,17 +47,13 @@ def _copy_whole(path: Path, kept: Path) -> None:
             fault = fault_in(connection)
             if fault:
                 raise sqlite3.DatabaseError(fault)
-        os.replace(new, kept)
+        new.replace(kept)
     except (sqlite3.Error, OSError) as error:
         new.unlink(missing_ok=True)
-        raise UserError(
-            f"{path}: it cannot be copied whole ({reason(error)});\n"
-            + (
-                f"move it away and {kept} into its place, a copy of {_date(kept)}"
-                if kept.exists()
-                else "no copy is kept"
-            )
-        ) from None
+        way_out = "no copy is kept"
+        if kept.exists():
+            way_out = f"move it away and {kept} into its place, a copy of {_date(kept)}"
+        raise UserError(f"{path}: it cannot be copied whole ({reason(error)});\n{way_out}") from None
 
 
 def _date(path: Path) -> str:
@@ -78,6 +73,6 @@ def _upgrade(path: Path) -> None:
             engine = create_sqlalchemy_engine(uri_of(fresh))
             _upgrade_db(engine)
             engine.dispose()
-            os.replace(fresh, path)
+            fresh.replace(path)
         except Exception as error:  # whatever a migration raises
             raise UserError(f"{path}: it cannot be upgraded ({reason(error)}); it is as it was") from None

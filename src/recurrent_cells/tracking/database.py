@@ -208,10 +208,11 @@ def _follow(connection: sqlite3.Connection, folder: Path) -> None:
     for (before,) in found.fetchall():
         if before == here or not _was_moved(connection, before, folder):
             continue
+        end = len(before) + 1
         for table, column in ADDRESSES:
             connection.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} = ? OR substr({column}, 1, ?) = ?",
-                (here, len(before) + 1, before, len(before) + 1, f"{before}/"),
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column} || '/', 1, ?) = ?",
+                (here, end, end, f"{before}/"),
             )
 
 

@@ -29,14 +29,16 @@ class Tag:
     # of a sweep's parent run; SWEEP, its run id, is on its trials too
     SWEEP = "sweep"
     PLAN = "sweep.plan"
-    SINCE = "sweep.since"
+    ROUND = "sweep.round"  # of training all again; empty where finished trials count as they are
     TRIALS = "sweep.trials"
     # of both
+    OPENED = "opened"  # counts the openings of runs of a trial, and those of sweeps: a clock may be set
     ERROR = "error"
     GIT_COMMIT = "git.commit"
     GIT_DIRTY = "git.dirty"
     HOST = "process.host"
     BOOT = "process.boot"
+    NAMESPACE = "process.namespace"  # in which its number is counted: containers of a machine have their own
     PID = "process.pid"
     START = "process.start"
     HEARTBEAT = "process.heartbeat"
@@ -95,3 +97,8 @@ class Artifact:
     PLAN = "plan.json"
     SEARCH = "search.json"
     REPORT = "report"
+
+    @staticmethod
+    def earlier(name: str) -> str:
+        """Of a sweep's parent: the runs that had ended when a round of training all again began."""
+        return f"earlier-{name}.json"

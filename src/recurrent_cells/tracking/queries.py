@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -30,6 +30,10 @@ BLOCK_KEYS = (
 )
 
 
+# Runs by the fingerprint of their trial.
+Earlier = Mapping[str, Sequence[str]]
+
+
 @dataclass(frozen=True)
 class TrialRecord:
     """One run of a trial as the store has it."""
@@ -47,7 +51,10 @@ class TrialRecord:
     @property
     def seconds(self) -> float | None:
         """The time of training and testing."""
-        return float(self.tags[Tag.SECONDS]) if Tag.SECONDS in self.tags else None
+        try:
+            return float(self.tags[Tag.SECONDS])
+        except (KeyError, ValueError):  # a tag can be edited by hand
+            return None
 
     @property
     def error(self) -> str:
@@ -102,6 +109,17 @@ class TrialRecord:
         return f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:6]}"
 
 
+def opened(tags: Mapping[str, str]) -> int:
+    """Orders the runs of a trial, and sweeps, whatever the clock said; 0 for those of earlier versions."""
+    text = tags.get(Tag.OPENED, "")
+    return int(text) if text.isascii() and text.isdecimal() else 0
+
+
+def opening(known: Iterable[Mapping[str, str]]) -> str:
+    """The tag of a run that is opened now, after those with the known tags; a text that sorts as the number does."""
+    return f"{1 + max(map(opened, known), default=0):09d}"
+
+
 def search(store: Store, condition: str = "") -> Iterator[Run]:
     """All runs of the experiment that meet an MLflow filter, oldest first."""
     token = None
@@ -154,14 +172,15 @@ def unpruned(records: Iterable[TrialRecord], but_by: str | None = None) -> list[
     return [record for record in records if not record.pruned or record.tags.get(Tag.PRUNED_BY) == but_by]
 
 
-def latest_by_fingerprint(records: list[TrialRecord]) -> dict[str, TrialRecord]:
-    """For each trial its latest FINISHED run, or its latest run if none is finished."""
-    latest: dict[str, TrialRecord] = {}
-    for record in records:
-        known = latest.get(record.fingerprint)
-        if known is None or known.status != "FINISHED" or record.status == "FINISHED":
-            latest[record.fingerprint] = record
-    return latest
+def latest_by_fingerprint(records: Iterable[TrialRecord], earlier: Earlier | None = None) -> dict[str, TrialRecord]:
+    """For each trial its latest FINISHED run, or its latest run if none is finished.
+
+    Args:
+        earlier: runs that do not count, by fingerprint.
+    """
+    counting = [it for it in records if it.run_id not in (earlier or {}).get(it.fingerprint, ())]
+    counting.sort(key=lambda record: (record.status == "FINISHED", opened(record.tags)))
+    return {record.fingerprint: record for record in counting}
 
 
 def best_by_validation(records: Iterable[TrialRecord]) -> TrialRecord | None:

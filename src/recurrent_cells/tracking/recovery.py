@@ -10,10 +10,11 @@ from pathlib import Path
 from mlflow.entities import Run
 
 from recurrent_cells.errors import TrialBusy
+from recurrent_cells.tracking.liveness import cause_of_death, forget_ended
 from recurrent_cells.tracking.locks import trial_lock
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.patience import reason
-from recurrent_cells.tracking.provenance import cause_of_death, is_this_process
+from recurrent_cells.tracking.provenance import is_this_process
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.run import OUTCOME, clear, deliver
 from recurrent_cells.tracking.status import set_ended
@@ -47,6 +48,7 @@ def recover(store: Store) -> list[Repair]:
     """Deliver what ended runs left behind and mark those KILLED whose process is gone."""
     delivered, kept = deliver_kept(store)
     repairs = delivered + mark_killed(store)
+    forget_ended(store)
     for repair in repairs:
         log.info("run %s (%s): %s, %s", repair.name, repair.run_id[:8], repair.status, repair.cause)
     for end in kept:
@@ -101,18 +103,18 @@ def _clear_leftovers(store: Store, folders: Sequence[Path]) -> None:
 def mark_killed(store: Store) -> list[Repair]:
     """Mark the experiment's RUNNING runs KILLED whose process is gone.
 
-    Silence counts on other hosts only: a process on this host is asked for.
+    A process here is asked for; that of another machine is watched until its heartbeat has not changed for a while.
     """
     return [repair for run in search(store, "attributes.status = 'RUNNING'") for repair in _mark_killed(store, run)]
 
 
 def at_work(store: Store) -> set[str]:
     """The fingerprints of trials that other processes, on whatever machine, are training."""
-    running = [run.data.tags for run in search(store, "attributes.status = 'RUNNING'")]
+    running = [(run.info.run_id, run.data.tags) for run in search(store, "attributes.status = 'RUNNING'")]
     return {
         tags[Tag.FINGERPRINT]
-        for tags in running
-        if Tag.FINGERPRINT in tags and not is_this_process(tags) and cause_of_death(tags) is None
+        for run_id, tags in running
+        if Tag.FINGERPRINT in tags and not is_this_process(tags) and cause_of_death(store, run_id, tags) is None
     }
 
 
@@ -123,15 +125,16 @@ def mark_attempt_killed(store: Store, attempt: str, cause: str) -> None:
 
 
 def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
-    if cause_of_death(run.data.tags) is None:
+    run_id = run.info.run_id
+    if cause_of_death(store, run_id, run.data.tags) is None:
         return
     try:
         with _held(store, run):
-            now = store.client.get_run(run.info.run_id)  # another process may have gone on with it since
-            cause = cause_of_death(now.data.tags)
+            now = store.client.get_run(run_id)  # another process may have gone on with it since
+            cause = cause_of_death(store, run_id, now.data.tags)
             if now.info.status == "RUNNING" and cause is not None:
-                _set_killed(store, run.info.run_id, cause)
-                yield Repair(run.info.run_id, run.info.run_name or "", "RUNNING", "KILLED", cause)
+                _set_killed(store, run_id, cause)
+                yield Repair(run_id, run.info.run_name or "", "RUNNING", "KILLED", cause)
     except TrialBusy:
         return
 

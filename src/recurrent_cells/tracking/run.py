@@ -6,7 +6,7 @@ import shutil
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +18,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, 
 from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy, TrialError
 from recurrent_cells.files import write_atomically
 from recurrent_cells.tracking.journal import Courier, Journal
+from recurrent_cells.tracking.liveness import SILENCE, cause_of_death, watched
 from recurrent_cells.tracking.locks import trial_lock
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.patience import STORE_FAILURES, patiently, reason
-from recurrent_cells.tracking.provenance import cause_of_death, git_tags, is_this_process, library_tags, process_tags
+from recurrent_cells.tracking.provenance import git_tags, is_here, is_this_process, library_tags, process_tags
+from recurrent_cells.tracking.queries import opened, opening
 from recurrent_cells.tracking.spool import Spool, SpoolHandler
 from recurrent_cells.tracking.status import set_ended, set_running, source_tags
 from recurrent_cells.tracking.store import Store
@@ -47,7 +49,7 @@ class DatasetInfo:
 class RunSpec:
     """The name of a trial's run and what MLflow shows of the trial; tags and params are strings, as MLflow wants them.
 
-    A run of the trial that was FINISHED at `since` (milliseconds) or later makes another needless; null: none does.
+    A FINISHED run of the trial makes another needless but for those in `earlier`; where that is None, none does.
     """
 
     name: str
@@ -56,7 +58,7 @@ class RunSpec:
     params: dict[str, str]
     datasets: list[DatasetInfo] = field(default_factory=list)
     parent: str | None = None
-    since: int | None = None
+    earlier: Collection[str] | None = None
 
 
 @dataclass
@@ -225,7 +227,9 @@ def _deliver_patiently(run: TrialRun) -> None:
 def _open(store: Store, spec: RunSpec) -> TrialRun:
     """Open the trial's run. Called again after a failure of the store, it goes on with the run it made."""
     tags = spec.tags | git_tags() | library_tags() | process_tags() | {Tag.FINGERPRINT: spec.fingerprint}
-    known = _known_run(store, spec.fingerprint)
+    runs = _runs_of(store, spec.fingerprint)
+    tags[Tag.OPENED] = opening(run.data.tags for run in runs)
+    known = _known_run(store, runs)
     if known is not None:
         run_id = str(known.info.run_id)
         tags[Tag.SWEEP] = known.data.tags.get(Tag.SWEEP, "")  # a trial has one parent, whoever goes on with it
@@ -266,18 +270,17 @@ def _dataset_input(info: DatasetInfo) -> DatasetInput:
     return DatasetInput(dataset, tags=[InputTag(MLFLOW_DATASET_CONTEXT, info.context)])
 
 
-def _known_run(store: Store, fingerprint: str) -> Run | None:
-    """The run to go on with: that which this process opened, else the latest killed run whose files are here.
+def _known_run(store: Store, runs: Sequence[Run]) -> Run | None:
+    """Of a trial's runs that to go on with: the one this process opened, else the latest killed whose files are here.
 
     Raises:
         TrialBusy: if a process on another host, or one that knows the store by another name, is training it.
     """
-    runs = _runs_of(store, fingerprint)
     for run in runs:
         tags = run.data.tags
         if run.info.status == "RUNNING" and is_this_process(tags):
             return run
-        _refuse_if_under_way(run)
+        _refuse_if_under_way(store, run)
     return next((run for run in runs if run.info.status == "KILLED" and _can_go_on(store, run)), None)
 
 
@@ -293,8 +296,8 @@ def _give_way(store: Store, spec: RunSpec, run_id: str) -> None:
         for run in _runs_of(store, spec.fingerprint):
             if run.info.run_id == run_id:
                 continue
-            _refuse_if_under_way(run)
-            if spec.since is not None and run.info.status == "FINISHED" and run.info.end_time >= spec.since:
+            _refuse_if_under_way(store, run)
+            if spec.earlier is not None and run.info.status == "FINISHED" and run.info.run_id not in spec.earlier:
                 raise TrialBusy(f"trial {spec.fingerprint} was finished by another process just now")
     except TrialBusy:
         store.client.delete_run(run_id)
@@ -304,13 +307,19 @@ def _give_way(store: Store, spec: RunSpec, run_id: str) -> None:
 def _runs_of(store: Store, fingerprint: str) -> list[Run]:
     """All runs of a trial, the latest first."""
     condition, order = f"tags.{Tag.FINGERPRINT} = '{fingerprint}'", ["attributes.start_time DESC"]
-    return list(store.client.search_runs([store.experiment_id], condition, order_by=order))
+    runs = store.client.search_runs([store.experiment_id], condition, order_by=order)
+    return sorted(runs, key=lambda run: -opened(run.data.tags))
 
 
-def _refuse_if_under_way(run: Run) -> None:
-    tags = run.data.tags
-    if run.info.status == "RUNNING" and Tag.PID in tags and cause_of_death(tags) is None:
-        raise TrialBusy(f"trial {tags[Tag.FINGERPRINT]} is being trained on {tags[Tag.HOST]}, process {tags[Tag.PID]}")
+def _refuse_if_under_way(store: Store, run: Run) -> None:
+    run_id, tags = run.info.run_id, run.data.tags
+    if run.info.status != "RUNNING" or Tag.PID not in tags or cause_of_death(store, run_id, tags) is not None:
+        return
+    busy = f"trial {tags[Tag.FINGERPRINT]} is being trained on {tags.get(Tag.HOST)}, process {tags[Tag.PID]}"
+    if not is_here(tags):
+        seconds = watched(store, run_id, tags)
+        busy += f";\nif its heartbeat, watched for {seconds:.0f} s, does not change within {SILENCE:.0f} s, it is gone"
+    raise TrialBusy(busy)
 
 
 def _can_go_on(store: Store, run: Run) -> bool:

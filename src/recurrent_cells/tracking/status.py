@@ -40,7 +40,7 @@ def set_ended(store: Store, run_id: str, status: str, tags: Mapping[str, str], e
 
 
 def beat(store: Store, run_ids: Iterable[str]) -> None:
-    """Tell other hosts that runs are still worked on: after ten minutes of silence they take them for dead."""
+    """Tell other machines that runs are still worked on: those whose heartbeat stays the same they take for dead."""
     for run_id in run_ids:
         store.client.set_tag(run_id, Tag.HEARTBEAT, heartbeat())
 

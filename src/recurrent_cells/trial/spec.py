@@ -52,7 +52,7 @@ def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Devi
             for split, context in ((splits.train, "train"), (splits.val, "val"), (splits.test, "test"))
         ],
         parent=config.sweep.parent,
-        since=None if config.sweep.parent is None else config.sweep.since,
+        earlier=None if config.sweep.parent is None else tuple(config.sweep.earlier),
     )
 
 

@@ -21,7 +21,7 @@ from recurrent_cells.tracking.names import Curve
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
-from recurrent_cells.trial.claim import finished_since
+from recurrent_cells.trial.claim import finished_run
 from recurrent_cells.trial.outcome import Outcome
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -118,7 +118,7 @@ class Proposals(Feed):
             return None
         self._running[planned.fingerprint].append(proposal)
         judge = {"study": self._study.name, "number": proposal.number} if self._search.prunes else {}
-        return planned.below(self._parent.run_id, self._parent.since, **judge)
+        return planned.below(self._parent.run_id, self._parent.earlier, **judge)
 
     def _plan(self, point: int, values: Mapping[str, Value]) -> Trial | None:
         """The trial of a point, in the plan from now on; None if its values make none."""
@@ -134,7 +134,8 @@ class Proposals(Feed):
     def _record(self, trial: Trial) -> TrialRecord | None:
         """The finished run of a trial, pruned by this search or whole."""
         store, parent = self._store, self._parent
-        return patiently(lambda: finished_since(store, trial.fingerprint, parent.since, parent.run_id), store.patience)
+        earlier = parent.earlier.get(trial.fingerprint, ())
+        return patiently(lambda: finished_run(store, trial.fingerprint, earlier, parent.run_id), store.patience)
 
     def _settle(self, record: TrialRecord | None, proposals: Sequence[Proposal]) -> None:
         """Tell the study what proposals came to: a finished run, or nothing."""
