@@ -55,7 +55,7 @@ def test_every_untrue_run_of_every_experiment_is_named_and_repaired(store_file, 
         (mine.trial_folder(run_id) / "artifacts").mkdir(parents=True)
         outcome = {"status": "FINISHED", "tags": {}, "end_time": 1}
         (mine.trial_folder(run_id) / "outcome.json").write_text(json.dumps(outcome))
-    mine.client.delete_run(lost)
+    (mine.trial_folder(lost) / "outcome.json").write_text("{")
 
     lines, err, code = consult()
     assert (err, code) == ("", 0)
@@ -69,16 +69,17 @@ def test_every_untrue_run_of_every_experiment_is_named_and_repaired(store_file, 
     assert lines[4] == "not delivered, kept on disk:"
     assert lines[5].startswith(f"  {mine.trial_folder(lost)}: ")
     assert lines[6] == "running:"
-    assert sorted(lines[7:9]) == sorted(
+    assert sorted(lines[7:10]) == sorted(
         [
+            f"  lost ({lost}) in recurrent-cells: process {process} on {host}",
             f"  living ({living}) in recurrent-cells: process {process} on {host}",
             f"  stranger ({stranger}) in others: not started from here, left alone",
         ]
     )
-    assert lines[9:] == ["2 repaired, 1 not delivered, 2 running"]
+    assert lines[10:] == ["2 repaired, 1 not delivered, 3 running"]
 
     lines, _, code = consult()
-    assert (lines[-1], code) == ("0 repaired, 1 not delivered, 2 running", 0)
+    assert (lines[-1], code) == ("0 repaired, 1 not delivered, 3 running", 0)
 
 
 def test_a_store_that_cannot_be_opened_is_bad_input(consult, monkeypatch):

@@ -1,9 +1,15 @@
 """Who is champion of which data, and what is registered."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
+
 import pytest
 
+from recurrent_cells.tracking import registry
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.registry import crown, find_champions
+from tests.support import Turns
 
 
 @pytest.fixture
@@ -115,3 +121,25 @@ def test_a_champion_whose_run_was_deleted_is_succeeded(store, trial):
     crown(store, second)
     assert champion(store) == second.run_id
     assert len(versions(store)) == 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_challengers_that_come_together_the_best_is_champion_in_the_end(store, trial, monkeypatch, seed):
+    """Machines that share a server share no lock: their requests come in any order."""
+    monkeypatch.setattr(registry, "alone", lambda *_: nullcontext())
+    crown(store, trial("simple_rnn", 0.5))
+    challengers = [trial("gru", 0.7), trial("lstm", 0.9), trial("rnn", 0.8)]
+    turns = Turns(len(challengers), seed)
+    with ThreadPoolExecutor(len(challengers)) as pool:
+        said = list(pool.map(lambda record: turns.take(store, lambda one: crown(one, record)), challengers))
+    assert champion(store) == challengers[1].run_id, said
+    assert set(aliases(store).values()) == {champion(store)}
+
+
+def test_on_one_machine_one_challenges_at_a_time(store, trial):
+    crown(store, trial("simple_rnn", 0.5))
+    challengers = [trial("gru", 0.7), trial("lstm", 0.9)]
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda record: crown(replace(store), record), challengers))
+    assert champion(store) == challengers[1].run_id, said
+    assert "trial-lstm (val/best_acc 0.9000) is now version" in said[1]

@@ -223,6 +223,18 @@ def away_from_now_on(store: Store) -> Iterator[None]:
         yield
 
 
+def test_a_run_that_is_deleted_while_it_trains_leaves_nothing(store, spec):
+    with ending_in_delivery_error() as said, trial_run(store, spec) as run:
+        run.journal.write({"loss": 1.0}, 1)
+        store.client.delete_run(run.run_id)
+    assert said[0].startswith("run gru-h8x1-s0 was deleted from the store while it trained")
+    assert not run.folder.exists()
+    assert recover(store) == []
+    with trial_run(store, spec):
+        pass
+    assert only_run(store).info.status == "FINISHED"
+
+
 def test_a_store_that_stays_away_gets_the_end_at_the_next_start(store, spec):
     with ExitStack() as stack, ending_in_delivery_error() as said, trial_run(store, spec) as run:
         stack.enter_context(away_from_now_on(store))

@@ -17,7 +17,7 @@ from recurrent_cells.tracking.patience import reason
 from recurrent_cells.tracking.provenance import is_this_process
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.run import OUTCOME, clear, deliver
-from recurrent_cells.tracking.status import set_ended
+from recurrent_cells.tracking.status import is_deleted, set_ended
 from recurrent_cells.tracking.store import Store
 
 AT_ONCE = 100  # run ids in one search
@@ -68,7 +68,10 @@ def deliver_kept(store: Store) -> tuple[list[Repair], list[Kept]]:
         except TrialBusy:
             continue  # its own process delivers it just now
         except Exception as error:
-            kept.append(Kept(folder, reason(error)))
+            if is_deleted(store, folder.name):
+                clear(folder, "FINISHED")  # who deleted a run does not want its end
+            else:
+                kept.append(Kept(folder, reason(error)))
     _clear_leftovers(store, [folder for folder in folders if folder not in ended])
     return delivered, kept
 

@@ -25,7 +25,7 @@ from recurrent_cells.tracking.patience import STORE_FAILURES, patiently, reason
 from recurrent_cells.tracking.provenance import git_tags, is_here, is_this_process, library_tags, process_tags
 from recurrent_cells.tracking.queries import opened, opening
 from recurrent_cells.tracking.spool import Spool, SpoolHandler
-from recurrent_cells.tracking.status import set_ended, set_running, source_tags
+from recurrent_cells.tracking.status import is_deleted, set_ended, set_running, source_tags
 from recurrent_cells.tracking.store import Store
 
 T = TypeVar("T")
@@ -221,7 +221,16 @@ def _deliver_patiently(run: TrialRun) -> None:
         f"the tracking store does not take the end of run {run.name} ({{reason}});\n"
         f"it is kept in {run.folder} and delivered at the next start of anything"
     )
-    patiently(lambda: deliver(run.store, run.run_id), run.store.patience, Exception, complaint)
+    try:
+        patiently(lambda: deliver(run.store, run.run_id), run.store.patience, Exception, complaint)
+    except DeliveryError:
+        if not is_deleted(run.store, run.run_id):
+            raise
+        clear(run.folder, "FINISHED")
+        raise DeliveryError(
+            f"run {run.name} was deleted from the store while it trained, and its files with it;\n"
+            "the same command trains it again"
+        ) from None
 
 
 def _open(store: Store, spec: RunSpec) -> TrialRun:

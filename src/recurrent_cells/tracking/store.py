@@ -246,7 +246,8 @@ def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
         found = client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(client.create_experiment(name, artifact_location=artifacts, tags=tags))
+                created = str(client.create_experiment(name, artifact_location=artifacts, tags=tags))
+                found = client.get_experiment(created)
             except MlflowException:
                 found = client.get_experiment_by_name(name)  # another process was first
                 if found is None:
@@ -258,6 +259,8 @@ def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
                 "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
             ) from None
         raise _unusable(uri, f"the store refuses ({_reason(error)})") from None
+    if not found.experiment_id or found.name != name:
+        raise _unusable(uri, "what answers there is no MLflow")
     if found.lifecycle_stage == LifecycleStage.DELETED:
         raise UserError(f"tracking.experiment={name}: it is deleted; restore it or choose another name")
     for key in tags.keys() - found.tags.keys():
