@@ -170,7 +170,7 @@ def test_a_trial_is_trained_by_one_process_at_a_time(store, spec):
 
 
 def test_a_trial_that_another_host_trains_is_busy(store, spec, run_of):
-    run_id = run_of("abc", process_host="elsewhere")
+    run_id = run_of("abc", process_host="elsewhere", process_boot="another")
     with pytest.raises(TrialBusy, match="being trained on elsewhere"), trial_run(store, spec):
         pass
     store.client.set_tag(run_id, "process.heartbeat", "0")
