@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # Files that are synced at the same time: the disk takes them together, where one by one each would wait for its own.
-AT_ONCE = 32
+AT_ONCE = 16
 
 
 def write_atomically(path: Path, content: bytes) -> None:

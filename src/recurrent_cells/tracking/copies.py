@@ -1,12 +1,13 @@
 """The copies of runs' files in the store: brought there, synced where that can be, compared with what was written."""
 
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow.entities import Run
 
-from recurrent_cells.files import sync_tree
+from recurrent_cells.files import make_folder, sync_tree
 from recurrent_cells.tracking import manifest
 from recurrent_cells.tracking.manifest import Faults, Manifest
 from recurrent_cells.tracking.store import Store
@@ -22,8 +23,13 @@ class Copies:
 
     def bring(self, originals: Path) -> None:
         """Copy a folder; what lies on this machine is on the disk afterwards, else the originals are."""
-        self.store.client.log_artifacts(self.run_id, str(originals))
-        sync_tree(originals if self.folder is None else self.folder)
+        if self.folder is None:
+            sync_tree(originals)
+            self.store.client.log_artifacts(self.run_id, str(originals))
+            return
+        make_folder(self.folder)
+        shutil.copytree(originals, self.folder, dirs_exist_ok=True)
+        sync_tree(self.folder)
 
     def faults_by_size(self, expected: Manifest) -> Faults:
         """What is missing, empty or of another size; raises if a server does not answer."""
@@ -44,11 +50,8 @@ class Copies:
     def mend(self, expected: Manifest, originals: Path) -> tuple[Faults, Faults]:
         """Bring what is not as expected again, as far as originals are; the faults found and those that stay."""
         found = self.faults(expected)
-        usable = [
-            name
-            for name in found
-            if not manifest.faults_by_content({name: expected[name]}, manifest.read_in(originals))
-        ]
+        lost = manifest.faults_by_content({name: expected[name] for name in found}, manifest.read_in(originals))
+        usable = found.keys() - lost.keys()
         for name in usable:
             folder = Path(name).parent.as_posix()
             self.store.client.log_artifact(self.run_id, str(originals / name), None if folder == "." else folder)

@@ -65,7 +65,7 @@ def keep_end(folder: Path, outcome: Outcome, tags: dict[str, str]) -> None:
     replace(outcome, tags=outcome.tags | tags | stands_on, files=files).write(folder)
 
 
-def deliver(store: Store, run_id: str) -> Run:
+def deliver(store: Store, run: Run) -> None:
     """Bring the end of a run to the store: metrics, artifacts, tags, and the status last. May be repeated.
 
     When the store says FINISHED all that this stands on is on the disk; a server's disk no client can sync.
@@ -73,7 +73,8 @@ def deliver(store: Store, run_id: str) -> Run:
     Raises:
         CopiesDiffer: if the store has not what the trial wrote.
     """
-    folder, run = store.trial_folder(run_id), store.client.get_run(run_id)
+    run_id = run.info.run_id
+    folder = store.trial_folder(run_id)
     outcome = read_outcome(folder)
     assert outcome is not None
     journal = Journal(folder)
@@ -87,7 +88,6 @@ def deliver(store: Store, run_id: str) -> Run:
     if faults:
         raise CopiesDiffer(f"its copies are not what the trial wrote: {manifest.in_words(faults)}")
     set_ended(store, run_id, outcome.status, outcome.tags, outcome.end_time)
-    return run
 
 
 def clear(store: Store, run: Run, status: str) -> None:

@@ -5,6 +5,7 @@ import shutil
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, Run
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
@@ -44,8 +45,8 @@ class RunSpec:
     since: int | None = None
 
 
-def open_run(store: Store, spec: RunSpec) -> str:
-    """Open the trial's run; its run id. Called again after a failure of the store, it goes on with the run it made.
+def open_run(store: Store, spec: RunSpec) -> Run:
+    """Open the trial's run. Called again after a failure of the store, it goes on with the run it made.
 
     Raises:
         TrialBusy: if another process is training the same trial.
@@ -60,8 +61,8 @@ def open_run(store: Store, spec: RunSpec) -> str:
         tags |= source_tags() | {MLFLOW_GIT_COMMIT: tags[Tag.GIT_COMMIT]}
         if spec.parent is not None:
             tags[MLFLOW_PARENT_RUN_ID] = spec.parent
-        created = store.client.create_run(store.experiment_id, run_name=spec.name, tags=tags)
-        run_id = str(created.info.run_id)
+        made = store.client.create_run(store.experiment_id, run_name=spec.name, tags=tags)
+        run_id = str(made.info.run_id)
         if not store.is_file:
             _give_way(store, spec, run_id)
     folder = store.trial_folder(run_id)
@@ -78,7 +79,7 @@ def open_run(store: Store, spec: RunSpec) -> str:
         store.client.log_batch(run_id, params=params[start : start + 100])
     if spec.datasets:
         store.client.log_inputs(run_id, [_dataset_input(dataset) for dataset in spec.datasets])
-    return run_id
+    return known or made
 
 
 def _dataset_input(info: DatasetInfo) -> DatasetInput:

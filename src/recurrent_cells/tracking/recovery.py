@@ -16,7 +16,6 @@ from recurrent_cells.tracking.patience import patiently, reason
 from recurrent_cells.tracking.provenance import cause_of_death, is_this_process
 from recurrent_cells.tracking.queries import TrialRecord, find_trial, search
 from recurrent_cells.tracking.repairs import (
-    SECONDS_TO_READ,
     Repair,
     held,
     mend,
@@ -65,9 +64,7 @@ def take_end(store: Store, fingerprint: str) -> TrialRecord | None:
         folder = store.trial_folder(run.info.run_id)
         if run.info.status != "FINISHED" and not (folder / OUTCOME).exists():
             continue
-        complaint = (
-            f"the tracking store does not take the end of run {run.info.run_name} ({{reason}}): it is in {folder}"
-        )
+        complaint = f"the tracking store does not take the end of run {run.info.run_name} ({{reason}}): see {folder}"
         with held(store, run):
             status, repairs = patiently(partial(_settle, store, run), store.patience, Exception, complaint)
             tell(repairs)
@@ -79,7 +76,7 @@ def take_end(store: Store, fingerprint: str) -> TrialRecord | None:
                 return record
             clear(store, run, status)
     recover(store)
-    tell(read_back(store, SECONDS_TO_READ))
+    tell(read_back(store, seconds=5))
     return None
 
 
@@ -129,7 +126,7 @@ def _settle(store: Store, run: Run) -> tuple[str, list[Repair]]:
         return mend(store, run) if run.info.status == "FINISHED" else (run.info.status, [])
     if faults_by_content(outcome.files, read_in(folder / "artifacts")):
         return "KILLED", []
-    deliver(store, run.info.run_id)
+    deliver(store, run)
     return outcome.status, [repaired(run, outcome.status, "its end was delivered")]
 
 

@@ -22,7 +22,6 @@ from recurrent_cells.tracking.queries import DAMAGED, faults_of, trial_records
 from recurrent_cells.tracking.status import set_ended
 from recurrent_cells.tracking.store import Store
 
-SECONDS_TO_READ = 5.0  # what the start of a command spends on reading copies back
 SETTLING = 60.0  # seconds that a server may take to have on its disk what it was given
 
 log = logging.getLogger(__name__)
@@ -87,9 +86,9 @@ def mark_damaged(store: Store, to_the_byte: bool = False) -> list[Repair]:
     """
     repairs = []
     for record in trial_records(store):
-        if record.status == DAMAGED or (record.status == "FINISHED" and to_the_byte):
-            if faults := faults_of(store, record, to_the_byte):
-                repairs.append(_set_failed(store, store.client.get_run(record.run_id), faults))
+        is_asked = record.status == DAMAGED or (record.status == "FINISHED" and to_the_byte)
+        if is_asked and (faults := faults_of(store, record, to_the_byte)):
+            repairs.append(_set_failed(store, store.client.get_run(record.run_id), faults))
     return repairs
 
 

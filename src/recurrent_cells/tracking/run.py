@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from mlflow.entities import Run
+
 from recurrent_cells.errors import DeliveryError, Interrupted, TrialError
 from recurrent_cells.tracking.delivery import Outcome, clear, deliver, keep_end, outcome_of
 from recurrent_cells.tracking.journal import Courier, Journal
@@ -32,13 +34,17 @@ class TrialRun:
     """
 
     store: Store
-    run_id: str
+    opened: Run
     name: str
     folder: Path
     journal: Journal
     parent: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     _no_checkpoints: bool = False
+
+    @property
+    def run_id(self) -> str:
+        return str(self.opened.info.run_id)
 
     @property
     def artifacts(self) -> Path:
@@ -98,9 +104,9 @@ def trial_run(store: Store, spec: RunSpec, courier: Courier | None = None) -> It
 
 
 def _opened(store: Store, spec: RunSpec) -> TrialRun:
-    run_id = open_run(store, spec)
-    folder = store.trial_folder(run_id)
-    return TrialRun(store, run_id, spec.name, folder, Journal(folder), spec.parent)
+    run = open_run(store, spec)
+    folder = store.trial_folder(run.info.run_id)
+    return TrialRun(store, run, spec.name, folder, Journal(folder), spec.parent)
 
 
 @contextmanager
@@ -190,7 +196,7 @@ def _deliver(run: TrialRun, status: str) -> None:
         f"the tracking store does not take the end of run {run.name} ({{reason}});\n"
         f"it is kept in {run.folder} and delivered at the next start of anything"
     )
-    ended = patiently(lambda: deliver(run.store, run.run_id), run.store.patience, Exception, complaint)
+    patiently(lambda: deliver(run.store, run.opened), run.store.patience, Exception, complaint)
     if run.parent is None:
-        run.store.disconnect()  # closing writes too: a trial alone that is killed before its files went is told of later
-    clear(run.store, ended, status)
+        run.store.disconnect()  # closing writes: what is killed before the files are gone, the next start tells of
+    clear(run.store, run.opened, status)
