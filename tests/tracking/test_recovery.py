@@ -123,7 +123,9 @@ def test_what_cannot_be_delivered_is_kept_and_named(store, ended, caplog):
 
 
 def test_folders_left_by_a_process_that_died_at_the_very_end_are_removed(store, run_of, ended):
-    removed = [run_of("one", "FINISHED"), run_of("two", "FAILED"), ended(was="FINISHED")]
+    delivered = ended(was="FINISHED")
+    store.client.log_artifacts(delivered, str(store.trial_folder(delivered) / "artifacts"))
+    removed = [run_of("one", "FINISHED"), run_of("two", "FAILED"), delivered]
     stay = [run_of("three", "KILLED"), run_of("four")]
     assert recover(store) == []
     left = {folder.name for folder in (store.folder / "trials").iterdir()}
