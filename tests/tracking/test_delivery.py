@@ -77,7 +77,7 @@ def test_a_run_is_not_finished_by_copies_that_differ_and_its_originals_stay(stor
 
     bring_whole = Copies.bring
     monkeypatch.setattr(Copies, "bring", bring)
-    with pytest.raises(DeliveryError, match="not what the trial wrote: best.ckpt is"), trial_run(store, spec) as run:
+    with pytest.raises(DeliveryError, match=r"not what the trial wrote: best\.ckpt is"), trial_run(store, spec) as run:
         write_results(run)
     assert store.client.get_run(run.run_id).info.status == "RUNNING"
     assert (run.artifacts / "best.ckpt").read_text() == "the best.ckpt"
@@ -149,6 +149,6 @@ def test_what_a_server_lists_short_is_not_finished(served, store, spec, monkeypa
         Path(store.client.get_run(self.run_id).info.artifact_uri.removeprefix("file://"), "best.ckpt").write_text("")
 
     monkeypatch.setattr(Copies, "bring", bring)
-    with pytest.raises(DeliveryError, match="best.ckpt is empty"), trial_run(store, spec) as run:
+    with pytest.raises(DeliveryError, match=r"best\.ckpt is empty"), trial_run(store, spec) as run:
         write_results(run)
     assert store.client.get_run(run.run_id).info.status == "RUNNING"

@@ -109,10 +109,13 @@ def deliver_kept(store: Store, but: str | None = None) -> tuple[list[Repair], li
 
 
 def _runs_of(store: Store, folders: Sequence[Path], condition: str = "") -> Iterator[Run]:
-    """The runs of the experiment whose folders these are."""
+    """The runs, of whatever experiment, whose folders these are."""
+    experiments = [it.experiment_id for it in store.client.search_experiments()] if folders else []
     for start in range(0, len(folders), AT_ONCE):
         ids = ", ".join(f"'{folder.name}'" for folder in folders[start : start + AT_ONCE])
-        yield from search(store, f"attributes.run_id IN ({ids}){condition}")
+        yield from store.client.search_runs(
+            experiments, f"attributes.run_id IN ({ids}){condition}", max_results=AT_ONCE
+        )
 
 
 def _settle(store: Store, run: Run) -> tuple[str, list[Repair]]:

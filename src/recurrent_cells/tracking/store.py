@@ -133,7 +133,7 @@ def open_store(experiment: str, patience: float = 60.0) -> Store:
 
 
 def _sync_commits(client: "MlflowClient") -> None:
-    """Have each commit on the disk before the next step, in builds of SQLite too that would leave that to the system."""
+    """Have each commit on the disk before the next step; some builds of SQLite leave that to the system."""
     from sqlalchemy import event
 
     engine = client._tracking_client.store.engine
