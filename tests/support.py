@@ -1,16 +1,13 @@
 """What many tests need: composed configs, a tiny data set, commands run as a user runs them."""
 
 import os
-import random
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -22,9 +19,6 @@ from src import REPOSITORY
 
 if TYPE_CHECKING:
     from recurrent_cells.inference.trained import Trained
-    from recurrent_cells.tracking.store import Store
-
-T = TypeVar("T")
 
 
 def compose_config(*overrides: str) -> DictConfig:
@@ -132,54 +126,3 @@ def within(seconds: float, happened: Callable[[], bool]) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"not after {seconds:g} s")
         time.sleep(0.05)
-
-
-class Turns:
-    """Threads that use a store in turn, one request at a time, in an order that a seed draws."""
-
-    def __init__(self, threads: int, seed: int) -> None:
-        self._left, self._waiting = threads, set[int]()
-        self._chance, self._changed = random.Random(seed), threading.Condition()
-        self._chosen: int | None = None
-
-    def take(self, store: "Store", act: "Callable[[Store], T]") -> T:
-        """What an action gives in one of the threads, called for the store; its requests wait for their turn."""
-        own = replace(store)
-        own.__dict__["client"] = _Client(store.client, self._wait)
-        try:
-            return act(own)
-        finally:
-            with self._changed:
-                self._left -= 1
-                self._choose()
-
-    def _wait(self) -> None:
-        me = threading.get_ident()
-        with self._changed:
-            self._waiting.add(me)
-            self._choose()
-            self._changed.wait_for(lambda: self._chosen == me)
-            self._chosen = None
-            self._waiting.remove(me)
-
-    def _choose(self) -> None:
-        """Give a thread the turn once all wait, so that no two requests overlap."""
-        if self._left and len(self._waiting) == self._left and self._chosen is None:
-            self._chosen = self._chance.choice(sorted(self._waiting))
-        self._changed.notify_all()
-
-
-class _Client:
-    def __init__(self, client: Any, wait: Callable[[], None]) -> None:
-        self._client, self._wait = client, wait
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._client, name)
-        if not callable(attribute):
-            return attribute
-
-        def request(*arguments: Any, **named: Any) -> Any:
-            self._wait()
-            return attribute(*arguments, **named)
-
-        return request

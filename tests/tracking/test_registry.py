@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.turns import Turns
 from recurrent_cells.tracking import registry
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.registry import crown, find_champions
-from tests.support import Turns
 
 
 @pytest.fixture

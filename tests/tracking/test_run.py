@@ -12,10 +12,11 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy, TrialError
-from recurrent_cells.tracking import journal, patience
+from recurrent_cells.tracking import journal, liveness, patience
+from recurrent_cells.tracking.opening import flat
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.recovery import recover
-from recurrent_cells.tracking.run import flat, trial_run
+from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from tests.support import within
 
@@ -169,11 +170,11 @@ def test_a_trial_is_trained_by_one_process_at_a_time(store, spec):
     os.close(writer)
 
 
-def test_a_trial_that_another_host_trains_is_busy(store, spec, run_of):
+def test_a_trial_that_another_host_trains_is_busy(store, spec, run_of, monkeypatch):
     run_id = run_of("abc", process_host="elsewhere", process_boot="another")
     with pytest.raises(TrialBusy, match="being trained on elsewhere"), trial_run(store, spec):
         pass
-    store.client.set_tag(run_id, "process.heartbeat", "0")
+    monkeypatch.setattr(liveness, "SILENCE", 0.0)
     assert [repair.run_id for repair in recover(store)] == [run_id]
 
 
@@ -354,7 +355,7 @@ def test_a_config_is_flat_for_mlflow():
 def shared(store, monkeypatch):
     """The store as machines see it that share no files, and the search for other runs made too early to find any."""
     monkeypatch.setattr(Store, "is_file", False)
-    monkeypatch.setattr("recurrent_cells.tracking.run._known_run", lambda *_: None)
+    monkeypatch.setattr("recurrent_cells.tracking.opening._known_run", lambda *_: None)
     return store
 
 

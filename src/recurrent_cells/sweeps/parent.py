@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.artifacts import PlanEntry
+from recurrent_cells.tracking.copies import sync_files
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.parents import ParentRun, create_parent, find_parent, next_opening
@@ -72,6 +73,7 @@ def write_plan(store: Store, run_id: str, trials: Sequence[Trial]) -> None:
 
 
 def close_parent(store: Store, run_id: str, counts: Mapping[str, int], status: str) -> None:
-    """Set the counts of trials (`finished`, `failed`) and the status."""
+    """Set the counts of trials (`finished`, `failed`) and the status, its files being on the disk."""
+    sync_files(store, run_id)
     tags = {f"{Tag.SWEEP}.{what}": str(count) for what, count in counts.items()}
     set_ended(store, run_id, status, tags | {Tag.OPENED: next_opening(store)})

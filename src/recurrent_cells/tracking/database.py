@@ -9,11 +9,13 @@ from contextlib import closing, contextmanager
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.files import sync
 from recurrent_cells.paths import command
 from recurrent_cells.tracking.locks import alone
+from recurrent_cells.tracking.manifest import local_folder
 
 SQLITE = "sqlite:///"
 # Bytes of a file's path: SQLite takes 504 of them, and a new store has a folder of its own for a while.
@@ -80,13 +82,6 @@ def uri_of(path: Path) -> str:
     if found is None:
         raise ValueError("its path has characters that cannot be used")
     return found
-
-
-def local_path(address: str) -> Path | None:
-    """The place that the address of an artifact names on this machine; None if it lies elsewhere."""
-    if address.startswith("/"):
-        return Path(address)
-    return Path(unquote(urlsplit(address).path)) if address.startswith("file:") else None
 
 
 def is_writable(path: Path) -> bool:
@@ -185,6 +180,7 @@ def _make(path: Path) -> None:
         try:
             path.unlink(missing_ok=True)  # an empty file
             os.link(fresh, path)  # unlike a rename, never replaces a store another program has just made
+            sync([path.parent])
         except FileExistsError:
             pass
         except OSError as error:
@@ -222,7 +218,7 @@ def _was_moved(connection: sqlite3.Connection, before: str, folder: Path) -> boo
         "SELECT run_uuid FROM runs JOIN experiments USING (experiment_id) WHERE artifact_location = ?", (before,)
     )
     present = {path.name for path in (folder / ARTIFACTS).glob("*")}
-    old = local_path(before)
+    old = local_folder(before)
     return any(run_id in present for (run_id,) in runs) or (old is not None and not old.parent.exists())
 
 

@@ -1,5 +1,6 @@
 """The model registry: one registered model for an experiment, and the champion of each data block."""
 
+import logging
 from collections.abc import Collection
 from contextlib import suppress
 
@@ -11,6 +12,8 @@ from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.names import Artifact, Curve, Tag
 from recurrent_cells.tracking.queries import TrialRecord, find_trial
 from recurrent_cells.tracking.store import Store
+
+log = logging.getLogger(__name__)
 
 # The alias of the first block's champion; each block has `champion-BLOCK` too.
 CHAMPION = "champion"
@@ -74,7 +77,7 @@ def _registered_since(store: Store, present: TrialRecord | None, block: str) -> 
         with suppress(UserError):  # the run was deleted
             if int(version.version) > before:
                 found.append(find_trial(store, version.run_id, CHAMPION))
-    return [record for record in found if record.block == block]
+    return [record for record in found if record.block == block and record.status == "FINISHED"]
 
 
 def _refused(record: TrialRecord, present: TrialRecord, champions: Collection[str]) -> str:
@@ -91,7 +94,7 @@ def _with_value(record: TrialRecord) -> str:
 
 
 def _by_alias(store: Store) -> dict[str, TrialRecord]:
-    """The trials of the champions by alias, `champion` first; without those whose run was deleted."""
+    """The trials of the champions by alias, `champion` first; without those whose run was deleted or is damaged."""
     try:
         aliases = store.client.get_registered_model(store.experiment).aliases
     except MlflowException as error:
@@ -102,7 +105,11 @@ def _by_alias(store: Store) -> dict[str, TrialRecord]:
     for alias in sorted(alias for alias in aliases if alias.partition("-")[0] == CHAMPION):
         run_id = store.client.get_model_version(store.experiment, aliases[alias]).run_id
         with suppress(UserError):
-            found[alias] = find_trial(store, run_id, CHAMPION)
+            record = find_trial(store, run_id, CHAMPION)
+            if record.status == "FINISHED":
+                found[alias] = record
+            else:
+                log.warning("champion %s (%s) is left out: %s, %s", record.name, run_id, record.status, record.error)
     return found
 
 

@@ -6,6 +6,7 @@ import http.client
 import logging
 import os
 import shutil
+import sqlite3
 import tempfile
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.files import make_folder
 from recurrent_cells.paths import TRACKING
 from recurrent_cells.tracking import database
 from recurrent_cells.tracking.views import view_tags
@@ -75,7 +77,10 @@ class Store:
     def client(self) -> "MlflowClient":
         from mlflow import MlflowClient
 
-        return MlflowClient(tracking_uri=self.uri)
+        client = MlflowClient(tracking_uri=self.uri)
+        if self.is_file:
+            _sync_commits(client)
+        return client
 
     @property
     def address(self) -> str:
@@ -159,6 +164,20 @@ def _scratch() -> Path:
     return Path(folder)
 
 
+def _sync_commits(client: "MlflowClient") -> None:
+    """Have each commit on the disk before the next step; some builds of SQLite leave that to the system."""
+    from sqlalchemy import event
+
+    engine = client._tracking_client.store.engine
+    if not event.contains(engine, "connect", _set_synchronous):
+        event.listen(engine, "connect", _set_synchronous)
+        engine.dispose()  # connections opened before
+
+
+def _set_synchronous(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous=FULL")
+
+
 def _unusable(uri: str, reason: str) -> UserError:
     shown = _without_password(uri)
     return UserError(
@@ -175,7 +194,7 @@ def _server_folder(uri: str) -> Path:
 
 def _prepare_folder(folder: Path) -> None:
     try:
-        (folder / "trials").mkdir(parents=True, exist_ok=True)
+        make_folder(folder / "trials")
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0" * ROOM)
     except OSError as error:

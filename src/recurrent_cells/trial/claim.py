@@ -88,14 +88,23 @@ def finished_run(
 
     condition = f"tags.{Tag.FINGERPRINT} = '{trial}' and attributes.status = 'FINISHED'"
     finished = unpruned(trial_records(store, condition), but_by=search)
-    return latest_by_fingerprint(finished, {trial: list(earlier)}).get(trial)
+    whole = [record for record in finished if record.status == "FINISHED"]  # a damaged one is not
+    return latest_by_fingerprint(whole, {trial: list(earlier)}).get(trial)
 
 
 def result_of(record: "TrialRecord") -> dict[str, Any]:
     """What `train` returned when the recorded trial was trained."""
     metric = record.metric
-    values = {f"val/{metric}": record.selection or 0.0, f"test/{metric}": record.test or 0.0}
-    return {"run_id": record.run_id, "name": record.name, "metric": metric} | values
+    return {
+        "run_id": record.run_id,
+        "name": record.name,
+        "n_params": int(record.params.get("n_params", 0)),
+        "seconds": record.seconds or 0.0,
+        "metric": metric,
+        f"val/{metric}": record.selection or 0.0,
+        "test/loss": record.metrics.get("test/loss", 0.0),
+        f"test/{metric}": record.test or 0.0,
+    }
 
 
 def _train(train: Train, config: Config) -> Any:
