@@ -167,10 +167,11 @@ def main() -> None:
         ("clocks that jump between a sweep and training it all again", len(jumps), by_clocks),
         ("orders of the requests of two challengers without a common lock", arguments.orders, worse),
     ]
+    given = f"--names {len(names)} --jumps {len(jumps)} --orders {arguments.orders}"
     lines = [
         "# Stores at odd paths, clocks that jump, challengers at once",
         "",
-        f"`python -m benchmarks.odd_stores --names {len(names)} --jumps {len(jumps)} --orders {arguments.orders}`: {machine()}",
+        f"`python -m benchmarks.odd_stores {given}`: {machine()}",
         "",
         "| tried | times | failed |",
         "|---|---|---|",
