@@ -94,8 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = f"""# The end of a trial
 
 `python -m benchmarks.durability --before CHECKOUT`: from a trial's last file to a FINISHED run whose originals
-are gone, on a local store: 200 points, {len(FILES)} files of {sum(FILES.values()) / 1e6:.1f} MB. {len(pairs)} pairs of processes
-take turns, each the median of {options.count} ends; milliseconds.
+are gone, on a local store: 200 points, {len(FILES)} files of {sum(FILES.values()) / 1e6:.1f} MB. {len(pairs)} pairs
+of processes take turns, each the median of {options.count} ends; milliseconds.
 
 | | median | from | to |
 |---|---|---|---|
