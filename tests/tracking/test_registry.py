@@ -143,3 +143,13 @@ def test_on_one_machine_one_challenges_at_a_time(store, trial):
         said = list(pool.map(lambda record: crown(replace(store), record), challengers))
     assert champion(store) == challengers[1].run_id, said
     assert "trial-lstm (val/best_acc 0.9000) is now version" in said[1]
+
+
+def test_a_champion_whose_files_are_damaged_is_none_and_another_takes_its_place(store, trial, caplog):
+    best, other = trial("gru", 0.9), trial("lstm", 0.5)
+    crown(store, best)
+    store.client.set_tag(best.run_id, "manifest", '{"best.ckpt":[7,""]}')
+    assert find_champions(store) == {}
+    assert f"champion {best.name} ({best.run_id}) is left out: DAMAGED, best.ckpt is missing" in caplog.text
+    crown(store, other)
+    assert champion(store) == other.run_id
