@@ -13,7 +13,7 @@ from recurrent_cells.tracking.queries import best_by_validation, trial_records
 from recurrent_cells.tracking.recovery import recover
 from recurrent_cells.tracking.repairs import SETTLING, mark_damaged, read_back
 from recurrent_cells.tracking.run import trial_run
-from recurrent_cells.trial.claim import finished_since
+from recurrent_cells.trial.claim import finished_run
 
 DAMAGES = {
     "missing": lambda path: path.unlink(),
@@ -49,9 +49,9 @@ def test_a_damaged_run_is_known_by_its_record_and_is_neither_best_nor_done(store
     assert (damaged.status, damaged.error) == ("DAMAGED", f"best.ckpt is {damage}")
     assert whole.status == "FINISHED"
     assert best_by_validation([damaged, whole]) is whole
-    assert finished_since(store, "abc", 0).run_id == intact
+    assert finished_run(store, "abc").run_id == intact
     DAMAGES[damage](local_folder(whole.artifact_uri) / "config.yaml")
-    assert finished_since(store, "abc", 0) is None
+    assert finished_run(store, "abc") is None
     assert best_by_validation(trial_records(store)) is None
 
 
