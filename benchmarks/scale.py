@@ -34,12 +34,13 @@ from recurrent_cells.sweeps import sweep as sweeping
 from recurrent_cells.sweeps import sweeper
 from recurrent_cells.sweeps.parent import close_parent, open_parent
 from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.tracking.opening import flat
 from recurrent_cells.tracking.queries import latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.recovery import at_work, recover
-from recurrent_cells.tracking.run import flat, trial_run
+from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training.device import resolve_device
-from recurrent_cells.trial.claim import claim, finished_since
+from recurrent_cells.trial.claim import claim, finished_run
 from recurrent_cells.trial.spec import run_spec
 
 CELLS, RATES = ("simple_rnn", "lstm", "gru"), ("3e-4", "1e-3", "3e-3", "1e-2")
@@ -184,7 +185,7 @@ def train_nothing(store: Store, trial: Trial) -> None:
     spec = run_spec(config, splits, classifier, resolve_device(config.trainer))
     spec.fingerprint = uuid.uuid4().hex[:16]
     with claim(store, spec.fingerprint):
-        finished_since(store, spec.fingerprint, 0)
+        finished_run(store, spec.fingerprint)
         with trial_run(store, spec) as run:
             for step in range(POINTS):
                 run.journal.write({key: float(step) for key in CURVES}, step)

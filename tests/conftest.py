@@ -51,11 +51,12 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an MLflow store without runs: to make one takes seconds, to copy it none."""
-    from recurrent_cells.tracking.store import _prepare_sqlite, quiet_mlflow
+    from recurrent_cells.tracking.database import prepare
+    from recurrent_cells.tracking.store import quiet_mlflow
 
     quiet_mlflow()
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    _prepare_sqlite(path)
+    prepare(path)
     return path
 
 

@@ -1,18 +1,22 @@
 """The doctor says what was wrong, what it did, what runs, and what it could not deliver."""
 
 import json
+import shutil
 import sys
 
 import pytest
 
 from recurrent_cells.cli import doctor
+from recurrent_cells.tracking.manifest import local_folder
+from recurrent_cells.tracking.opening import RunSpec
 from recurrent_cells.tracking.provenance import process_tags
+from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import open_store
 
 
 @pytest.fixture
 def consult(monkeypatch, capsys):
-    """What the doctor prints and the code it exits with."""
+    """What the doctor prints besides where it keeps a copy, and the code it exits with."""
 
     def consulted() -> tuple[list[str], str, int]:
         monkeypatch.setattr(sys, "argv", ["doctor"])
@@ -22,13 +26,22 @@ def consult(monkeypatch, capsys):
         except SystemExit as end:
             code = int(end.code or 0)
         out, err = capsys.readouterr()
-        return out.splitlines(), err, code
+        return [line for line in out.splitlines() if not line.startswith("a copy is kept in")], err, code
 
     return consulted
 
 
 def test_a_store_that_is_well_needs_two_lines(store_file, consult):
     assert consult() == ([f"sqlite:///{store_file}", "0 repaired, 0 not delivered, 0 running"], "", 0)
+
+
+def test_a_damaged_store_is_refused_with_where_its_last_copy_lies(store_file, consult):
+    consult()
+    store_file.write_bytes(store_file.read_bytes()[:8192] + b"\1" * 8192 + store_file.read_bytes()[16384:])
+    out, err, code = consult()
+    assert (out, code) == ([], 2)
+    assert f"{store_file}.backup" in err
+    assert len(err.splitlines()) == 2
 
 
 def test_every_untrue_run_of_every_experiment_is_named_and_repaired(store_file, consult):
@@ -46,7 +59,7 @@ def test_every_untrue_run_of_every_experiment_is_named_and_repaired(store_file, 
         (mine.trial_folder(run_id) / "artifacts").mkdir(parents=True)
         outcome = {"status": "FINISHED", "tags": {}, "end_time": 1}
         (mine.trial_folder(run_id) / "outcome.json").write_text(json.dumps(outcome))
-    mine.client.delete_run(lost)
+    (mine.trial_folder(lost) / "outcome.json").write_text("{")
 
     lines, err, code = consult()
     assert (err, code) == ("", 0)
@@ -60,16 +73,47 @@ def test_every_untrue_run_of_every_experiment_is_named_and_repaired(store_file, 
     assert lines[4] == "not delivered, kept on disk:"
     assert lines[5].startswith(f"  {mine.trial_folder(lost)}: ")
     assert lines[6] == "running:"
-    assert sorted(lines[7:9]) == sorted(
+    assert sorted(lines[7:10]) == sorted(
         [
+            f"  lost ({lost}) in recurrent-cells: process {process} on {host}",
             f"  living ({living}) in recurrent-cells: process {process} on {host}",
             f"  stranger ({stranger}) in others: not started from here, left alone",
         ]
     )
-    assert lines[9:] == ["2 repaired, 1 not delivered, 2 running"]
+    assert lines[10:] == ["2 repaired, 1 not delivered, 3 running"]
 
     lines, _, code = consult()
-    assert (lines[-1], code) == ("0 repaired, 1 not delivered, 2 running", 0)
+    assert (lines[-1], code) == ("0 repaired, 1 not delivered, 3 running", 0)
+
+
+def test_damaged_runs_are_repaired_from_what_is_left_or_marked(store_file, consult):
+    store = open_store("others")
+
+    def finished(name: str):
+        with trial_run(store, RunSpec(name, name, tags={}, params={})) as run:
+            (run.artifacts / "best.ckpt").write_text("weights")
+            (run.artifacts / "config.yaml").write_text("seed: 0")
+        return run, local_folder(run.opened.info.artifact_uri)
+
+    whole, (run, folder), (kept, copies) = finished("whole")[0], finished("damaged"), finished("kept")
+    (folder / "best.ckpt").write_text("Weights")
+    (folder / "config.yaml").unlink()
+    shutil.copytree(copies, kept.artifacts)
+    (copies / "best.ckpt").write_text("")
+
+    lines, err, code = consult()
+    assert (err, code) == ("", 0)
+    assert lines == [
+        f"sqlite:///{store_file}",
+        "repaired:",
+        f"  kept ({kept.run_id}): was FINISHED, now FINISHED: best.ckpt was empty: brought again",
+        f"  damaged ({run.run_id}): was FINISHED, now FAILED: best.ckpt is altered, config.yaml is missing: "
+        "the same command trains it again",
+        "2 repaired, 0 not delivered, 0 running",
+    ]
+    assert (copies / "best.ckpt").read_text() == "weights"
+    assert store.client.get_run(whole.run_id).info.status == "FINISHED"
+    assert consult()[0][-1] == "0 repaired, 0 not delivered, 0 running"
 
 
 def test_a_store_that_cannot_be_opened_is_bad_input(consult, monkeypatch):

@@ -7,9 +7,9 @@ import pytest
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.sweeps import parent
-from recurrent_cells.sweeps.parent import close_parent, open_parent, since_of
+from recurrent_cells.sweeps.parent import close_parent, open_parent
 from recurrent_cells.sweeps.plan import Trial
-from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.parents import read_parent
 from recurrent_cells.tracking.recovery import recover
 
 
@@ -69,17 +69,24 @@ def test_one_that_was_killed_while_it_was_made_is_completed(store, parents, monk
 
 def test_to_train_all_again_goes_on_where_it_was_interrupted(store, parents):
     def start(again):
-        return open_parent(store, planned(0), "seed=0", again).since
+        return open_parent(store, planned(0), "seed=0", again)
 
-    assert start(again=False) == 0
-    since = start(again=True)
-    assert since > 0
+    def finish():
+        run = store.client.create_run(store.experiment_id, tags={"fingerprint": "f0"})
+        store.client.set_terminated(run.info.run_id, "FINISHED")
+        return run.info.run_id
+
+    first = finish()
+    assert (start(again=False).round, start(again=False).earlier) == ("", {})
+    begun = start(again=True)
+    assert begun.earlier == {"f0": [first]}
     (run,) = parents()
-    assert since_of(store, run.info.run_id) == int(run.data.tags[Tag.SINCE]) == since
+    assert read_parent(store, run.info.run_id).round == begun.round
+    second = finish()
     close_parent(store, run.info.run_id, {}, "KILLED")
-    assert start(again=True) == since
+    assert start(again=True) == begun
     close_parent(store, run.info.run_id, {}, "FINISHED")
-    assert start(again=True) > since
+    assert set(start(again=True).earlier["f0"]) == {first, second}
 
 
 def test_a_parent_that_finishes_has_no_error_of_an_earlier_death(store, parents):

@@ -3,7 +3,11 @@
 import pytest
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.sweeps.parent import ended
 from recurrent_cells.sweeps.results import read_sweeps
+from recurrent_cells.tracking.artifacts import write_earlier
+from recurrent_cells.tracking.parents import next_opening
+from recurrent_cells.tracking.queries import trial_records
 from tests.written_sweeps import Made, make_sweep
 
 __all__ = ["make_sweep"]  # a fixture
@@ -15,11 +19,12 @@ def test_every_planned_trial_has_its_state(store, make_sweep):
         Made("gru", 1, state="FAILED", tags={"error": "the loss is nan"}),
         Made("gru", 2, state="KILLED"),
         Made("gru", 3, state="missing"),
+        Made("gru", 4, tags={"manifest": '{"best.ckpt":[7,""]}'}),
     )
     _, data = read_sweeps(store, parent)
-    assert [trial.state for trial in data.trials] == ["finished", "failed", "killed", "missing"]
-    assert [trial.name for trial in data.unfinished] == ["gru-h8x1-s1", "gru-h8x1-s2", "gru-h8x1-s3"]
-    assert data.unfinished[0].error == "the loss is nan"
+    assert [trial.state for trial in data.trials] == ["finished", "failed", "killed", "missing", "damaged"]
+    assert [trial.name for trial in data.unfinished] == [f"gru-h8x1-s{seed}" for seed in (1, 2, 3, 4)]
+    assert [data.unfinished[place].error for place in (0, 3)] == ["the loss is nan", "best.ckpt is missing"]
     assert data.swept == {"seed"}
 
 
@@ -27,7 +32,9 @@ def test_latest_is_the_one_last_at_work(store, make_sweep):
     first = make_sweep(Made("gru", 0), name="first")
     second = make_sweep(Made("gru", 1), name="second")
     assert read_sweeps(store)[1].sweeps[0].run_id == second
-    store.client.set_tag(first, "process.heartbeat", "99999999999")  # the same command opened it again
+    store.client.set_tag(first, "opened", next_opening(store))  # the same command opened it again
+    assert read_sweeps(store)[1].sweeps[0].run_id == first
+    store.client.set_tag(second, "process.heartbeat", "about noon")  # edited by hand, or by a clock that is ahead
     assert read_sweeps(store)[1].sweeps[0].run_id == first
 
 
@@ -49,7 +56,8 @@ def test_a_sweep_without_a_plan_has_the_trials_that_name_it(store, make_sweep):
 
 def test_trials_finished_before_a_rerun_began_do_not_count(store, make_sweep):
     parent = make_sweep(Made("gru", 0))
-    store.client.set_tag(parent, "sweep.since", "99999999999999")
+    write_earlier(store, parent, "again", ended(trial_records(store)))
+    store.client.set_tag(parent, "sweep.round", "again")
     assert [trial.state for trial in read_sweeps(store, parent)[1].trials] == ["missing"]
 
 

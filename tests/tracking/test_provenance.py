@@ -12,10 +12,9 @@ from recurrent_cells.tracking import provenance
 from recurrent_cells.tracking.provenance import (
     ATTEMPT_VARIABLE,
     CODE_VARIABLE,
-    SILENCE,
-    cause_of_death,
+    death_here,
     git_tags,
-    heartbeat,
+    is_here,
     is_this_process,
     library_tags,
     process_start,
@@ -66,41 +65,47 @@ def test_a_process_knows_itself():
 
 
 def test_a_living_process_is_not_dead():
-    assert cause_of_death(process_tags()) is None
-
-
-def test_a_run_that_names_no_process_is_left_alone():
-    assert cause_of_death({"fingerprint": "abc"}) is None
+    assert death_here(process_tags()) is None
 
 
 def test_a_process_that_ended_is_gone():
     child = subprocess.Popen(["sleep", "60"])
     tags = process_tags() | {"process.pid": str(child.pid), "process.start": process_start(child.pid) or ""}
-    assert cause_of_death(tags) is None
+    assert death_here(tags) is None
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert process_start(child.pid) is None, "a zombie works on nothing"
-    assert cause_of_death(tags) == f"process {child.pid} is gone (killed, or the power failed)"
+    assert death_here(tags) == f"process {child.pid} is gone (killed, or the power failed)"
     child.wait()
     assert process_start(child.pid) is None
 
 
+@pytest.mark.parametrize("pid", ["", "rubbish", "-1", "²", "9" * 40])
+def test_what_is_no_number_of_a_process_names_none_that_lives(pid):
+    assert "is gone" in (death_here(process_tags() | {"process.pid": pid}) or "")
+
+
+def test_a_machine_that_was_renamed_knows_its_processes():
+    assert is_here(process_tags() | {"process.host": "its old name"})
+    assert is_this_process(process_tags() | {"process.host": "its old name"})
+
+
+def test_another_machine_or_container_is_elsewhere():
+    tags = process_tags()
+    assert not is_here(tags | {"process.host": "elsewhere", "process.boot": "another"})
+    assert not is_here(tags | {"process.namespace": "of a container"}), "its processes have numbers of their own"
+    del tags["process.namespace"]  # of an earlier version
+    assert is_here(tags)
+    assert not is_here(tags | {"process.host": "elsewhere"})
+
+
 def test_a_process_that_only_has_the_number_is_another():
-    assert "is gone" in (cause_of_death(process_tags() | {"process.start": "1"}) or "")
+    assert "is gone" in (death_here(process_tags() | {"process.start": "1"}) or "")
 
 
 def test_after_a_restart_of_the_machine_nothing_lives():
     tags = process_tags() | {"process.boot": "another"}
-    assert cause_of_death(tags) == f"host {tags['process.host']} was restarted"
-
-
-def test_another_host_lives_as_long_as_its_heart_beats():
-    elsewhere = process_tags() | {"process.host": "elsewhere", "process.boot": "another", "process.pid": "1"}
-    assert cause_of_death(elsewhere | {"process.heartbeat": heartbeat()}) is None
-    silent = elsewhere | {"process.heartbeat": str(int(time.time() - SILENCE - 5))}
-    assert re.fullmatch(r"no sign of life from host elsewhere for 60\d s", cause_of_death(silent) or "")
-    del elsewhere["process.heartbeat"]
-    assert cause_of_death(elsewhere) is not None
+    assert death_here(tags) == f"host {tags['process.host']} was restarted"
 
 
 def test_code_that_was_sent_without_its_history_is_told_its_commit(monkeypatch):
@@ -127,20 +132,20 @@ def test_where_proc_is_not_mounted_the_living_and_the_dead_are_told_apart(monkey
     monkeypatch.setattr(Path, "read_text", without_proc)
     child = subprocess.Popen(["sleep", "60"])
     tags = process_tags() | {"process.pid": str(child.pid), "process.start": process_start(child.pid) or ""}
-    assert cause_of_death(tags) is None
+    assert death_here(tags) is None
     child.kill()
     child.wait()
-    assert "is gone" in (cause_of_death(tags) or "")
+    assert "is gone" in (death_here(tags) or "")
 
 
 def test_setting_the_clock_kills_no_run(monkeypatch):
     tags = process_tags()
     monkeypatch.setattr(time, "time", lambda: 0.0)
     monkeypatch.setattr("psutil.boot_time", lambda: 0.0)
-    assert cause_of_death(tags) is None
+    assert death_here(tags) is None
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
 def test_runs_of_earlier_versions_name_their_process_in_ticks_since_boot():
     ticks = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
-    assert cause_of_death(process_tags() | {"process.start": ticks}) is None
+    assert death_here(process_tags() | {"process.start": ticks}) is None

@@ -1,15 +1,21 @@
 """Runs that say something untrue are told from living ones and repaired."""
 
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
+from mlflow.exceptions import MlflowException
 
+from recurrent_cells.errors import DeliveryError, TrialBusy
+from recurrent_cells.tracking import liveness
+from recurrent_cells.tracking.liveness import SILENCE
 from recurrent_cells.tracking.locks import trial_lock
-from recurrent_cells.tracking.provenance import SILENCE
 from recurrent_cells.tracking.queries import search
-from recurrent_cells.tracking.recovery import at_work, deliver_kept, mark_attempt_killed, recover
+from recurrent_cells.tracking.recovery import at_work, deliver_kept, mark_attempt_killed, recover, take_end
+from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.status import beat
-from recurrent_cells.tracking.store import Store
+from recurrent_cells.tracking.store import Store, open_store
 
 
 def status(store: Store, run_id: str) -> str:
@@ -34,13 +40,44 @@ def test_a_run_from_before_a_restart_is_killed(store, run_of):
     assert "was restarted" in store.client.get_run(run_id).data.tags["error"]
 
 
-def test_a_run_of_another_host_is_killed_when_its_heart_is_silent(store, run_of):
-    import time
-
-    beating = run_of("abc", process_host="elsewhere")
-    silent = run_of("def", process_host="elsewhere", process_heartbeat=str(int(time.time() - SILENCE - 60)))
+def test_a_run_of_another_machine_is_killed_when_its_heart_is_seen_to_stand_still(store, run_of, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(liveness, "time", SimpleNamespace(monotonic=lambda: now))
+    beating, silent = (run_of(name, process_host="elsewhere", process_boot="another") for name in ("abc", "def"))
+    assert recover(store) == [], "whatever its clock says"
+    now += SILENCE / 2
+    store.client.set_tag(beating, "process.heartbeat", "12 o'clock")
+    assert at_work(store) == {"abc", "def"}
+    now += SILENCE / 2
     assert [repair.run_id for repair in recover(store)] == [silent]
     assert (status(store, beating), status(store, silent)) == ("RUNNING", "KILLED")
+    assert f"has not changed for {SILENCE:.0f} s" in store.client.get_run(silent).data.tags["error"]
+    assert [path.name for path in (store.folder / "heartbeats").glob("*/*")] == [beating]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_living_run_of_another_machine_lives_whatever_the_clocks_say(store, run_of, monkeypatch, hours):
+    run_of("abc", process_host="elsewhere", process_boot="another")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
+    assert recover(store) == []
+    assert at_work(store) == {"abc"}
+
+
+def test_a_dead_run_of_this_machine_is_killed_at_once_whatever_the_machine_was_called(store, run_of):
+    run_id = run_of("abc", process_host="its old name", process_start="1")
+    assert [repair.run_id for repair in recover(store)] == [run_id]
+
+
+@pytest.mark.parametrize("tag", ["process.pid", "process.heartbeat", "process.start", "process.host", "process.boot"])
+@pytest.mark.parametrize("host", ["here", "elsewhere"])
+def test_a_tag_edited_by_hand_breaks_no_start(store, run_of, tag, host):
+    run_id = run_of("abc", **({} if host == "here" else {"process_host": host, "process_boot": "another"}))
+    store.client.set_tag(run_id, tag, "rubbish ²")
+    recover(store)
+    store.client.delete_tag(run_id, tag)
+    recover(store)
+    at_work(store)
 
 
 def test_the_living_and_the_strangers_are_left_alone(store, run_of):
@@ -110,20 +147,28 @@ def test_an_end_that_its_own_process_delivers_is_left_to_it(store, ended):
 
 
 def test_what_cannot_be_delivered_is_kept_and_named(store, ended, caplog):
-    run_id = ended()
-    store.client.delete_run(run_id)
-    folder = store.trial_folder(run_id)
+    folder = store.trial_folder(ended())
+    (folder / "outcome.json").write_text("{")
     delivered, (kept,) = deliver_kept(store)
     assert delivered == []
     assert kept.folder == folder
-    assert "must be in the 'active' state" in kept.cause
+    assert kept.cause
     assert recover(store) == []
     assert f"kept in {folder}" in caplog.text
     assert (folder / "outcome.json").exists()
 
 
+def test_the_end_of_a_run_that_was_deleted_is_dropped(store, ended):
+    run_id = ended()
+    store.client.delete_run(run_id)
+    assert deliver_kept(store) == ([], [])
+    assert not store.trial_folder(run_id).exists()
+
+
 def test_folders_left_by_a_process_that_died_at_the_very_end_are_removed(store, run_of, ended):
-    removed = [run_of("one", "FINISHED"), run_of("two", "FAILED"), ended(was="FINISHED")]
+    delivered = ended(was="FINISHED")
+    store.client.log_artifacts(delivered, str(store.trial_folder(delivered) / "artifacts"))
+    removed = [run_of("one", "FINISHED"), run_of("two", "FAILED"), delivered]
     stay = [run_of("three", "KILLED"), run_of("four")]
     assert recover(store) == []
     left = {folder.name for folder in (store.folder / "trials").iterdir()}
@@ -131,12 +176,76 @@ def test_folders_left_by_a_process_that_died_at_the_very_end_are_removed(store, 
     assert not left & set(removed)
 
 
+@pytest.mark.parametrize("file", ["config.yaml", "best.ckpt"])
+def test_an_end_whose_files_a_power_failure_took_is_none(store, spec, monkeypatch, file):
+    """The trial goes on from its last checkpoint."""
+    with monkeypatch.context() as killed:
+        killed.setattr("recurrent_cells.tracking.run._deliver", lambda *_: None)
+        with trial_run(store, spec) as run:
+            for name in ("config.yaml", "best.ckpt"):
+                (run.artifacts / name).write_text(f"the {name}")
+            run.state_file.write_text("state")
+    store.client.set_tag(run.run_id, "process.start", "1")
+    (run.artifacts / file).write_text("")
+    assert [repair.status for repair in recover(store)] == ["KILLED"]
+    with trial_run(store, spec) as again:
+        assert (again.run_id, again.state_file.read_text()) == (run.run_id, "state")
+    assert status(store, run.run_id) == "FINISHED"
+
+
+@pytest.mark.parametrize("was", ["RUNNING", "FINISHED", "KILLED"])
+def test_the_end_of_a_trial_whose_process_could_not_tell_of_it_is_taken_once(store, ended, run_of, was):
+    gone, run_id = run_of("gone", process_start="1"), ended(was=was)
+    record = take_end(store, "abc")
+    assert record is not None
+    assert (record.run_id, record.status) == (run_id, "FINISHED")
+    assert not store.trial_folder(run_id).exists()
+    assert status(store, gone) == "KILLED"
+    assert take_end(store, "abc") is None
+
+
+def test_the_last_files_of_a_finished_trial_are_as_good_as_its_end(store, run_of):
+    run_id = run_of("abc", "FINISHED")
+    (store.trial_folder(run_id) / "artifacts").rmdir()
+    record = take_end(store, "abc")
+    assert record is not None
+    assert record.run_id == run_id
+
+
+@pytest.mark.parametrize("outcome", ["FAILED", "KILLED"])
+def test_no_other_end_is_taken(store, ended, outcome):
+    run_id = ended(outcome, was="RUNNING")
+    elsewhere = open_store("elsewhere", patience=0)
+    assert take_end(elsewhere, "abc") is None
+    assert take_end(store, "another") is None
+    assert take_end(store, "abc") is None
+    assert status(store, run_id) == outcome
+
+
+def test_an_end_that_the_store_does_not_take_is_not_trained_over(store, ended, monkeypatch):
+    def away(*_, **__):
+        raise MlflowException("the server went away")
+
+    run_id = ended()
+    with monkeypatch.context() as patch:
+        patch.setattr(store.client, "set_terminated", away)
+        with pytest.raises(DeliveryError, match=r"does not take the end of run trial-abc \(the server went away\)"):
+            take_end(store, "abc")
+    assert take_end(store, "abc") is not None
+    assert status(store, run_id) == "FINISHED"
+
+
+def test_an_end_that_another_process_delivers_makes_the_trial_busy(store, ended):
+    ended()
+    with trial_lock(store, "abc"), pytest.raises(TrialBusy):
+        take_end(store, "abc")
+
+
 def test_what_other_processes_work_on_is_under_way(store, run_of):
-    run_of("elsewhere", process_host="elsewhere")
-    run_of("silent", process_host="elsewhere", process_heartbeat="0")
+    run_of("elsewhere", process_host="elsewhere", process_boot="another")
     run_of("gone", process_start="1")
     run_of("own")
-    run_of("ended", status="FINISHED", process_host="elsewhere")
+    run_of("ended", status="FINISHED", process_host="elsewhere", process_boot="another")
     assert at_work(store) == {"elsewhere"}
 
 

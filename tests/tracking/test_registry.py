@@ -1,7 +1,13 @@
 """Who is champion of which data, and what is registered."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
+
 import pytest
 
+from benchmarks.turns import Turns
+from recurrent_cells.tracking import registry
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.registry import crown, find_champions
 
@@ -115,3 +121,35 @@ def test_a_champion_whose_run_was_deleted_is_succeeded(store, trial):
     crown(store, second)
     assert champion(store) == second.run_id
     assert len(versions(store)) == 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_challengers_that_come_together_the_best_is_champion_in_the_end(store, trial, monkeypatch, seed):
+    """Machines that share a server share no lock: their requests come in any order."""
+    monkeypatch.setattr(registry, "alone", lambda *_: nullcontext())
+    crown(store, trial("simple_rnn", 0.5))
+    challengers = [trial("gru", 0.7), trial("lstm", 0.9), trial("rnn", 0.8)]
+    turns = Turns(len(challengers), seed)
+    with ThreadPoolExecutor(len(challengers)) as pool:
+        said = list(pool.map(lambda record: turns.take(store, lambda one: crown(one, record)), challengers))
+    assert champion(store) == challengers[1].run_id, said
+    assert set(aliases(store).values()) == {champion(store)}
+
+
+def test_on_one_machine_one_challenges_at_a_time(store, trial):
+    crown(store, trial("simple_rnn", 0.5))
+    challengers = [trial("gru", 0.7), trial("lstm", 0.9)]
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda record: crown(replace(store), record), challengers))
+    assert champion(store) == challengers[1].run_id, said
+    assert "trial-lstm (val/best_acc 0.9000) is now version" in said[1]
+
+
+def test_a_champion_whose_files_are_damaged_is_none_and_another_takes_its_place(store, trial, caplog):
+    best, other = trial("gru", 0.9), trial("lstm", 0.5)
+    crown(store, best)
+    store.client.set_tag(best.run_id, "manifest", '{"best.ckpt":[7,""]}')
+    assert find_champions(store) == {}
+    assert f"champion {best.name} ({best.run_id}) is left out: DAMAGED, best.ckpt is missing" in caplog.text
+    crown(store, other)
+    assert champion(store) == other.run_id

@@ -12,10 +12,11 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy, TrialError
-from recurrent_cells.tracking import journal, patience
+from recurrent_cells.tracking import journal, liveness, patience
+from recurrent_cells.tracking.opening import flat
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.recovery import recover
-from recurrent_cells.tracking.run import flat, trial_run
+from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from tests.support import within
 
@@ -169,11 +170,11 @@ def test_a_trial_is_trained_by_one_process_at_a_time(store, spec):
     os.close(writer)
 
 
-def test_a_trial_that_another_host_trains_is_busy(store, spec, run_of):
-    run_id = run_of("abc", process_host="elsewhere")
+def test_a_trial_that_another_host_trains_is_busy(store, spec, run_of, monkeypatch):
+    run_id = run_of("abc", process_host="elsewhere", process_boot="another")
     with pytest.raises(TrialBusy, match="being trained on elsewhere"), trial_run(store, spec):
         pass
-    store.client.set_tag(run_id, "process.heartbeat", "0")
+    monkeypatch.setattr(liveness, "SILENCE", 0.0)
     assert [repair.run_id for repair in recover(store)] == [run_id]
 
 
@@ -221,6 +222,18 @@ def away_from_now_on(store: Store) -> Iterator[None]:
         for method in ("log_batch", "log_artifacts", "set_terminated", "set_tag", "get_run"):
             away.setattr(store.client, method, failing(None, 10**9, after=False))
         yield
+
+
+def test_a_run_that_is_deleted_while_it_trains_leaves_nothing(store, spec):
+    with ending_in_delivery_error() as said, trial_run(store, spec) as run:
+        run.journal.write({"loss": 1.0}, 1)
+        store.client.delete_run(run.run_id)
+    assert said[0].startswith("run gru-h8x1-s0 was deleted from the store while it trained")
+    assert not run.folder.exists()
+    assert recover(store) == []
+    with trial_run(store, spec):
+        pass
+    assert only_run(store).info.status == "FINISHED"
 
 
 def test_a_store_that_stays_away_gets_the_end_at_the_next_start(store, spec):
@@ -342,7 +355,7 @@ def test_a_config_is_flat_for_mlflow():
 def shared(store, monkeypatch):
     """The store as machines see it that share no files, and the search for other runs made too early to find any."""
     monkeypatch.setattr(Store, "is_file", False)
-    monkeypatch.setattr("recurrent_cells.tracking.run._known_run", lambda *_: None)
+    monkeypatch.setattr("recurrent_cells.tracking.opening._known_run", lambda *_: None)
     return store
 
 
@@ -356,14 +369,14 @@ def test_of_two_machines_that_begin_at_once_one_gives_way(shared, spec, run_of):
 def test_a_trial_of_a_sweep_that_another_machine_finished_meanwhile_is_not_begun(shared, spec, run_of):
     finished = run_of("abc", status="FINISHED", process_host="elsewhere")
     with pytest.raises(TrialBusy, match=r"^trial abc was finished by another process just now$"):
-        trial_run(shared, replace(spec, since=0)).__enter__()
+        trial_run(shared, replace(spec, earlier=())).__enter__()
     assert only_run(shared).info.run_id == finished
 
 
-@pytest.mark.parametrize("since", [None, 2**53], ids=["no sweep", "finished too early"])
-def test_a_finished_trial_can_be_trained_again(shared, spec, run_of, since):
-    run_of("abc", status="FINISHED", process_host="elsewhere")
-    with trial_run(shared, replace(spec, since=since)):
+@pytest.mark.parametrize("in_a_sweep", [False, True], ids=["no sweep", "finished too early"])
+def test_a_finished_trial_can_be_trained_again(shared, spec, run_of, in_a_sweep):
+    earlier = [run_of("abc", status="FINISHED", process_host="elsewhere")]
+    with trial_run(shared, replace(spec, earlier=earlier if in_a_sweep else None)):
         pass
     assert [run.info.status for run in search(shared)] == ["FINISHED", "FINISHED"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from recurrent_cells.errors import UserError
-from recurrent_cells.tracking import store
+from recurrent_cells.tracking import database, store
 from recurrent_cells.tracking.store import open_store, tracking_uri
 
 
@@ -85,6 +85,9 @@ def test_a_deleted_experiment_is_named(store_file):
         ("sqlite://", "it names no file"),
         ("sqlite:///", "it names no file"),
         ("sqlite:////tmp", "it names no file"),
+        ("sqlite:///:memory:", "it names no file"),
+        ("sqlite:nothing", "it names no file"),
+        ("http://[::bad", "it is no address"),
     ],
 )
 def test_rubbish_is_refused_with_what_is_allowed(tmp_path, use, uri, reason):
@@ -109,6 +112,10 @@ def test_a_file_that_is_no_store_is_named_and_left_alone(tmp_path, use):
     use(f"sqlite:///{other}")
     assert refusal().startswith(f"{other}: not a usable MLflow store (file is not a database); move it away")
     assert other.read_text() == "not a database, " * 100
+
+
+def test_a_name_that_no_store_takes_is_refused(store_file):
+    assert "a name of 300 characters, and 255 are allowed" in refusal("x" * 300)
 
 
 def free_port() -> int:
@@ -140,12 +147,12 @@ def test_a_port_that_is_no_number_is_named(use):
 class Stranger(http.server.BaseHTTPRequestHandler):
     """A web server that is not MLflow."""
 
-    code = 404
+    code, answer = 404, b"nothing here"
 
     def do_GET(self) -> None:
         self.send_response(self.code)
         self.end_headers()
-        self.wfile.write(b"nothing here")
+        self.wfile.write(self.answer)
 
     do_POST = do_GET  # noqa: N815
 
@@ -167,6 +174,14 @@ def test_a_server_that_is_not_mlflow_is_refused(use, stranger):
     message = refusal()
     assert f"MLFLOW_TRACKING_URI=http://127.0.0.1:{stranger}: the store refuses (" in message
     assert "404" in message
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b"", b"<html>", b'{"experiment": {}}', b'{"experiment": 7}'])
+def test_a_server_that_answers_what_mlflow_would_not_is_refused(use, stranger, monkeypatch, answer):
+    monkeypatch.setattr(Stranger, "code", 200)
+    monkeypatch.setattr(Stranger, "answer", answer)
+    use(f"http://127.0.0.1:{stranger}")
+    assert refusal().startswith(f"MLFLOW_TRACKING_URI=http://127.0.0.1:{stranger}: ")
 
 
 def test_name_and_password_in_the_uri_go_where_no_message_shows_them(use, stranger, monkeypatch):
@@ -227,7 +242,7 @@ def test_killed_while_it_makes_the_store_it_leaves_none_or_a_whole_one(store_fil
 
 
 def test_a_locked_database_is_named(store_file, monkeypatch):
-    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", 0.1)
     other = sqlite3.connect(store_file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     message = refusal()

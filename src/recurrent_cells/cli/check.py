@@ -31,7 +31,7 @@ def _check(arguments: Arguments) -> None:
     from recurrent_cells.sweeps.results import LATEST, read_sweeps
     from recurrent_cells.tracking.store import open_store
 
-    store, data = read_sweeps(open_store(EXPERIMENT), arguments.get("sweep") or LATEST)
+    store, data = read_sweeps(open_store(EXPERIMENT, reading=True), arguments.get("sweep") or LATEST)
     if not data.finished:
         raise UserError(f"sweep={arguments.get('sweep') or LATEST}: no trial is finished")
     baseline = find_baseline(store, arguments.get("baseline") or "champion", data)

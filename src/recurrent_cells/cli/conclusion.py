@@ -1,12 +1,12 @@
 """What ends the command of a sweep: a table, a report, and the failures or the champion."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from recurrent_cells.errors import SweepFailed
 from recurrent_cells.paths import command
 from recurrent_cells.sweeps.sweep import Records, Swept
 from recurrent_cells.sweeps.view import counted
+from recurrent_cells.tracking.manifest import local_folder
 from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
@@ -54,8 +54,9 @@ def _log_of(record: TrialRecord | None, store: Store) -> str:
     """The log file of a run, while the run is under way or with its artifacts; empty if there is none."""
     if record is None:
         return ""
-    artifacts = store.trial_folder(record.run_id) / "artifacts", Path(record.artifact_uri.removeprefix("file://"))
-    found = next((folder / Artifact.LOG for folder in artifacts if (folder / Artifact.LOG).exists()), None)
-    if found is None and not record.artifact_uri.startswith(("file:", "/")):
+    kept = local_folder(record.artifact_uri)
+    folders = store.trial_folder(record.run_id) / "artifacts", kept
+    found = next((it / Artifact.LOG for it in folders if it is not None and (it / Artifact.LOG).exists()), None)
+    if found is None and kept is None:
         return f"{record.artifact_uri}/{Artifact.LOG}"
     return str(found or "")

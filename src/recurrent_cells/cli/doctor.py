@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from recurrent_cells.config.schema import EXPERIMENT
 from recurrent_cells.errors import UserError
+from recurrent_cells.tracking.backup import secure
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.store import Store, open_store
 
@@ -12,22 +13,25 @@ from recurrent_cells.tracking.store import Store, open_store
 def main(arguments: Sequence[str]) -> None:
     """Repair what can be repaired in all experiments of the store; exits with 2 if it cannot be opened."""
     try:
+        copied = secure()
         store = open_store(EXPERIMENT)
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    print("\n".join([store.address, *examine(store)]))
+    print("\n".join([store.address, *copied, *examine(store)]))
 
 
 def examine(store: Store) -> list[str]:
     """Repair the store and say what was wrong, what was done and what is left, in lines."""
     from recurrent_cells.tracking.queries import search
     from recurrent_cells.tracking.recovery import deliver_kept, mark_killed
+    from recurrent_cells.tracking.repairs import mark_damaged, read_back
 
     repairs, kept = deliver_kept(store)
+    repairs += read_back(store)
     running = []
     for one in store.everywhere():
-        repairs += mark_killed(one)
+        repairs += mark_killed(one) + mark_damaged(one, to_the_byte=True)
         running += [(one.experiment, run) for run in search(one, "attributes.status = 'RUNNING'")]
     return [
         *_section(

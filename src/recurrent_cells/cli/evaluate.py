@@ -35,7 +35,7 @@ def _evaluate(arguments: Arguments) -> None:
     from recurrent_cells.inference.trained import find_winner, load_trained
     from recurrent_cells.tracking.store import open_store
 
-    store = open_store(EXPERIMENT)
+    store = open_store(EXPERIMENT, reading=True)
     trained = load_trained(store, find_winner(store, run))
     held_out = load_held_out(trained, data, arguments.get("data.root"))
     if held_out.warning:

@@ -36,7 +36,7 @@ def _export(arguments: Arguments) -> None:
     from recurrent_cells.tracking.store import open_store
 
     check_packages(form)
-    store = open_store(EXPERIMENT)
+    store = open_store(EXPERIMENT, reading=True)
     trained = load_trained(store, find_winner(store, run))
     path = Path(arguments.get("to") or f"{trained.record.name}{SUFFIX[form]}")
     difference = export(trained, form, path)

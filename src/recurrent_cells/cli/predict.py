@@ -40,7 +40,7 @@ def _predict(arguments: Arguments) -> None:
     from recurrent_cells.tracking.store import open_store
     from recurrent_cells.training.device import use_threads
 
-    store = open_store(EXPERIMENT)
+    store = open_store(EXPERIMENT, reading=True)
     trained = load_trained(store, find_winner(store, run))
     trained.check_classes()
     use_threads(trained.config.trainer.threads)

@@ -23,7 +23,7 @@ def _report(arguments: Arguments) -> None:
     from recurrent_cells.reports.write import LATEST, write_report
     from recurrent_cells.tracking.store import open_store
 
-    store = open_store(EXPERIMENT)
+    store = open_store(EXPERIMENT, reading=True)
     written = write_report(
         store, arguments.get("sweep") or LATEST, arguments.get("metric"), _margin(arguments.get("margin"))
     )

@@ -49,7 +49,7 @@ def _serve(listener: socket.socket) -> None:
     from recurrent_cells.training.device import use_threads
 
     use_threads(1)
-    models = load_models(open_store(EXPERIMENT))
+    models = load_models(open_store(EXPERIMENT, reading=True))
     greeting = "\n".join(_greeting(models, listener.getsockname()[1]))
     server = http_server(create_app(models), lambda: print(greeting, flush=True))
     with suppress(KeyboardInterrupt):  # how a server is ended

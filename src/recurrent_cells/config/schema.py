@@ -156,7 +156,7 @@ class SweepConfig:
     report: bool = key(True, "end in a report: verdict, figures and tables")
     phases: list[dict[str, str]] = key([], "two sets of choices: the first chooses by validation, the second compares")
     parent: str | None = key(None, "set by the sweep: its parent run")
-    since: int = key(0, "set by the sweep: a run that ended before does not count (milliseconds)")
+    earlier: list[str] = key([], "set by the sweep: runs of the trial that do not count")
     study: str | None = key(None, "set by a search that prunes: its Optuna study")
     number: int | None = key(None, "set by a search that prunes: the trial's number", or_null(COUNT))
 

@@ -47,7 +47,7 @@ def write_report(store: Store, which: str = LATEST, metric: str | None = None, m
     document = compose(store, data, metric, margin)
     folder = _folder(store, data)
     _write(document, folder, _footer(data))
-    for sweep in data.sweeps:
+    for sweep in data.sweeps if store.original is None else ():
         joined = len(data.sweeps) > 1
         place = f"{Artifact.REPORT}/joined-{folder.name}" if joined else Artifact.REPORT
         store.client.log_artifacts(sweep.run_id, str(folder), place)

@@ -96,7 +96,7 @@ class LookFeed(Feed):
         while not (todo := self._todo(records)) and not self._done:
             self._done = self._settings.rerun == "failed" or not self._grow(records)
         self._under_way |= {trial.fingerprint for trial in todo}
-        return [trial.below(self._parent.run_id, self._parent.since) for trial in todo]
+        return [trial.below(self._parent.run_id, self._parent.earlier) for trial in todo]
 
     def disconnect(self) -> None:
         """Nothing: no connection is open."""
@@ -113,11 +113,10 @@ class LookFeed(Feed):
         return 0
 
     def _records(self) -> Records:
-        return latest_by_fingerprint(unpruned(trial_records(self._store)))
+        return latest_by_fingerprint(unpruned(trial_records(self._store)), self._parent.earlier)
 
     def _todo(self, records: Records) -> list[Trial]:
-        settings, since = self._settings, self._parent.since
-        missing = to_run(self.trials, records, settings.rerun, since)
+        missing = to_run(self.trials, records, self._settings.rerun)
         return [trial for trial in missing if trial.fingerprint not in self.outcomes]
 
     def _grow(self, records: Records) -> bool:

@@ -1,27 +1,30 @@
 """The parent run of a sweep: found again by the same plan, counting what became of its trials."""
 
 import hashlib
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.artifacts import PlanEntry
+from recurrent_cells.tracking.copies import sync_files
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.names import Tag
-from recurrent_cells.tracking.parents import create_parent, find_parent, read_parent
+from recurrent_cells.tracking.parents import ParentRun, create_parent, find_parent, next_opening
 from recurrent_cells.tracking.provenance import git_tags, process_tags
+from recurrent_cells.tracking.queries import Earlier, TrialRecord, trial_records
 from recurrent_cells.tracking.status import set_ended, set_running, set_tags
 from recurrent_cells.tracking.store import Store
 
 
 @dataclass(frozen=True)
 class Parent:
-    """The parent run of a sweep. A trial counts as finished if its run ended at `since` (milliseconds) or later."""
+    """The parent run of a sweep. In a round of training all again the runs that had ended before do not count."""
 
     run_id: str
-    since: int
+    round: str = ""
+    earlier: Earlier = field(default_factory=dict)
 
 
 def open_parent(store: Store, trials: Sequence[Trial], name: str, again: bool, plan: str | None = None) -> Parent:
@@ -29,22 +32,37 @@ def open_parent(store: Store, trials: Sequence[Trial], name: str, again: bool, p
 
     Args:
         again: whether trials finished before are to be trained again. Where that is already under way the sweep goes
-            on: `since` stays what it was.
+            on: the round stays what it was.
         plan: the name of a plan that grows (`write_plan` keeps it); else the plan is named by its trials.
     """
     plan = plan or hashlib.sha256("".join(sorted(trial.fingerprint for trial in trials)).encode()).hexdigest()[:16]
     with alone(store.folder, f"{plan}.plan"):  # two sweeps of one plan, started together, share one parent
         known = find_parent(store, plan)
         run_id = create_parent(store, name, plan) if known is None else known.run_id
-        since = 0
-        if again:
-            under_way = known is not None and known.status != "FINISHED"
-            since = (since_of(store, run_id) if under_way else 0) or int(time.time() * 1000)
-        tags = process_tags() | git_tags() | {Tag.SWEEP: run_id, Tag.SINCE: str(since)}
-        set_running(store, run_id, tags)
+        name, earlier = _round(store, run_id, known) if again else ("", {})
+        tags = {Tag.SWEEP: run_id, Tag.ROUND: name, Tag.OPENED: next_opening(store)}
+        set_running(store, run_id, process_tags() | git_tags() | tags)
         if trials:
             write_plan(store, run_id, trials)
-    return Parent(run_id, since)
+    return Parent(run_id, name, earlier)
+
+
+def _round(store: Store, run_id: str, known: ParentRun | None) -> tuple[str, Earlier]:
+    """The round of training all again that is under way, or a new one; and the runs that do not count in it."""
+    if known is not None and known.round and known.status != "FINISHED":
+        return known.round, artifacts.read_earlier(store, known, known.round)
+    name, earlier = uuid.uuid4().hex[:8], ended(trial_records(store))
+    artifacts.write_earlier(store, run_id, name, earlier)  # before the parent names the round
+    return name, earlier
+
+
+def ended(records: Iterable[TrialRecord]) -> Earlier:
+    """The runs that have ended for good, by fingerprint."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        if record.status in ("FINISHED", "FAILED"):
+            found.setdefault(record.fingerprint, []).append(record.run_id)
+    return found
 
 
 def write_plan(store: Store, run_id: str, trials: Sequence[Trial]) -> None:
@@ -56,10 +74,8 @@ def write_plan(store: Store, run_id: str, trials: Sequence[Trial]) -> None:
     artifacts.write_plan(store, run_id, entries)
 
 
-def since_of(store: Store, run_id: str) -> int:
-    return read_parent(store, run_id).since
-
-
 def close_parent(store: Store, run_id: str, counts: Mapping[str, int], status: str) -> None:
-    """Set the counts of trials (`finished`, `failed`) and the status."""
-    set_ended(store, run_id, status, {f"{Tag.SWEEP}.{what}": str(count) for what, count in counts.items()})
+    """Set the counts of trials (`finished`, `failed`) and the status, its files being on the disk."""
+    sync_files(store, run_id)
+    tags = {f"{Tag.SWEEP}.{what}": str(count) for what, count in counts.items()}
+    set_ended(store, run_id, status, tags | {Tag.OPENED: next_opening(store)})

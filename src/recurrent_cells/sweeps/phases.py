@@ -90,14 +90,14 @@ class PhaseFeed(Feed):
         if self._done or self._under_way - self.outcomes.keys():
             return []
         records = patiently(self._records, self._store.patience)
-        missing = to_run(self._tuning.trials, records, self._rerun, self._parent.since)
+        missing = to_run(self._tuning.trials, records, self._rerun)
         todo = [trial for trial in missing if trial.fingerprint not in self.outcomes]
         self._under_way |= {trial.fingerprint for trial in todo}
         if not todo and self._rerun == "failed":
             self._done = True
         elif not todo:
             return self._second_phase(records)
-        return [trial.below(self._parent.run_id, self._parent.since) for trial in todo]
+        return [trial.below(self._parent.run_id, self._parent.earlier) for trial in todo]
 
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         super().tell(trial, outcome)
@@ -119,7 +119,7 @@ class PhaseFeed(Feed):
         return self._next.waiting if self._next else 0
 
     def _records(self) -> Mapping[str, TrialRecord]:
-        return latest_by_fingerprint(unpruned(trial_records(self._store)))
+        return latest_by_fingerprint(unpruned(trial_records(self._store)), self._parent.earlier)
 
     def _second_phase(self, records: Mapping[str, TrialRecord]) -> Sequence[Trial]:
         chosen = self._tuning.chosen(self._compared, records)

@@ -11,7 +11,7 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.classifier import Classifier, num_parameters
 from recurrent_cells.sweeps.grid import Point, raise_together
-from recurrent_cells.tracking.queries import TrialRecord
+from recurrent_cells.tracking.queries import Earlier, TrialRecord
 from recurrent_cells.training.device import check_device
 from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.fingerprint import fingerprint, shape
@@ -39,23 +39,25 @@ class Trial:
     steps: int = 0
     work: int = 0
 
-    def below(self, parent: str, since: int, **judge: Any) -> "Trial":
+    def below(self, parent: str, earlier: Earlier, **judge: Any) -> "Trial":
         """The trial as a part of a sweep.
 
         Args:
             parent: the run of the sweep.
-            since: from when on, in milliseconds, a finished run counts.
+            earlier: runs that do not count, by fingerprint.
             judge: by which the trial finds its judge: `study` and `number`.
         """
-        place: dict[str, Any] = {"parent": parent, "since": since} | judge
+        runs = list(earlier.get(self.fingerprint, ()))
+        place: dict[str, Any] = {"parent": parent, "earlier": runs} | judge
         config = replace(self.config, sweep=replace(self.config.sweep, **place))
-        overrides = (*self.overrides, *(f"sweep.{key}={value}" for key, value in place.items()))
+        texts = place | {"earlier": f"[{','.join(map(repr, runs))}]"}  # quoted: an id may look like a number
+        overrides = (*self.overrides, *(f"sweep.{key}={text}" for key, text in texts.items()))
         return replace(self, overrides=overrides, config=config)
 
     def with_seed(self, seed: int) -> "Trial":
         """The planned trial of the same configuration with another seed."""
         others = (override for override in self.overrides if not override.startswith("seed="))
-        varied = self.varied | {"seed": str(seed)}
+        varied = dict(self.varied) | {"seed": str(seed)}
         return plan_trial(Point((*others, f"seed={seed}"), varied, replace(self.config, seed=seed)))
 
     @property
@@ -126,21 +128,17 @@ def _count_parameters(model: ModelConfig, num_features: int, num_outputs: int) -
         return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), num_features, num_outputs))
 
 
-def unfinished(trials: Sequence[Trial], records: Mapping[str, TrialRecord], since: int) -> list[Trial]:
-    """The trials without a run that FINISHED at `since` (milliseconds) or later."""
-    return [trial for trial in trials if not _is_finished(records.get(trial.fingerprint), since)]
+def unfinished(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:
+    """The trials without a FINISHED run."""
+    return [trial for trial in trials if not has_status(records, trial, "FINISHED")]
 
 
-def _is_finished(record: TrialRecord | None, since: int) -> bool:
-    return record is not None and record.status == "FINISHED" and record.end_time >= since
+def to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str) -> list[Trial]:
+    """`missing`, `all`: those without a FINISHED run among those that count; `failed`: whose last run is FAILED."""
+    left = unfinished(trials, records)
+    return [trial for trial in left if has_status(records, trial, "FAILED")] if rerun == "failed" else left
 
 
-def to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str, since: int) -> list[Trial]:
-    """`missing`, `all`: those without a FINISHED run (since the rerun began); `failed`: whose last run is FAILED."""
-    left = unfinished(trials, records, since)
-    return [trial for trial in left if has_failed(records, trial)] if rerun == "failed" else left
-
-
-def has_failed(records: Mapping[str, TrialRecord], trial: Trial) -> bool:
+def has_status(records: Mapping[str, TrialRecord], trial: Trial, status: str) -> bool:
     record = records.get(trial.fingerprint)
-    return record is not None and record.status == "FAILED"
+    return record is not None and record.status == status

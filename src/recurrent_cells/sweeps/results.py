@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import Transformer
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.paths import command
-from recurrent_cells.tracking.artifacts import read_plan
+from recurrent_cells.tracking.artifacts import read_earlier, read_plan
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.parents import ParentRun, all_parents
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
@@ -147,8 +147,8 @@ def _merge(merged: _Merged, store: Store, parent: ParentRun, records: Sequence[T
             trial = PlannedTrial(record.name, fingerprint, {}, record, record.status.lower())
             merged.trials.setdefault(fingerprint, trial)
         return
-    counting = [record for record in records if record.end_time >= parent.since or record.end_time == 0]
-    latest = latest_by_fingerprint(unpruned(counting, but_by=parent.run_id))
+    earlier = read_earlier(store, parent, parent.round)
+    latest = latest_by_fingerprint(unpruned(records, but_by=parent.run_id), earlier)
     values: dict[str, set[str]] = {}
     for entry in plan:
         overrides = _as_mapping(entry.overrides)

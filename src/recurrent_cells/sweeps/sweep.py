@@ -1,6 +1,5 @@
 """Running a sweep: leave out the finished trials, train the rest, tell what became of all."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.looks import LookFeed, check_first_look, question_name
 from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
 from recurrent_cells.sweeps.phases import PhaseFeed, Tuning, check_phases
-from recurrent_cells.sweeps.plan import Trial, has_failed, plan_trials, shortened, to_run, unfinished
+from recurrent_cells.sweeps.plan import Trial, has_status, plan_trials, shortened, to_run, unfinished
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.summary import plan_table, summary
 from recurrent_cells.sweeps.view import counted, say
@@ -25,6 +24,7 @@ from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.recovery import recover
+from recurrent_cells.tracking.repairs import mark_damaged, read_back, tell
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training.artifacts import first_digits
 from recurrent_cells.trial.claim import Train
@@ -55,6 +55,7 @@ class Runner:
         """The store, with true statuses."""
         store = open_store(self.tracking.experiment, self.tracking.patience)
         recover(store)
+        tell(read_back(store, seconds=5) + mark_damaged(store))
         return store
 
 
@@ -80,7 +81,7 @@ class Swept:
 
     @property
     def unfinished(self) -> list[Trial]:
-        return unfinished(self.trials, self.records, self.parent.since)
+        return unfinished(self.trials, self.records)
 
 
 def run_sweep(
@@ -103,12 +104,12 @@ def run_sweep(
     if remark := shortened(trials):
         say(remark)
     store = runner.open_store()
-    everything = trial_records(store)
-    records = latest_by_fingerprint(unpruned(everything))
+    everything = unpruned(trial_records(store))
+    records = latest_by_fingerprint(everything)
     planned = [*first.trials, *trials]
     if settings.dry_run:
-        since = int(time.time() * 1000) if settings.rerun == "all" else 0
-        print(plan_table(planned, to_run(planned, records, settings.rerun, since), records, unpruned(everything)))
+        todo = planned if settings.rerun == "all" else to_run(planned, records, settings.rerun)
+        print(plan_table(planned, todo, records, everything))
         return None
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
@@ -116,15 +117,16 @@ def run_sweep(
         plan = question_name(trials, settings, first.trials) if grows else None
         parent = open_parent(store, first.trials or trials, runner.name, settings.rerun == "all", plan)
         show_digits(store, parent, trials[0])
-        left_out = len(planned) - len(to_run(planned, records, settings.rerun, parent.since))
+        counting = latest_by_fingerprint(everything, parent.earlier)
+        left_out = len(planned) - len(to_run(planned, counting, settings.rerun))
         if left_out:
             say(f"{left_out} of {counted(len(planned), 'trial')} are left out")
 
         def begin(compared: Sequence[Trial]) -> Feed:
             if settings.until == "decided":
                 return LookFeed(compared, store, parent, settings, first.trials)
-            todo = to_run(compared, records, settings.rerun, parent.since)
-            return GridFeed([trial.below(parent.run_id, parent.since) for trial in todo], compared)
+            todo = to_run(compared, counting, settings.rerun)
+            return GridFeed([trial.below(parent.run_id, parent.earlier) for trial in todo], compared)
 
         feed = PhaseFeed(first, trials, store, parent, settings.rerun, begin) if tuning else begin(trials)
         return carry_out(runner, feed, store, parent, summary)
@@ -167,9 +169,9 @@ def _close(store: Store, parent: Parent, feed: Feed, completed: bool) -> Records
     feed.close()
     patiently(lambda: recover(store), store.patience)
     known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
-    records = latest_by_fingerprint(known)
-    left = unfinished(feed.trials, records, parent.since)
-    failed = [trial for trial in left if trial.fingerprint in feed.outcomes or has_failed(records, trial)]
+    records = latest_by_fingerprint(known, parent.earlier)
+    left = unfinished(feed.trials, records)
+    failed = [trial for trial in left if trial.fingerprint in feed.outcomes or has_status(records, trial, "FAILED")]
     status = "KILLED" if not completed else "FAILED" if left or feed.refused else "FINISHED"
     counts = {"finished": len(feed.trials) - len(left), "failed": len(failed) + len(feed.refused)}
     patiently(lambda: close_parent(store, parent.run_id, counts, status), store.patience)

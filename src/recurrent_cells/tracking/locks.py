@@ -4,9 +4,12 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recurrent_cells.errors import TrialBusy
-from recurrent_cells.tracking.store import Store
+
+if TYPE_CHECKING:
+    from recurrent_cells.tracking.store import Store
 
 
 @contextmanager
@@ -20,7 +23,7 @@ def alone(folder: Path, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def trial_lock(store: Store, fingerprint: str) -> Iterator[None]:
+def trial_lock(store: "Store", fingerprint: str) -> Iterator[None]:
     """Hold a trial of the store's experiment while the body runs.
 
     Raises:

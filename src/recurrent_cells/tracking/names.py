@@ -26,18 +26,21 @@ class Tag:
     PRUNED_BY = "pruned.by"  # the parent run of that search
     SECONDS = "seconds"  # of training and testing
     CHECKPOINT_DIGEST = "checkpoint.sha256"
+    MANIFEST = "manifest"  # size and SHA-256 of each file
     # of a sweep's parent run; SWEEP, its run id, is on its trials too
     SWEEP = "sweep"
     PLAN = "sweep.plan"
     CONFIGURATIONS = "sweep.configurations"  # a digest of those that the plan has, whatever their seeds
-    SINCE = "sweep.since"
+    ROUND = "sweep.round"  # of training all again; empty where finished trials count as they are
     TRIALS = "sweep.trials"
     # of both
+    OPENED = "opened"  # counts the openings of runs of a trial, and those of sweeps: a clock may be set
     ERROR = "error"
     GIT_COMMIT = "git.commit"
     GIT_DIRTY = "git.dirty"
     HOST = "process.host"
     BOOT = "process.boot"
+    NAMESPACE = "process.namespace"  # in which its number is counted: containers of a machine have their own
     PID = "process.pid"
     START = "process.start"
     HEARTBEAT = "process.heartbeat"
@@ -98,3 +101,8 @@ class Artifact:
     SEARCH = "search.json"
     QUESTION = "question.json"
     REPORT = "report"
+
+    @staticmethod
+    def earlier(name: str) -> str:
+        """Of a sweep's parent: the runs that had ended when a round of training all again began."""
+        return f"earlier-{name}.json"

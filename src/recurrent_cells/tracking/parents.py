@@ -6,7 +6,7 @@ from mlflow.entities import Run
 
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.provenance import process_tags
-from recurrent_cells.tracking.queries import search
+from recurrent_cells.tracking.queries import opened, opening, search
 from recurrent_cells.tracking.status import source_tags
 from recurrent_cells.tracking.store import Store
 
@@ -25,20 +25,28 @@ class ParentRun:
     experiment_id: str
 
     @property
-    def since(self) -> int:
-        """A trial counts as finished if its run ended then or later, in milliseconds."""
-        return int(self.tags.get(Tag.SINCE, 0))
+    def round(self) -> str:
+        """The round of training all again; empty where finished trials count as they are."""
+        return self.tags.get(Tag.ROUND, "")
 
     @property
-    def last_sign(self) -> int:
-        """When the sweep was last at work, in milliseconds: the same command reopens an old parent."""
-        return max(self.start_time, self.end_time, 1000 * int(self.tags.get(Tag.HEARTBEAT, 0)))
+    def last_sign(self) -> tuple[int, int]:
+        """Orders sweeps by when they were last opened or closed: the same command reopens an old parent."""
+        return opened(self.tags), max(self.start_time, self.end_time)
 
 
 def create_parent(store: Store, name: str, plan: str) -> str:
     """A new parent run of a plan; its run id."""
     tags = process_tags() | source_tags() | {Tag.PLAN: plan}
     return str(store.client.create_run(store.experiment_id, run_name=name, tags=tags).info.run_id)
+
+
+def next_opening(store: Store) -> str:
+    """The tag of a sweep that is opened or closed now, after all that its store knows."""
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    order = [f"tags.`{Tag.OPENED}` DESC"]
+    latest = store.client.search_runs(experiments, f"tags.`{Tag.PLAN}` != ''", max_results=1, order_by=order)
+    return opening(run.data.tags for run in latest)
 
 
 def find_parent(store: Store, plan: str) -> ParentRun | None:

@@ -18,10 +18,9 @@ from recurrent_cells.tracking.names import Tag
 
 LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "mlflow", "numpy")
 ATTEMPT_VARIABLE = "RECURRENT_CELLS_ATTEMPT"
+UNKNOWN = "unknown"
 # Where code was sent to without its history.
 CODE_VARIABLE = "RECURRENT_CELLS_CODE"
-# A process on another host counts as gone after this long without a heartbeat.
-SILENCE = 600.0
 
 
 @lru_cache(maxsize=1)
@@ -65,6 +64,7 @@ def process_tags() -> dict[str, str]:
     return {
         Tag.HOST: socket.gethostname(),
         Tag.BOOT: boot_id(),
+        Tag.NAMESPACE: _namespace(),
         Tag.PID: str(pid),
         Tag.START: process_start(pid) or "",
         Tag.HEARTBEAT: heartbeat(),
@@ -73,20 +73,28 @@ def process_tags() -> dict[str, str]:
 
 
 def heartbeat() -> str:
-    return str(int(time.time()))
+    """Another text at every call: others see it change, and need not ask what time it is."""
+    return str(time.monotonic_ns())
 
 
-def cause_of_death(tags: Mapping[str, str]) -> str | None:
-    """Why the process that a run's tags name cannot be at work; None if it may be, or if they name none."""
-    if Tag.PID not in tags:
-        return None
-    host, pid = tags[Tag.HOST], tags[Tag.PID]
-    if host != socket.gethostname():
-        silence = time.time() - int(tags.get(Tag.HEARTBEAT, "0"))
-        return f"no sign of life from host {host} for {silence:.0f} s" if silence > SILENCE else None
-    if tags[Tag.BOOT] != boot_id():
-        return f"host {host} was restarted"
-    if process_start(int(pid)) != tags[Tag.START]:
+def is_here(tags: Mapping[str, str]) -> bool:
+    """Whether the process that a run's tags name was counted as those are that this one sees.
+
+    The kernel knows, whatever the machine is called now; the host's name is asked where the tags do not say more.
+    """
+    same_name = tags.get(Tag.HOST) == socket.gethostname()
+    same_boot = tags.get(Tag.BOOT) == boot_id() != UNKNOWN
+    if Tag.NAMESPACE not in tags:  # of an earlier version
+        return same_name
+    return (same_boot or same_name) and tags[Tag.NAMESPACE] == _namespace()
+
+
+def death_here(tags: Mapping[str, str]) -> str | None:
+    """Why a process that was started here cannot be at work; None if it is."""
+    if tags.get(Tag.BOOT) != boot_id():
+        return f"host {tags.get(Tag.HOST)} was restarted"
+    pid = tags[Tag.PID]
+    if not pid.isdecimal() or process_start(int(pid)) != tags.get(Tag.START):
         return f"process {pid} is gone (killed, or the power failed)"
     return None
 
@@ -94,14 +102,21 @@ def cause_of_death(tags: Mapping[str, str]) -> str | None:
 def is_this_process(tags: Mapping[str, str]) -> bool:
     """Whether a run's tags name this process, in whatever attempt."""
     own = process_tags()
-    return all(tags.get(key) == own[key] for key in (Tag.HOST, Tag.BOOT, Tag.PID, Tag.START))
+    return is_here(tags) and all(tags.get(key) == own[key] for key in (Tag.BOOT, Tag.PID, Tag.START))
 
 
 def boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return "unknown"
+        return UNKNOWN
+
+
+def _namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return UNKNOWN
 
 
 def process_start(pid: int) -> str | None:

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import re
+import socket
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from typing import Any
@@ -14,11 +15,19 @@ from mlflow.entities import Run
 
 from recurrent_cells.config.schema import block_keys
 from recurrent_cells.errors import UserError
+from recurrent_cells.tracking.copies import Copies
+from recurrent_cells.tracking.manifest import Faults, in_words, local_folder, of_tags
 from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.tracking.tables import database_of, read_runs
 
 SHORTEST_ID = 4
+# The status of a record whose run says FINISHED and whose files do not bear it out.
+DAMAGED = "DAMAGED"
+
+
+# Runs by the fingerprint of their trial.
+Earlier = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,10 @@ class TrialRecord:
     @property
     def seconds(self) -> float | None:
         """The time of training and testing."""
-        return float(self.tags[Tag.SECONDS]) if Tag.SECONDS in self.tags else None
+        try:
+            return float(self.tags[Tag.SECONDS])
+        except (KeyError, ValueError):  # a tag can be edited by hand
+            return None
 
     @property
     def error(self) -> str:
@@ -93,6 +105,17 @@ class TrialRecord:
         return f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:6]}"
 
 
+def opened(tags: Mapping[str, str]) -> int:
+    """Orders the runs of a trial, and sweeps, whatever the clock said; 0 for those of earlier versions."""
+    text = tags.get(Tag.OPENED, "")
+    return int(text) if text.isascii() and text.isdecimal() else 0
+
+
+def opening(known: Iterable[Mapping[str, str]]) -> str:
+    """The tag of a run that is opened now, after those with the known tags; a text that sorts as the number does."""
+    return f"{1 + max(map(opened, known), default=0):09d}"
+
+
 def search(store: Store, condition: str = "") -> Iterator[Run]:
     """All runs of the experiment that meet an MLflow filter, oldest first."""
     token = None
@@ -111,19 +134,21 @@ def search(store: Store, condition: str = "") -> Iterator[Run]:
 
 
 def trial_records(store: Store, condition: str = "") -> list[TrialRecord]:
-    """The runs that are trials, oldest first."""
+    """The runs that are trials, oldest first; DAMAGED are the FINISHED whose files on this machine are not whole."""
     if not condition and (database := database_of(store)) is not None:
         found = read_runs(database, store.experiment_id)
-        return [_record(*run) for run in found if Tag.FINGERPRINT in run.tags]
-    return [_record_of(run) for run in search(store, condition) if Tag.FINGERPRINT in run.data.tags]
+        return [_record(store, *run) for run in found if Tag.FINGERPRINT in run.tags]
+    return [_record_of(store, run) for run in search(store, condition) if Tag.FINGERPRINT in run.data.tags]
 
 
-def _record_of(run: Run) -> TrialRecord:
-    return _record(run.info, run.data.params, run.data.tags, run.data.metrics)
+def _record_of(store: Store, run: Run) -> TrialRecord:
+    return _record(store, run.info, run.data.params, run.data.tags, run.data.metrics)
 
 
-def _record(info: Any, params: Mapping[str, str], tags: Mapping[str, str], metrics: Mapping[str, float]) -> TrialRecord:
-    return TrialRecord(
+def _record(
+    store: Store, info: Any, params: Mapping[str, str], tags: Mapping[str, str], metrics: Mapping[str, float]
+) -> TrialRecord:
+    record = TrialRecord(
         run_id=info.run_id,
         name=info.run_name or "",
         fingerprint=tags[Tag.FINGERPRINT],
@@ -134,6 +159,27 @@ def _record(info: Any, params: Mapping[str, str], tags: Mapping[str, str], metri
         tags=dict(tags),
         metrics=dict(metrics),
     )
+    if record.status != "FINISHED" or local_folder(record.artifact_uri) is None:
+        return record
+    faults = faults_of(store, record)
+    return replace(record, status=DAMAGED, tags=record.tags | {Tag.ERROR: in_words(faults)}) if faults else record
+
+
+def faults_of(store: Store, record: TrialRecord, to_the_byte: bool = False) -> Faults:
+    """What is missing, empty or altered of a run's files, as far as this machine can see.
+
+    Args:
+        to_the_byte: whether files on this machine are read; else, as those of a server, they are judged by their sizes.
+    """
+    folder, expected = local_folder(record.artifact_uri), of_tags(record.tags)
+    copies = Copies(store, record.run_id, folder)
+    is_elsewhere = not store.is_file and record.tags.get(Tag.HOST) != socket.gethostname()
+    try:
+        if folder is not None and is_elsewhere and not folder.exists():
+            return {}  # on the disk of the machine that trained it
+        return copies.faults(expected) if to_the_byte and folder is not None else copies.faults_by_size(expected)
+    except PermissionError:
+        return {}
 
 
 def unpruned(records: Iterable[TrialRecord], but_by: str | None = None) -> list[TrialRecord]:
@@ -145,14 +191,15 @@ def unpruned(records: Iterable[TrialRecord], but_by: str | None = None) -> list[
     return [record for record in records if not record.pruned or record.tags.get(Tag.PRUNED_BY) == but_by]
 
 
-def latest_by_fingerprint(records: list[TrialRecord]) -> dict[str, TrialRecord]:
-    """For each trial its latest FINISHED run, or its latest run if none is finished."""
-    latest: dict[str, TrialRecord] = {}
-    for record in records:
-        known = latest.get(record.fingerprint)
-        if known is None or known.status != "FINISHED" or record.status == "FINISHED":
-            latest[record.fingerprint] = record
-    return latest
+def latest_by_fingerprint(records: Iterable[TrialRecord], earlier: Earlier | None = None) -> dict[str, TrialRecord]:
+    """For each trial its latest FINISHED run, or its latest run if none is finished.
+
+    Args:
+        earlier: runs that do not count, by fingerprint.
+    """
+    counting = [it for it in records if it.run_id not in (earlier or {}).get(it.fingerprint, ())]
+    counting.sort(key=lambda record: (record.status == "FINISHED", opened(record.tags)))
+    return {record.fingerprint: record for record in counting}
 
 
 def best_by_validation(records: Iterable[TrialRecord]) -> TrialRecord | None:
@@ -185,4 +232,4 @@ def find_trial(store: Store, run_id: str, key: str) -> TrialRecord:
     (run,) = found
     if Tag.FINGERPRINT not in run.data.tags:
         raise UserError(f"{key}={run_id}: that is a sweep, give the run id of one of its trials")
-    return _record_of(run)
+    return _record_of(store, run)

@@ -1,14 +1,19 @@
 """The model registry: one registered model for an experiment, and the champion of each data block."""
 
+import logging
+from collections.abc import Collection
 from contextlib import suppress
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.names import Artifact, Curve, Tag
 from recurrent_cells.tracking.queries import TrialRecord, find_trial
 from recurrent_cells.tracking.store import Store
+
+log = logging.getLogger(__name__)
 
 # The alias of the first block's champion; each block has `champion-BLOCK` too.
 CHAMPION = "champion"
@@ -22,28 +27,66 @@ def find_champions(store: Store) -> dict[str, TrialRecord]:
 def crown(store: Store, record: TrialRecord) -> str:
     """Register a trial's model as champion of its data block if the trial ranks above the present champion.
 
+    Of several that challenge at once, on whatever machines, the best is champion in the end: each registers its model
+    first, and looks after it has set the alias whether a better one was registered meanwhile.
+
     Returns:
         what came of it, in words.
 
     Raises:
         MlflowException: if the registry refuses.
     """
-    by_alias = _by_alias(store)
-    champions = {champion.block: champion for champion in by_alias.values()}
-    present, first = champions.get(record.block), by_alias.get(CHAMPION)
-    as_before = present is not None and present.run_id == record.run_id
-    title = "Champion" if champions.keys() <= {record.block} else f"Champion of {record.block}"
-    if present is not None and not as_before and record.rank <= present.rank:
-        fault = "is not better" if record.rank[0] == present.rank[0] else "chose its weights by the test data"
-        return f"{title}: {_with_value(present)} stays, {_with_value(record)} {fault}"
-    version = _registered(store, record)
+    with alone(store.folder, CHAMPION):  # a process that dies between the two leaves another machine's to be found
+        by_alias = _by_alias(store)
+        champions = {champion.block: champion for champion in by_alias.values()}
+        present = champions.get(record.block)
+        as_before = present is not None and present.run_id == record.run_id
+        if present is not None and not as_before and record.rank <= present.rank:
+            return _refused(record, present, champions)
+        version = _registered(store, record)
+        best = record
+        while True:
+            _set_aliases(store, best)
+            rivals = _registered_since(store, present, record.block)
+            rival = max(rivals, key=lambda it: it.rank, default=best)
+            if rival.rank <= best.rank:
+                break
+            best = rival
+    if best is not record:
+        return _refused(record, best, champions)
+    place = f"version {version.version} of {store.experiment}"
+    said = f", {place}, as before" if as_before else f" is now {place}"
+    return f"{_title(record, champions)}: {_with_value(record)}{said}"
+
+
+def _set_aliases(store: Store, record: TrialRecord) -> None:
+    first = _by_alias(store).get(CHAMPION)
     aliases = [f"{CHAMPION}-{record.block}"]
     if first is None or first.block == record.block:
         aliases.append(CHAMPION)
     for alias in aliases:
-        store.client.set_registered_model_alias(store.experiment, alias, version.version)
-    place = f"version {version.version} of {store.experiment}"
-    return f"{title}: {_with_value(record)}{f', {place}, as before' if as_before else f' is now {place}'}"
+        store.client.set_registered_model_alias(store.experiment, alias, _registered(store, record).version)
+
+
+def _registered_since(store: Store, present: TrialRecord | None, block: str) -> list[TrialRecord]:
+    """The trials of a block whose models were registered after that of a champion."""
+    versions = store.client.search_model_versions(f"name = '{store.experiment}'")
+    before = max((int(it.version) for it in versions if present is not None and it.run_id == present.run_id), default=0)
+    found = []
+    for version in versions:
+        with suppress(UserError):  # the run was deleted
+            if int(version.version) > before:
+                found.append(find_trial(store, version.run_id, CHAMPION))
+    return [record for record in found if record.block == block and record.status == "FINISHED"]
+
+
+def _refused(record: TrialRecord, present: TrialRecord, champions: Collection[str]) -> str:
+    fault = "is not better" if record.rank[0] == present.rank[0] else "chose its weights by the test data"
+    return f"{_title(record, champions)}: {_with_value(present)} stays, {_with_value(record)} {fault}"
+
+
+def _title(record: TrialRecord, champions: Collection[str]) -> str:
+    return "Champion" if set(champions) <= {record.block} else f"Champion of {record.block}"
 
 
 def _with_value(record: TrialRecord) -> str:
@@ -51,7 +94,7 @@ def _with_value(record: TrialRecord) -> str:
 
 
 def _by_alias(store: Store) -> dict[str, TrialRecord]:
-    """The trials of the champions by alias, `champion` first; without those whose run was deleted."""
+    """The trials of the champions by alias, `champion` first; without those whose run was deleted or is damaged."""
     try:
         aliases = store.client.get_registered_model(store.experiment).aliases
     except MlflowException as error:
@@ -62,7 +105,11 @@ def _by_alias(store: Store) -> dict[str, TrialRecord]:
     for alias in sorted(alias for alias in aliases if alias.partition("-")[0] == CHAMPION):
         run_id = store.client.get_model_version(store.experiment, aliases[alias]).run_id
         with suppress(UserError):
-            found[alias] = find_trial(store, run_id, CHAMPION)
+            record = find_trial(store, run_id, CHAMPION)
+            if record.status == "FINISHED":
+                found[alias] = record
+            else:
+                log.warning("champion %s (%s) is left out: %s, %s", record.name, run_id, record.status, record.error)
     return found
 
 

@@ -3,7 +3,8 @@
 import getpass
 from collections.abc import Iterable, Mapping
 
-from mlflow.entities import RunTag
+from mlflow.entities import LifecycleStage, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_USER
 
 from recurrent_cells.tracking.names import Tag
@@ -40,9 +41,17 @@ def set_ended(store: Store, run_id: str, status: str, tags: Mapping[str, str], e
 
 
 def beat(store: Store, run_ids: Iterable[str]) -> None:
-    """Tell other hosts that runs are still worked on: after ten minutes of silence they take them for dead."""
+    """Tell other machines that runs are still worked on: those whose heartbeat stays the same they take for dead."""
     for run_id in run_ids:
         store.client.set_tag(run_id, Tag.HEARTBEAT, heartbeat())
+
+
+def is_deleted(store: Store, run_id: str) -> bool:
+    """Whether someone has deleted a run, for good or so that it can be restored; False where the store does not say."""
+    try:
+        return bool(store.client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED)
+    except Exception as error:
+        return isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST"
 
 
 def _drop_error(store: Store, run_id: str) -> None:

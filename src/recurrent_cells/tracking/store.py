@@ -1,9 +1,11 @@
 """The MLflow store: where it is, made ready before anything starts, checked to answer."""
 
+import atexit
 import hashlib
 import http.client
 import logging
 import os
+import shutil
 import sqlite3
 import tempfile
 import urllib.error
@@ -15,18 +17,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.files import make_folder
 from recurrent_cells.paths import TRACKING
+from recurrent_cells.tracking import database
 from recurrent_cells.tracking.views import view_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SQLITE = "sqlite:///"
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens in the UI on training runs, not on chats
 # Seconds a server has to say that it is there.
 SERVER_TIMEOUT = 10.0
-# Seconds a database may be locked by others.
-LOCK_TIMEOUT = 20.0
+LONGEST_NAME = 255
 # Bytes that must be free where trials are kept: room for their first files.
 ROOM = 1 << 18
 
@@ -52,14 +54,16 @@ def quiet_mlflow() -> None:
 
 def tracking_uri() -> str:
     """`MLFLOW_TRACKING_URI` if set, else SQLite in the repository's `mlruns`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{TRACKING / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or database.uri_of(TRACKING / "mlflow.db")
 
 
 @dataclass
 class Store:
     """An MLflow store that answered, one of its experiments, and the local folder for trials under way.
 
-    `patience` is how many seconds to wait for it when it fails later.
+    Args:
+        patience: how many seconds to wait for it when it fails later.
+        original: where it lies, if `uri` is of a copy because it cannot be written.
     """
 
     uri: str
@@ -67,22 +71,26 @@ class Store:
     experiment_id: str
     folder: Path
     patience: float
+    original: Path | None = None
 
     @cached_property
     def client(self) -> "MlflowClient":
         from mlflow import MlflowClient
 
-        return MlflowClient(tracking_uri=self.uri)
+        client = MlflowClient(tracking_uri=self.uri)
+        if self.is_file:
+            _sync_commits(client)
+        return client
 
     @property
     def address(self) -> str:
         """Its URI as it may be shown."""
-        return _without_password(self.uri)
+        return _without_password(self.uri) if self.original is None else f"{database.SQLITE}{self.original}"
 
     @property
     def is_file(self) -> bool:
         """Whether only processes on this machine can use it."""
-        return self.uri.startswith(SQLITE)
+        return self.uri.startswith("sqlite")
 
     def trial_folder(self, run_id: str) -> Path:
         return self.folder / "trials" / run_id
@@ -101,21 +109,32 @@ class Store:
             store.engine.dispose()
 
 
-def open_store(experiment: str, patience: float = 60.0) -> Store:
+def open_store(experiment: str, patience: float = 60.0, *, reading: bool = False) -> Store:
     """Make the store usable, whatever is missing: folders, tables, the experiment.
+
+    Args:
+        reading: nothing will be written: where nothing can be, a copy of the database stands for it.
 
     Raises:
         UserError: if the URI is of no use, a folder cannot be written or the server does not answer.
     """
     quiet_mlflow()
-    uri = tracking_uri()
-    if uri.startswith("sqlite:"):
-        path = _sqlite_path(uri)
-        uri = f"{SQLITE}{path}"
+    if len(experiment) > LONGEST_NAME:
+        raise UserError(
+            f"tracking.experiment={experiment[:20]}…: a name of {len(experiment)} characters, "
+            f"and {LONGEST_NAME} are allowed"
+        )
+    uri, original = tracking_uri(), None
+    if uri.startswith(("sqlite:", "sqlite+")):
+        path = database_path(uri)
         folder = path.parent
-        _prepare_folder(folder)
-        _prepare_sqlite(path)
-        artifacts: str | None = (folder / "artifacts").as_uri()
+        if reading and path.exists() and not database.is_writable(path):
+            original, path = path, database.copy_to_read(path, _scratch())
+        else:
+            _prepare_folder(folder)
+            database.prepare(path)
+        uri = database.uri_of(path)
+        artifacts: str | None = (folder / database.ARTIFACTS).as_uri()
     elif uri.startswith(("http://", "https://")):
         uri = _move_credentials(uri)
         _check_server(uri)
@@ -124,22 +143,47 @@ def open_store(experiment: str, patience: float = 60.0) -> Store:
     else:
         _check_database(uri)
         folder = _server_folder(uri)
-        artifacts = (folder / "artifacts").as_uri()
-    return Store(uri, experiment, _experiment_id(uri, experiment, artifacts), folder, patience)
+        artifacts = (folder / database.ARTIFACTS).as_uri()
+    return Store(uri, experiment, _experiment_id(uri, experiment, artifacts), folder, patience, original)
+
+
+def database_path(uri: str) -> Path:
+    """The file of a local store; raises UserError if the URI names none that can be used."""
+    try:
+        path = database.path_of(uri)
+        database.uri_of(path)
+    except ValueError as error:
+        raise _unusable(uri, str(error)) from None
+    return path
+
+
+def _scratch() -> Path:
+    """A folder that goes with this process."""
+    folder = tempfile.mkdtemp(prefix="recurrent-cells-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _sync_commits(client: "MlflowClient") -> None:
+    """Have each commit on the disk before the next step; some builds of SQLite leave that to the system."""
+    from sqlalchemy import event
+
+    engine = client._tracking_client.store.engine
+    if not event.contains(engine, "connect", _set_synchronous):
+        event.listen(engine, "connect", _set_synchronous)
+        engine.dispose()  # connections opened before
+
+
+def _set_synchronous(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous=FULL")
 
 
 def _unusable(uri: str, reason: str) -> UserError:
+    shown = _without_password(uri)
     return UserError(
-        f"MLFLOW_TRACKING_URI={_without_password(uri)}: {reason};\n"
+        f"MLFLOW_TRACKING_URI={shown if len(shown) < 200 else f'{shown[:100]}…'}: {reason};\n"
         f"allowed are sqlite:////PATH/mlflow.db, http://HOST:PORT, another database, or nothing (then mlruns/)"
     )
-
-
-def _sqlite_path(uri: str) -> Path:
-    path = Path(uri.removeprefix(SQLITE)).expanduser().resolve()
-    if not uri.startswith(SQLITE) or path.is_dir():
-        raise _unusable(uri, "it names no file")
-    return path
 
 
 def _server_folder(uri: str) -> Path:
@@ -150,7 +194,7 @@ def _server_folder(uri: str) -> Path:
 
 def _prepare_folder(folder: Path) -> None:
     try:
-        (folder / "trials").mkdir(parents=True, exist_ok=True)
+        make_folder(folder / "trials")
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0" * ROOM)
     except OSError as error:
@@ -160,37 +204,12 @@ def _prepare_folder(folder: Path) -> None:
         ) from None
 
 
-def _prepare_sqlite(path: Path) -> None:
-    """Create the tables under another name first: a kill or a second process never meets half a store."""
-    if not path.exists():
-        from mlflow import MlflowClient
-
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-store-") as scratch:
-            fresh = Path(scratch) / "mlflow.db"
-            MlflowClient(tracking_uri=f"{SQLITE}{fresh}").search_experiments()
-            try:
-                os.link(fresh, path)  # unlike a rename, never replaces a store another process has just made
-            except FileExistsError:
-                pass
-            except OSError as error:
-                raise UserError(f"{path}: cannot be created ({error.strerror})") from None
-    try:
-        connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("BEGIN IMMEDIATE")  # fails where nothing can be written
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        advice = "move it away, or set MLFLOW_TRACKING_URI to another"
-        if "locked" in str(error):
-            advice = f"another process has held it for {LOCK_TIMEOUT:g} s, try again when it is done"
-        raise UserError(f"{path}: not a usable MLflow store ({error}); {advice}") from None
-
-
 def _move_credentials(uri: str) -> str:
     """A server's URI without name and password, which move to where MLflow looks and no error message does."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise _unusable(uri, "it is no address") from None
     if not parts.username:
         return uri
     for name, value in (("USERNAME", parts.username), ("PASSWORD", parts.password)):
@@ -246,7 +265,8 @@ def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
         found = client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(client.create_experiment(name, artifact_location=artifacts, tags=tags))
+                created = str(client.create_experiment(name, artifact_location=artifacts, tags=tags))
+                found = client.get_experiment(created)
             except MlflowException:
                 found = client.get_experiment_by_name(name)  # another process was first
                 if found is None:
@@ -258,6 +278,8 @@ def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
                 "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
             ) from None
         raise _unusable(uri, f"the store refuses ({_reason(error)})") from None
+    if not found.experiment_id or found.name != name:
+        raise _unusable(uri, "what answers there is no MLflow")
     if found.lifecycle_stage == LifecycleStage.DELETED:
         raise UserError(f"tracking.experiment={name}: it is deleted; restore it or choose another name")
     for key in tags.keys() - found.tags.keys():

@@ -1,6 +1,6 @@
 """A trial that several sweeps share is trained by one of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -71,27 +71,40 @@ def already_finished(store: "Store", config: Config, trial: str) -> "TrialRecord
     from recurrent_cells.tracking.patience import patiently
 
     sweep = config.sweep
-    return patiently(lambda: finished_since(store, trial, sweep.since, sweep.parent), config.tracking.patience)
+    return patiently(lambda: finished_run(store, trial, sweep.earlier, sweep.parent), config.tracking.patience)
 
 
-def finished_since(store: "Store", trial: str, since: int, search: str | None = None) -> "TrialRecord | None":
-    """The latest FINISHED run of a trial that ended at or after `since` (milliseconds).
+def finished_run(
+    store: "Store", trial: str, earlier: Collection[str] = (), search: str | None = None
+) -> "TrialRecord | None":
+    """The latest FINISHED run of a trial.
 
-    A pruned run counts only if the search with the parent run `search` pruned it.
+    Args:
+        earlier: runs that do not count.
+        search: a parent run; a pruned run counts only if this search pruned it.
     """
     from recurrent_cells.tracking.names import Tag
-    from recurrent_cells.tracking.queries import trial_records, unpruned
+    from recurrent_cells.tracking.queries import latest_by_fingerprint, trial_records, unpruned
 
     condition = f"tags.{Tag.FINGERPRINT} = '{trial}' and attributes.status = 'FINISHED'"
     finished = unpruned(trial_records(store, condition), but_by=search)
-    return next((record for record in reversed(finished) if record.end_time >= since), None)
+    whole = [record for record in finished if record.status == "FINISHED"]  # a damaged one is not
+    return latest_by_fingerprint(whole, {trial: list(earlier)}).get(trial)
 
 
 def result_of(record: "TrialRecord") -> dict[str, Any]:
     """What `train` returned when the recorded trial was trained."""
     metric = record.metric
-    values = {f"val/{metric}": record.selection or 0.0, f"test/{metric}": record.test or 0.0}
-    return {"run_id": record.run_id, "name": record.name, "metric": metric} | values
+    return {
+        "run_id": record.run_id,
+        "name": record.name,
+        "n_params": int(record.params.get("n_params", 0)),
+        "seconds": record.seconds or 0.0,
+        "metric": metric,
+        f"val/{metric}": record.selection or 0.0,
+        "test/loss": record.metrics.get("test/loss", 0.0),
+        f"test/{metric}": record.test or 0.0,
+    }
 
 
 def _train(train: Train, config: Config) -> Any:

@@ -12,7 +12,7 @@ from recurrent_cells.models.classifier import num_parameters
 from recurrent_cells.tables import CELLS
 from recurrent_cells.tasks import Task, task_of
 from recurrent_cells.tracking.names import TEST_WATCHED, Tag
-from recurrent_cells.tracking.run import DatasetInfo, RunSpec, flat
+from recurrent_cells.tracking.opening import DatasetInfo, RunSpec, flat
 from recurrent_cells.training.device import Device
 from recurrent_cells.trial.fingerprint import fingerprint, shape
 
@@ -52,7 +52,7 @@ def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Devi
             for split, context in ((splits.train, "train"), (splits.val, "val"), (splits.test, "test"))
         ],
         parent=config.sweep.parent,
-        since=None if config.sweep.parent is None else config.sweep.since,
+        earlier=None if config.sweep.parent is None else tuple(config.sweep.earlier),
     )
 
 

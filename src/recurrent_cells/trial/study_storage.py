@@ -8,6 +8,7 @@ import optuna
 from optuna.storages import RDBStorage
 from sqlalchemy import event
 
+from recurrent_cells.tracking.database import uri_of
 from recurrent_cells.tracking.locks import alone
 
 STORAGE = "optuna.db"
@@ -36,7 +37,7 @@ def make_storage(folder: Path) -> RDBStorage:
 
 def connect(folder: Path, new: bool = False) -> RDBStorage:
     """The storage in a folder. Its connections must not be shared by a fork: dispose of its engine before one."""
-    url, engine_kwargs = f"sqlite:///{folder / STORAGE}", {"connect_args": {"timeout": LOCK_TIMEOUT}}
+    url, engine_kwargs = uri_of(folder / STORAGE), {"connect_args": {"timeout": LOCK_TIMEOUT}}
     storage = RDBStorage(url, engine_kwargs=engine_kwargs, skip_table_creation=not new)
     # A power failure may cost the last entries, which the MLflow store has too; each would wait for the disk else.
     event.listen(storage.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=NORMAL"))

@@ -19,9 +19,9 @@ from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.sweeps.search.study import Proposal, Study, values_of
 from recurrent_cells.tracking.names import Curve
 from recurrent_cells.tracking.patience import patiently
-from recurrent_cells.tracking.queries import TrialRecord
+from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.store import Store
-from recurrent_cells.trial.claim import finished_since
+from recurrent_cells.trial.claim import finished_run
 from recurrent_cells.trial.outcome import Outcome
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -52,8 +52,8 @@ class Proposals(Feed):
         self._own: set[int] = set()
         self._next_look = 0.0
         self._nothing_left = False
-        self._study.queue_failed()
         self.close()
+        self._study.queue_failed(self._lost())
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -64,6 +64,14 @@ class Proposals(Feed):
         for point, trial in self._study.points().items():
             self._plan(point, values_of(trial))
         patiently(lambda: write_plan(self._store, self._parent.run_id, self.trials), self._store.patience)
+
+    def _lost(self) -> set[int]:
+        """The points without a FINISHED run, whatever the study says: a run that was damaged is trained again."""
+        store, parent = self._store, self._parent
+        known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
+        latest = latest_by_fingerprint(known, parent.earlier)
+        finished = {fingerprint for fingerprint, record in latest.items() if record.status == "FINISHED"}
+        return {point for point, trial in self._by_point.items() if trial and trial.fingerprint not in finished}
 
     def ask(self) -> Sequence[Trial]:
         if time.monotonic() < self._next_look:
@@ -118,7 +126,7 @@ class Proposals(Feed):
             return None
         self._running[planned.fingerprint].append(proposal)
         judge = {"study": self._study.name, "number": proposal.number} if self._search.prunes else {}
-        return planned.below(self._parent.run_id, self._parent.since, **judge)
+        return planned.below(self._parent.run_id, self._parent.earlier, **judge)
 
     def _plan(self, point: int, values: Mapping[str, Value]) -> Trial | None:
         """The trial of a point, in the plan from now on; None if its values make none."""
@@ -134,7 +142,8 @@ class Proposals(Feed):
     def _record(self, trial: Trial) -> TrialRecord | None:
         """The finished run of a trial, pruned by this search or whole."""
         store, parent = self._store, self._parent
-        return patiently(lambda: finished_since(store, trial.fingerprint, parent.since, parent.run_id), store.patience)
+        earlier = parent.earlier.get(trial.fingerprint, ())
+        return patiently(lambda: finished_run(store, trial.fingerprint, earlier, parent.run_id), store.patience)
 
     def _settle(self, record: TrialRecord | None, proposals: Sequence[Proposal]) -> None:
         """Tell the study what proposals came to: a finished run, or nothing."""

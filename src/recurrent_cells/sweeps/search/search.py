@@ -51,7 +51,7 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         name = f"{search.sampler} search {runner.name}"[:250]
         parent = open_parent(store, [], name, settings.rerun == "all", plan=key)
         study = Study(store, _study_name(key, parent), space, search, max(_evaluations(trial) for trial in planned))
-        if before is not None and parent.since in (0, before.since):
+        if before is not None and parent.round in ("", before.round):
             study.restore([space.values(entry.varied) for entry in entries])
         _outline(store, parent, space, search)
         show_digits(store, parent, planned[0])
@@ -72,7 +72,7 @@ def identity(space: Space, search: SearchSettings, first: Trial, experiment: str
 
 def _study_name(key: str, parent: Parent) -> str:
     """Training all again is another study. It begins with letters: an override of digits alone would be a number."""
-    return f"search-{key}-{parent.since}" if parent.since else f"search-{key}"
+    return f"search-{key}-{parent.round}" if parent.round else f"search-{key}"
 
 
 def _evaluations(trial: Trial) -> int:

@@ -1,6 +1,6 @@
 """An Optuna study that several processes share and that outlives them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
@@ -13,8 +13,9 @@ from recurrent_cells.sweeps.search.distributions import suggest
 from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import SearchSettings, direction
 from recurrent_cells.sweeps.search.space import Space
+from recurrent_cells.tracking.liveness import cause_of_death
 from recurrent_cells.tracking.locks import alone
-from recurrent_cells.tracking.provenance import cause_of_death, is_this_process, process_tags
+from recurrent_cells.tracking.provenance import is_this_process, process_tags
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.judge import PRUNER
 from recurrent_cells.trial.study_storage import make_storage
@@ -45,13 +46,13 @@ class Study:
 
     def __init__(self, store: Store, name: str, space: Space, settings: SearchSettings, evaluations: int) -> None:
         self.name = name
-        self._folder = store.folder
+        self._store = store
         self._space = space
         self._settings = settings
         self._grid = space.grid(settings.seed) if settings.sampler == "grid" else []
         self.size = min(settings.n_trials, len(self._grid)) if self._grid else settings.n_trials
         with self._alone():
-            self._storage = make_storage(self._folder)
+            self._storage = make_storage(store.folder)
             self._study = optuna.create_study(
                 study_name=name,
                 storage=self._storage,
@@ -80,11 +81,11 @@ class Study:
                 for point, values in enumerate(points):
                     self._queue(point, values)
 
-    def queue_failed(self) -> None:
-        """Have those points tried again whose last trial failed."""
+    def queue_failed(self, lost: Container[int] = ()) -> None:
+        """Have those points tried again whose last trial failed, or is lost though it did not."""
         with self._alone():
             for point, trial in self.points().items():
-                if trial.state == TrialState.FAIL:
+                if trial.state == TrialState.FAIL or (trial.state.is_finished() and point in lost):
                     self._queue(point, values_of(trial))
 
     @property
@@ -105,7 +106,7 @@ class Study:
         with self._alone():
             trials = self._trials()
             count = len({trial.user_attrs[POINT] for trial in trials if POINT in trial.user_attrs})
-            found = next((trial for trial in trials if _is_abandoned(trial, own)), None)
+            found = next((trial for trial in trials if self._is_abandoned(trial, own)), None)
             self._study.sampler = self._sampler(found.user_attrs.get(POINT, count) if found else count)
             if found is not None:
                 return self._propose(Trial(self._study, found._trial_id), count)
@@ -146,7 +147,7 @@ class Study:
     def others_at_work(self, own: set[int]) -> int:
         """How many trials other processes have."""
         return sum(
-            trial.state == TrialState.RUNNING and trial.number not in own and not _is_abandoned(trial, own)
+            trial.state == TrialState.RUNNING and trial.number not in own and not self._is_abandoned(trial, own)
             for trial in self._trials()
         )
 
@@ -158,7 +159,7 @@ class Study:
         self._study.enqueue_trial(dict(values), user_attrs={POINT: point, GIVEN: dict(values)})
 
     def _alone(self) -> AbstractContextManager[None]:
-        return alone(self._folder, f"{self.name}.study")
+        return alone(self._store.folder, f"{self.name}.study")
 
     def _sampler(self, point: int) -> BaseSampler:
         """The sampler of a point: its seed follows the point, so that a resumed search proposes what it would have."""
@@ -169,6 +170,17 @@ class Study:
             return CmaEsSampler(seed=seed, warn_independent_sampling=False)
         return RandomSampler(seed=seed)
 
+    def _is_abandoned(self, trial: FrozenTrial, own: set[int]) -> bool:
+        """Whether no process works on an open trial: its owner is gone, or is this process and does not know it.
+
+        Call this under the study's lock: then a trial without an owner was left half made.
+        """
+        if trial.state != TrialState.RUNNING or trial.number in own:
+            return False
+        owner = trial.user_attrs.get(OWNER)
+        watched_as = f"{self.name}-{trial.number}"
+        return owner is None or is_this_process(owner) or cause_of_death(self._store, watched_as, owner) is not None
+
 
 def values_of(trial: FrozenTrial) -> dict[str, Value]:
     """The value of each key, also of a trial that is only queued."""
@@ -177,14 +189,3 @@ def values_of(trial: FrozenTrial) -> dict[str, Value]:
 
 def _is_queued(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.WAITING
-
-
-def _is_abandoned(trial: FrozenTrial, own: set[int]) -> bool:
-    """Whether no process works on an open trial: the owner is gone, or is this process and does not know the trial.
-
-    Call this under the study's lock: then a trial without an owner was left half made.
-    """
-    if trial.state != TrialState.RUNNING or trial.number in own:
-        return False
-    owner = trial.user_attrs.get(OWNER)
-    return owner is None or is_this_process(owner) or cause_of_death(owner) is not None
