@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
+from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from recurrent_cells.config.schema import TrainerConfig
 from recurrent_cells.interrupts import Interruption
@@ -46,6 +47,7 @@ def build_trainer(
         detect_anomaly=config.detect_anomaly,
         logger=False,
         callbacks=[*callbacks, Bar() if on_terminal else Lines()],
+        plugins=[LightningEnvironment()],  # else Slurm is looked for: warnings, and handlers of its signals
         default_root_dir=str(folder),
         max_epochs=-1,
         num_sanity_val_steps=0,
