@@ -63,7 +63,7 @@ PartitionName=bench Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 SWEEP = (
     *("-m", "model=lstm,gru", "trainer=cpu", "model.hidden_size=16", "model.output_dropout=0.1"),
-    *("trainer.max_epochs=200", "trainer.checkpoint_every=25", "sweep.report=false", "registry=false"),
+    *("trainer.max_epochs=150", "trainer.checkpoint_every=25", "sweep.report=false", "registry=false"),
 )
 ON_SLURM = ("hydra/launcher=slurm", "hydra.launcher.slots=2")
 LEFT = (*ON_SLURM, "hydra.launcher.wait=false")
@@ -286,7 +286,7 @@ def requeued(folder: Path, cluster: Slurm) -> Disturbed:
 
 def limited(folder: Path) -> Disturbed:
     """Trials that take longer than their jobs may."""
-    sweep = Disturbed(folder, "over the time limit", *LEFT, "hydra.launcher.time_limit=1")
+    sweep = Disturbed(folder, "over the time limit", *LEFT, "hydra.launcher.time_limit=2")
     sweep.expect_end(sweep.start(), 0, "SCHEDULED")
     jobs, restarts = waiting_or_running(), 0
 

@@ -18,7 +18,7 @@ pytest.importorskip("submitit")
 
 # sbatch keeps a job's command and trials' number, squeue lists them; `start` and `end` play the node.
 FAKE = """#!{python}
-import json, os, re, shlex, subprocess, sys
+import json, os, re, sys
 from pathlib import Path
 
 name, arguments, folder = Path(sys.argv[0]).name, sys.argv[1:], Path({folder!r})
@@ -46,7 +46,12 @@ if name == "sinfo":
     print((folder / "nodes").read_text() if (folder / "nodes").exists() else "localhost")
 if name == "scontrol":
     known[arguments[1]]["state"] = "PENDING"
-jobs.write_text(json.dumps(known))
+if name in ("sbatch", "scancel", "scontrol"):
+    fresh = folder / f"{{os.getpid()}}.json"
+    fresh.write_text(json.dumps(known))
+    fresh.replace(jobs)
+with (folder / "asked").open("a") as asked:
+    print(name, file=asked)
 """
 SLURM = "hydra/launcher=slurm"
 LEFT = (SLURM, "hydra.launcher.wait=false")
