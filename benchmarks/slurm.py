@@ -10,6 +10,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -63,7 +64,7 @@ PartitionName=bench Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 SWEEP = (
     *("-m", "model=lstm,gru", "trainer=cpu", "model.hidden_size=16", "model.output_dropout=0.1"),
-    *("trainer.max_epochs=150", "trainer.checkpoint_every=25", "sweep.report=false", "registry=false"),
+    *("trainer.checkpoint_every=25", "sweep.report=false", "registry=false"),
 )
 ON_SLURM = ("hydra/launcher=slurm", "hydra.launcher.slots=2")
 LEFT = (*ON_SLURM, "hydra.launcher.wait=false")
@@ -195,12 +196,14 @@ class Disturbed:
     """A sweep in a store of its own, and what was found of it.
 
     Args:
+        epochs: of a trial.
         launcher: arguments of each of its commands.
     """
 
-    def __init__(self, folder: Path, name: str, *launcher: str) -> None:
-        self.name, self.verdict, self._launcher = name, Verdict(), launcher
-        self._uri = f"sqlite:///{folder}/{name}/mlflow.db"
+    def __init__(self, folder: Path, epochs: int, name: str, *launcher: str) -> None:
+        self.name, self.verdict, self._launcher = name, Verdict(), (f"trainer.max_epochs={epochs}", *launcher)
+        self._epochs = epochs
+        self._uri = f"sqlite:///{folder}/{name.replace(' ', '-')}/mlflow.db"
         self._log = folder / f"{name}.log"
         self.store = store_at(self._uri)
 
@@ -224,14 +227,14 @@ class Disturbed:
         self.expect("an exit code", command.wait(timeout=1800), code)
         self.expect("the parent", [it.status for it in all_parents(self.store)], [parent])
 
-    def until_under_way(self, count: int, points: int = 20) -> None:
-        """Wait until so many trials run and have so many points each."""
+    def until_under_way(self, count: int, done: float = 0.1) -> None:
+        """Wait until so many trials run and have done such a part of their epochs."""
 
         def under_way() -> bool:
             waiting_or_running()
             found = trial_records(self.store, "attributes.status = 'RUNNING'")
             histories = [self.store.client.get_metric_history(it.run_id, "train/loss") for it in found]
-            return sum(len(points_of_one) >= points for points_of_one in histories) >= count
+            return sum(len(points) >= done * self._epochs for points in histories) >= count
 
         until(900, under_way)
 
@@ -244,9 +247,9 @@ def store_at(uri: str) -> Store:
     return open_store("recurrent-cells")
 
 
-def left_alone(folder: Path) -> Disturbed:
+def left_alone(folder: Path, epochs: int) -> Disturbed:
     """Submit and exit, one job at a time; a job that waits is cancelled; the same command submits it, then collects."""
-    sweep = Disturbed(folder, "submitted and left", *LEFT, "hydra.launcher.slots=1")
+    sweep = Disturbed(folder, epochs, "submitted and left", *LEFT, "hydra.launcher.slots=1")
     sweep.expect_end(sweep.start(), 0, "SCHEDULED")
     before = waiting_or_running()
     sweep.expect_end(sweep.start(), 0, "SCHEDULED")
@@ -262,14 +265,14 @@ def left_alone(folder: Path) -> Disturbed:
     return sweep
 
 
-def requeued(folder: Path, cluster: Slurm) -> Disturbed:
+def requeued(folder: Path, epochs: int, cluster: Slurm) -> Disturbed:
     """A job is requeued; the node dies with both; the command is killed, and the same command waits for the jobs."""
-    sweep = Disturbed(folder, "requeued", *ON_SLURM)
+    sweep = Disturbed(folder, epochs, "requeued", *ON_SLURM)
     command = sweep.start()
     sweep.until_under_way(2)
     queue.requeue(running()[0])
     sweep.happened("requeue")
-    sweep.until_under_way(2, points=50)
+    sweep.until_under_way(2, done=0.3)
     cluster.kill_node()
     cluster.start_node()
     sweep.happened("node failure")
@@ -278,15 +281,15 @@ def requeued(folder: Path, cluster: Slurm) -> Disturbed:
     sweep.happened("SIGKILL of the waiting command")
     before = waiting_or_running()
     command = sweep.start()
-    sweep.until_under_way(1, points=70)
+    sweep.until_under_way(1, done=0.4)
     sweep.expect("the queue after the same command", waiting_or_running(), before)
     sweep.expect_end(command, 0, "FINISHED")
     return sweep
 
 
-def limited(folder: Path) -> Disturbed:
+def limited(folder: Path, epochs: int) -> Disturbed:
     """Trials that take longer than their jobs may."""
-    sweep = Disturbed(folder, "over the time limit", *LEFT, "hydra.launcher.time_limit=2")
+    sweep = Disturbed(folder, epochs, "over the time limit", *LEFT, "hydra.launcher.time_limit=2")
     sweep.expect_end(sweep.start(), 0, "SCHEDULED")
     jobs, restarts = waiting_or_running(), 0
 
@@ -304,9 +307,9 @@ def limited(folder: Path) -> Disturbed:
     return sweep
 
 
-def cancelled(folder: Path) -> Disturbed:
+def cancelled(folder: Path, epochs: int) -> Disturbed:
     """A job that runs is cancelled: its trial is KILLED, the others finish; the same command goes on with it."""
-    sweep = Disturbed(folder, "cancelled", *ON_SLURM)
+    sweep = Disturbed(folder, epochs, "cancelled", *ON_SLURM)
     command = sweep.start()
     sweep.until_under_way(2)
     queue.cancel([next(task for task, state in queue.states().items() if state == "RUNNING")])
@@ -318,12 +321,12 @@ def cancelled(folder: Path) -> Disturbed:
     return sweep
 
 
-def report(sweeps: list[Disturbed], seconds: float) -> str:
+def report(sweeps: list[Disturbed], epochs: int, seconds: float) -> str:
     lines = [
         "# Sweeps through Slurm",
         "",
-        f"`python -m src.train {shlex.join(SWEEP)}` with `hydra/launcher=slurm`, on Debian's Slurm of one node with "
-        "two processors, each sweep in a store of its own; against `hydra/launcher=local`.",
+        f"`python -m src.train {shlex.join(SWEEP)} trainer.max_epochs={epochs}` with `hydra/launcher=slurm`, on Debian's "
+        "Slurm of one node with two processors, each sweep in a store of its own; against `hydra/launcher=local`.",
         "",
         "| sweep | events | commands given | trials | points compared | faults |",
         "|---|---|---|---|---|---|",
@@ -343,26 +346,30 @@ def report(sweeps: list[Disturbed], seconds: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--root", type=Path, help="where Slurm's packages are unpacked, if they are not installed")
+    parser.add_argument("--epochs", type=int, default=150, help="of a trial: long enough to be met in the middle")
     parser.add_argument("--only", nargs="*", help="names of the events, left_alone say; else all")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
-    start = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the daemons end too
+    start, epochs = time.monotonic(), arguments.epochs
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "slurm").mkdir()
-        calm = Disturbed(folder, "calm", "hydra.launcher.slots=2")
+        calm = Disturbed(folder, epochs, "calm", "hydra.launcher.slots=2")
         calm.expect_end(calm.start(), 0, "FINISHED")
         events: dict[str, Callable[[Slurm], Disturbed]] = {
-            "left_alone": lambda _: left_alone(folder),
-            "requeued": lambda cluster: requeued(folder, cluster),
-            "limited": lambda _: limited(folder),
-            "cancelled": lambda _: cancelled(folder),
+            "left_alone": lambda _: left_alone(folder, epochs),
+            "requeued": lambda cluster: requeued(folder, epochs, cluster),
+            "limited": lambda _: limited(folder, epochs),
+            "cancelled": lambda _: cancelled(folder, epochs),
         }
+        sweeps = []
         with slurm(folder / "slurm", arguments.root) as cluster:
-            sweeps = [event(cluster) for name, event in events.items() if name in (arguments.only or events)]
-        for sweep in sweeps:
-            compare(calm.store, sweep.store, sweep.verdict)
-    write_result(report(sweeps, time.monotonic() - start), arguments.write)
+            for event in arguments.only or events:
+                sweeps.append(events[event](cluster))
+                compare(calm.store, sweeps[-1].store, sweeps[-1].verdict)
+                print(f"{event}: {sweeps[-1].verdict}", flush=True)
+    write_result(report(sweeps, epochs, time.monotonic() - start), arguments.write)
     sys.exit(any(sweep.verdict.faults for sweep in sweeps))
 
 

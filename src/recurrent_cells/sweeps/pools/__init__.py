@@ -47,7 +47,8 @@ class Pool(ABC):
 
     def refuse_file(self, hosts: Iterable[str]) -> None:
         """Raise UserError if the store is a file of this machine and trials may run on other hosts than that."""
-        others = sorted(set(hosts) - {socket.gethostname(), "localhost", "127.0.0.1"})
+        here = {socket.gethostname().partition(".")[0], "localhost"}
+        others = sorted(host for host in hosts if host.partition(".")[0] not in here)
         if self.store.is_file and others:
             raise UserError(
                 f"MLFLOW_TRACKING_URI={self.store.address}: no file for trials on other machines ({others[0]}); "
