@@ -325,8 +325,9 @@ def report(sweeps: list[Disturbed], epochs: int, seconds: float) -> str:
     lines = [
         "# Sweeps through Slurm",
         "",
-        f"`python -m src.train {shlex.join(SWEEP)} trainer.max_epochs={epochs}` with `hydra/launcher=slurm`, on Debian's "
-        "Slurm of one node with two processors, each sweep in a store of its own; against `hydra/launcher=local`.",
+        f"`python -m src.train {shlex.join(SWEEP)} trainer.max_epochs={epochs}`",
+        "with `hydra/launcher=slurm`, on Debian's Slurm of one node with two processors, each in a store of its own;",
+        "against `hydra/launcher=local`.",
         "",
         "| sweep | events | commands given | trials | points compared | faults |",
         "|---|---|---|---|---|---|",

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import slurm as benchmark
 from recurrent_cells.files import write_atomically
 from recurrent_cells.sweeps.pools import slurm as pools
+from src import REPOSITORY
 from tests.sweeps.processes import wait_until
 
 pytest.importorskip("submitit")
@@ -54,6 +56,8 @@ with (folder / "asked").open("a") as asked:
     print(name, file=asked)
 """
 SLURM = "hydra/launcher=slurm"
+# Where Slurm's packages are unpacked; None: they are installed, or there is no Slurm.
+ROOT = Path(os.environ["SLURM_ROOT"]) if "SLURM_ROOT" in os.environ else None
 LEFT = (SLURM, "hydra.launcher.wait=false")
 
 
@@ -277,3 +281,18 @@ def test_without_slurm_the_launcher_says_what_is_missing(sweep, monkeypatch, tmp
     answer = sweep("seed=0", SLURM)
     assert answer.code == 2
     assert "no sbatch on the PATH" in answer.err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif((benchmark.missing() and ROOT is None) or os.geteuid() != 0, reason="no Slurm that root may start")
+def test_a_sweep_through_a_real_slurm(sweep, tmp_path, trials, parents, monkeypatch):
+    for name in ("SLURM_CONF", "LD_LIBRARY_PATH"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}/src:{REPOSITORY}")
+    (tmp_path / "slurm-daemons").mkdir()
+    with benchmark.slurm(tmp_path / "slurm-daemons", ROOT):
+        answer = sweep("seed=0,1", launcher=SLURM)
+    assert answer.code == 0, answer.err
+    assert statuses(trials) == [(0, "FINISHED"), (1, "FINISHED")]
+    assert [parent.info.status for parent in parents()] == ["FINISHED"]
