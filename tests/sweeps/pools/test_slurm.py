@@ -28,6 +28,8 @@ jobs = folder / "jobs.json"
 known = json.loads(jobs.read_text()) if jobs.exists() else {{}}
 if name == "sbatch" and "--test-only" in arguments:
     sys.exit("sbatch: error: invalid partition specified: nope" if "--partition=nope" in arguments else 0)
+if name == "sbatch" and (folder / "full").exists():
+    sys.exit("sbatch: error: job submit limit exceeded")
 if name == "sbatch":
     script = Path(arguments[0]).read_text()
     array = re.search(r"--array=0-([0-9]+)", script)
@@ -65,16 +67,16 @@ class Cluster:
     """What Slurm knows, and a node that trains a job in a process forked from this one."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     @property
     def jobs(self) -> dict[str, dict[str, str]]:
-        file = self._folder / "jobs.json"
+        file = self.folder / "jobs.json"
         return json.loads(file.read_text()) if file.exists() else {}
 
     def asked(self, name: str) -> int:
         """How often a command was given."""
-        return (self._folder / "asked").read_text().split().count(name)
+        return (self.folder / "asked").read_text().split().count(name)
 
     @property
     def waiting(self) -> list[str]:
@@ -83,7 +85,7 @@ class Cluster:
     def set(self, job: str, state: str) -> None:
         jobs = self.jobs
         jobs[job]["state"] = state
-        write_atomically(self._folder / "jobs.json", json.dumps(jobs).encode())
+        write_atomically(self.folder / "jobs.json", json.dumps(jobs).encode())
 
     def start(self, job: str, restarts: int = 0) -> int:
         """Run what the job's script says; its process."""
@@ -268,8 +270,19 @@ def test_what_slurm_or_the_sweep_cannot_do_is_refused_before_a_run_is_opened(swe
     assert cluster.jobs == {}
 
 
+def test_jobs_that_slurm_refuses_when_they_are_submitted_fail_and_the_same_command_goes_on(sweep, cluster, parents):
+    (cluster.folder / "full").touch()
+    answer = sweep("seed=0,1", *LEFT)
+    assert answer.code == 1
+    assert "seed=0: sbatch: error: job submit limit exceeded" in answer.err
+    assert [parent.info.status for parent in parents()] == ["FAILED"]
+    (cluster.folder / "full").unlink()
+    assert sweep("seed=0,1", *LEFT).code == 0
+    assert cluster.waiting == ["1_0", "1_1"]
+
+
 def test_a_store_in_a_file_is_refused_where_jobs_run_on_other_machines(sweep, cluster, parents):
-    (cluster._folder / "nodes").write_text("node1 node2")
+    (cluster.folder / "nodes").write_text("node1 node2")
     answer = sweep("seed=0", SLURM)
     assert answer.code == 2
     assert "no file for trials on other machines (node1)" in answer.err

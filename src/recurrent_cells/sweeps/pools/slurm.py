@@ -135,7 +135,7 @@ class SlurmPool(Pool):
                 after = under_way if len(under_way) + len(new) > self._slots else []
                 tasks |= dict(zip(self._arrays.submit(self._shipment, new, after), new, strict=True))
         except queue.SlurmError as error:
-            self._ended += [(trial, Outcome("failed", error=f"sbatch: {error}")) for trial in new]
+            self._ended += [(trial, Outcome("failed", error=str(error))) for trial in new]
         if self.waits:
             self._running |= tasks
         else:

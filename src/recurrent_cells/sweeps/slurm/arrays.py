@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from submitit import SlurmExecutor
-from submitit.core.utils import FailedJobError, JobPaths
+from submitit.core.utils import FailedJobError, FailedSubmissionError, JobPaths
 
 from recurrent_cells.files import write_atomically
 from recurrent_cells.paths import HOME, HOME_VARIABLE
@@ -73,7 +73,7 @@ class Arrays:
                     executor.submit(job.train, shipment, trial.config, folder, index)
                     for index, trial in enumerate(trials)
                 ]
-        except FailedJobError as error:
+        except (FailedJobError, FailedSubmissionError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise queue.SlurmError(str(error).strip().splitlines()[-1]) from None
         return [Task(str(it.job_id), array, index) for index, it in enumerate(jobs)]
