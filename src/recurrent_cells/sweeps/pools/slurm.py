@@ -61,13 +61,8 @@ class SlurmPool(Pool):
             )
         if shutil.which("sbatch") is None:
             raise UserError("hydra/launcher=slurm: there is no sbatch on the PATH; start the sweep on a login node")
-        for key, count, least in (
-            ("time_limit", time_limit, 1),
-            ("cpus", cpus, 1),
-            ("gpus", gpus, 0),
-            ("slots", slots, 1),
-        ):
-            if count < least:
+        for key, count in {"time_limit": time_limit, "cpus": cpus, "gpus": gpus, "slots": slots}.items():
+            if count < (least := 0 if key == "gpus" else 1):
                 raise UserError(f"hydra.launcher.{key}={count}: allowed is an integer of at least {least}")
         self._asked = Request(partition, time_limit, cpus, gpus, mem)
         self._slots, self.waits = slots, wait
