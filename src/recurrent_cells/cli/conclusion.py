@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from recurrent_cells.errors import SweepFailed
 from recurrent_cells.paths import command
 from recurrent_cells.sweeps.sweep import Records, Swept
-from recurrent_cells.sweeps.view import counted
+from recurrent_cells.sweeps.view import counted, say
 from recurrent_cells.tracking.manifest import local_folder
 from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.queries import TrialRecord
@@ -24,14 +24,16 @@ def conclude(swept: Swept | None) -> Records:
     if swept is None:
         return {}
     print(swept.summary)
+    if swept.queued:
+        say(f"{counted(len(swept.queued), 'trial')} in a queue: the same command again collects what has ended by then")
     print(f"\nSee the curves: {command('ui')}")
-    if swept.report:
+    if swept.report and not swept.queued:
         from recurrent_cells.reports.write import report_sweep  # here: imports for seconds
 
         report_sweep(swept.store, swept.parent.run_id)
     if swept.unfinished or swept.refused:
         raise SweepFailed("\n".join(_failures(swept)))
-    if all(trial.config.registry for trial in swept.trials):
+    if all(trial.config.registry for trial in swept.trials) and not swept.queued:
         from recurrent_cells.inference.champion import crown_best  # here: imports for seconds
 
         crown_best(swept.store, [swept.records[trial.fingerprint] for trial in swept.trials])

@@ -109,7 +109,12 @@ class Queue:
             trials, self._busy = trials + self._busy, []
         if trials:
             elsewhere = patiently(lambda: at_work(self._store), self._store.patience)
-            busy = {it for it in trials if it.fingerprint in elsewhere or is_claimed(self._store, it.fingerprint)}
+            busy = {
+                trial
+                for trial in trials
+                if (trial.fingerprint in elsewhere or is_claimed(self._store, trial.fingerprint))
+                and not self._pool.holds(trial)
+            }
             self._ready.extend(self._pool.grouped([trial for trial in trials if trial not in busy]))
             self.give_way([trial for trial in trials if trial in busy])
         if self._busy and not (self._ready or self._pool.running or self._has_said):

@@ -90,6 +90,7 @@ class LookFeed(Feed):
         return [trial for growth in self._growths.values() for trial in growth.trials]
 
     def ask(self) -> Sequence[Trial]:
+        self._done |= any(outcome.status == "queued" for outcome in self.outcomes.values())
         if self._done or self._under_way - self.outcomes.keys():
             return []
         records = patiently(self._records, self._store.patience)

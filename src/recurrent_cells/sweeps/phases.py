@@ -87,6 +87,7 @@ class PhaseFeed(Feed):
     def ask(self) -> Sequence[Trial]:
         if self._next is not None:
             return self._next.ask()
+        self._done |= any(outcome.status == "queued" for outcome in self.outcomes.values())
         if self._done or self._under_way - self.outcomes.keys():
             return []
         records = patiently(self._records, self._store.patience)

@@ -80,8 +80,15 @@ class Swept:
     report: bool
 
     @property
+    def queued(self) -> set[Trial]:
+        """The trials that wait or run in the queue of a launcher."""
+        return queued(self.trials, self.outcomes)
+
+    @property
     def unfinished(self) -> list[Trial]:
-        return unfinished(self.trials, self.records)
+        """The trials that are neither finished nor queued."""
+        waiting = self.queued
+        return [it for it in unfinished(self.trials, self.records) if it not in waiting]
 
 
 def run_sweep(
@@ -170,11 +177,18 @@ def _close(store: Store, parent: Parent, feed: Feed, completed: bool) -> Records
     patiently(lambda: recover(store), store.patience)
     known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
     records = latest_by_fingerprint(known, parent.earlier)
-    left = unfinished(feed.trials, records)
-    failed = [trial for trial in left if trial.fingerprint in feed.outcomes or has_status(records, trial, "FAILED")]
-    status = "KILLED" if not completed else "FAILED" if left or feed.refused else "FINISHED"
+    left, waiting = unfinished(feed.trials, records), queued(feed.trials, feed.outcomes)
+    ended = [trial for trial in left if trial not in waiting]
+    failed = [trial for trial in ended if trial.fingerprint in feed.outcomes or has_status(records, trial, "FAILED")]
+    status = "FINISHED" if not (left or feed.refused) else "SCHEDULED" if waiting else "FAILED"
+    status = status if completed else "KILLED"
     counts = {"finished": len(feed.trials) - len(left), "failed": len(failed) + len(feed.refused)}
     patiently(lambda: close_parent(store, parent.run_id, counts, status), store.patience)
     if not completed:
         say(f"{counts['finished']} of {counted(len(feed.trials), 'trial')} finished")
     return records
+
+
+def queued(trials: Sequence[Trial], outcomes: Mapping[str, Outcome]) -> set[Trial]:
+    """The trials that are left in the queue of a launcher."""
+    return {it for it in trials if it.fingerprint in outcomes and outcomes[it.fingerprint].status == "queued"}

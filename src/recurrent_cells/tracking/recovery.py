@@ -157,6 +157,12 @@ def at_work(store: Store) -> set[str]:
     }
 
 
+def attempts_at_work(store: Store) -> list[str]:
+    """The attempts of RUNNING runs, dead or alive."""
+    running = (run.data.tags.get(Tag.ATTEMPT) for run in search(store, "attributes.status = 'RUNNING'"))
+    return [attempt for attempt in running if attempt]
+
+
 def mark_attempt_killed(store: Store, attempt: str, cause: str) -> None:
     """Mark the run of an attempt KILLED, which its launcher saw die on whatever host."""
     for run in search(store, f"attributes.status = 'RUNNING' and tags.`{Tag.ATTEMPT}` = '{attempt}'"):

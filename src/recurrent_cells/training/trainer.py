@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
+from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from recurrent_cells.config.schema import TrainerConfig
 from recurrent_cells.interrupts import Interruption
@@ -46,6 +47,7 @@ def build_trainer(
         detect_anomaly=config.detect_anomaly,
         logger=False,
         callbacks=[*callbacks, Bar() if on_terminal else Lines()],
+        plugins=[LightningEnvironment()],  # else in a job of Slurm it would be many, with handlers of their own
         default_root_dir=str(folder),
         max_epochs=-1,
         num_sanity_val_steps=0,
@@ -57,8 +59,12 @@ def build_trainer(
 
 
 def quiet_lightning() -> None:
-    """No banners, and no advice about worker processes that there are none of."""
+    """No banners, and no advice about worker processes that there are none of, or about Slurm where it is installed."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*GPU available but not used.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*GPU available but not used.*",
+        ".*`srun` command is available.*",
+    ):
         warnings.filterwarnings("ignore", message)

@@ -18,7 +18,7 @@ class Outcome:
     """How a trial ended.
 
     Args:
-        status: finished, failed, killed or busy (another process trains the trial).
+        status: finished, failed, killed, busy (another process trains the trial) or queued (left to a launcher).
         result: of a finished trial, what `train` returned.
         log: a file with all that the trial wrote to its console; empty if there is none.
     """

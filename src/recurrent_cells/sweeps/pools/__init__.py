@@ -1,9 +1,11 @@
 """Where the trials of a sweep run; a pool is a file here, chosen by `hydra/launcher=NAME`."""
 
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.view import counted
 from recurrent_cells.tables import POOLS, Table
 from recurrent_cells.trial.claim import Train
@@ -31,6 +33,8 @@ class Pool(ABC):
     poll_seconds: ClassVar[float] = 0.02
     # whether trials of one shape train together
     packs: bool = False
+    # whether trials have ended when the sweep does; else they are left in a queue, with the outcome `queued`
+    waits: bool = True
 
     def prepare(self, train: Train, config: "DictConfig", store: "Store") -> None:
         """Check, before the sweep begins, that trials can run; raises UserError if they cannot.
@@ -40,6 +44,16 @@ class Pool(ABC):
             config: of the sweep, before any of its choices is made.
         """
         self.train, self.config, self.store = train, config, store
+
+    def refuse_file(self, hosts: Iterable[str]) -> None:
+        """Raise UserError if the store is a file of this machine and trials may run on other hosts than that."""
+        here = {socket.gethostname().partition(".")[0], "localhost"}
+        others = sorted(host for host in hosts if host.partition(".")[0] not in here)
+        if self.store.is_file and others:
+            raise UserError(
+                f"MLFLOW_TRACKING_URI={self.store.address}: no file for trials on other machines ({others[0]}); "
+                "set it to a server, http://HOST:PORT"
+            )
 
     @abstractmethod
     def begin(self) -> None:
@@ -54,6 +68,10 @@ class Pool(ABC):
     @abstractmethod
     def running(self) -> int:
         """How many programs run now."""
+
+    def holds(self, trial: "Trial") -> bool:
+        """Whether `start` takes a trial even while another process trains it: the pool's own, of an earlier sweep."""
+        return False
 
     def grouped(self, trials: Sequence["Trial"]) -> "list[Sequence[Trial]]":
         """The trials by the program that each belongs to, in the order in which programs start."""

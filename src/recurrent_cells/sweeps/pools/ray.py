@@ -68,11 +68,7 @@ class RayPool(Pool):
                 f"hydra.launcher.num_cpus={self._num_cpus:g} num_gpus={self._num_gpus:g}: "
                 "no node of the cluster has as much; take less"
             )
-        if store.is_file and (others := cluster.other_hosts()):
-            raise UserError(
-                f"MLFLOW_TRACKING_URI={store.address}: no file for trials on other machines ({others[0]}); "
-                "set it to a server, http://HOST:PORT"
-            )
+        self.refuse_file(cluster.other_hosts())
         self.packs = self.packs and (self._most is not None or self._num_gpus > 0)
 
     def begin(self) -> None:

@@ -1,6 +1,5 @@
 """The Ray tasks of a sweep, seen from the process that starts them."""
 
-import json
 import os
 import tempfile
 import time
@@ -8,18 +7,17 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
-from recurrent_cells.config.extensions import DIGESTS_VARIABLE
 from recurrent_cells.sweeps.plan import Trial
-from recurrent_cells.sweeps.ray.task import Shipment, train
+from recurrent_cells.sweeps.ray.task import train
+from recurrent_cells.sweeps.shipment import Shipment, whereabouts
 from recurrent_cells.tracking.patience import STORE_FAILURES, patiently
-from recurrent_cells.tracking.provenance import ATTEMPT_VARIABLE, CODE_VARIABLE, git_tags
+from recurrent_cells.tracking.provenance import ATTEMPT_VARIABLE
 from recurrent_cells.tracking.recovery import mark_attempt_killed
-from recurrent_cells.tracking.store import Store, tracking_uri
+from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.claim import Train
 from recurrent_cells.trial.outcome import Outcome
 
@@ -34,7 +32,7 @@ class Tasks:
     def __init__(self, store: Store, train_one: Train, num_cpus: float, num_gpus: float, most: int | None) -> None:
         self._store = store
         hidden = {} if num_gpus else {"CUDA_VISIBLE_DEVICES": ""}  # what a trial did not ask for it must not use
-        self._shipment = ray.put(Shipment(train_one, most, str(Path.cwd()), _environment() | hidden))
+        self._shipment = ray.put(Shipment(train_one, most, environment=_environment() | hidden))
         # Not started again by Ray: the sweep does, once the store knows what became of the run. A task with a GPU has
         # a process of its own: in another's CUDA would still be on the other's GPU.
         alone = {"max_calls": 1} if num_gpus else {}
@@ -88,9 +86,8 @@ class Tasks:
 
 
 def _environment() -> dict[str, str]:
-    """What decides where trials are tracked and what they say of their code."""
-    own = {name: value for name, value in os.environ.items() if name.startswith(("MLFLOW_", DIGESTS_VARIABLE))}
-    return own | {"MLFLOW_TRACKING_URI": tracking_uri(), CODE_VARIABLE: json.dumps(git_tags())}
+    """What trials need of this process's environment; credentials travel so, for Ray logs its runtime environments."""
+    return {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")} | whereabouts()
 
 
 def _cause(error: RayError) -> str:

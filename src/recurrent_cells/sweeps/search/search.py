@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from recurrent_cells.data.splits import load_splits
+from recurrent_cells.errors import UserError
 from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.parent import Parent, open_parent
@@ -41,6 +42,8 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
     if settings.dry_run:
         print(_dry(store, find_parent(store, key), space, search))
         return None
+    if not runner.pool.waits:
+        raise UserError("hydra.launcher.wait=false: a search proposes from trials that have ended; it needs wait=true")
     runner.pool.prepare(runner.train, runner.config, store)
     if runner.pool.packs:
         say("a search proposes trials one by one: each trains by itself; packs need hydra/sweeper=grid")
