@@ -34,7 +34,7 @@ def test_plain_and_gzipped_files_give_the_same(tmp_path, array, compressed):
         (lambda content: gzip.compress(b""), "the file is empty"),
         (lambda content: content[:10], "truncated, of the header's 16 bytes it has 10"),
         (lambda content: content[:-1], "truncated, 45 bytes where its header (2, 3, 5) means 46"),
-        (lambda content: content + b"!", "too long, 47 bytes where its header (2, 3, 5) means 46"),
+        (lambda content: content + b"!", "too long, over 46 bytes where its header (2, 3, 5) means 46"),
         (lambda content: b"\x89PNG" + content, "wrong magic number 0x89504e47, expected 0x00000803"),
         (lambda content: content[:2] + b"\x0d" + content[3:], "wrong magic number 0x00000d03"),
         (lambda content: content[:4] + b"\xff" * 12, "truncated, 16 bytes where its header"),

@@ -92,21 +92,29 @@ def run_sweep(points: Sequence[Point], runner: Runner) -> Swept | None:
     if remark := shortened(trials):
         say(remark)
     store, settings = runner.open_store(), runner.settings
-    everything = trial_records(store)
-    records = latest_by_fingerprint(unpruned(everything))
     if settings.dry_run:
-        since = int(time.time() * 1000) if settings.rerun == "all" else 0
-        print(plan_table(trials, to_run(trials, records, settings.rerun, since), records, unpruned(everything)))
+        print(planned(trials, store, settings.rerun))
         return None
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
-        parent = open_parent(store, trials, runner.name, again=settings.rerun == "all")
+        records = patiently(lambda: latest_by_fingerprint(unpruned(trial_records(store))), store.patience)
+        parent = patiently(
+            lambda: open_parent(store, trials, runner.name, again=settings.rerun == "all"), store.patience
+        )
         show_digits(store, parent, trials[0])
         todo = to_run(trials, records, settings.rerun, parent.since)
         if len(todo) < len(trials):
             say(f"{len(trials) - len(todo)} of {counted(len(trials), 'trial')} are left out")
         feed = GridFeed([trial.below(parent.run_id, parent.since) for trial in todo], trials)
         return carry_out(runner, feed, store, parent, summary)
+
+
+def planned(trials: Sequence[Trial], store: Store, rerun: str) -> str:
+    """What a dry run prints."""
+    known = unpruned(trial_records(store))
+    records = latest_by_fingerprint(known)
+    since = int(time.time() * 1000) if rerun == "all" else 0
+    return plan_table(trials, to_run(trials, records, rerun, since), records, known)
 
 
 def show_digits(store: Store, parent: Parent, trial: Trial) -> None:

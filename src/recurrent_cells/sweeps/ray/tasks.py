@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
 from recurrent_cells.config.extensions import DIGESTS_VARIABLE
+from recurrent_cells.scratch import new_log
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.ray.task import Shipment, train
 from recurrent_cells.tracking.patience import STORE_FAILURES, patiently
@@ -102,7 +102,6 @@ def _cause(error: RayError) -> str:
 
 
 def _as_file(text: str) -> str:
-    handle, path = tempfile.mkstemp(prefix="trial-", suffix=".log")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    return path
+    path = new_log("trial-")
+    path.write_text(text)
+    return str(path)
