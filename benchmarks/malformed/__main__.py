@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.malformed.sandbox import Case, Sandbox, Verdict
+from benchmarks.malformed.sandbox import MOST_BYTES, MOST_SECONDS, Case, Sandbox, Verdict
 
 
 def main() -> None:
@@ -88,10 +88,11 @@ def _result(verdicts: Sequence[Verdict]) -> str:
             f"{machine()}.",
             "",
             f"**{len(verdicts)} bad inputs, {faulty} with a fault.** Each was given to a command in a process of its own, "
-            "forked from one that has",
-            "all imported. It must end with exit code 2 (1 where some of the pictures of `predict` cannot be read), say one "
-            "or two lines and no",
-            "traceback, take at most 1 GiB and 30 s, and leave neither a run nor a file behind. Seconds are beyond imports.",
+            "forked from one that has all imported.",
+            "It must end with exit code 2 (1 where some of the pictures of `predict` cannot be read), say one or two lines "
+            "and no traceback, take at",
+            f"most {MOST_BYTES >> 30} GiB and {MOST_SECONDS:g} s, and leave neither a run nor a file behind. "
+            "Seconds are beyond imports, on cores that others used too.",
             "",
             "| kind | inputs | with a fault | slowest, s | which | most memory beyond the process's own, MiB |",
             "|---|---|---|---|---|---|",

@@ -45,7 +45,12 @@ def _of_the_schema() -> Iterator[str]:
                 yield f"{key}={value}"
     yield from ("sweep.parent=abc", "sweep.study=abc", "sweep.number=3", "sweep.since=1", "tracking.experiment=")
     yield from ("data.root=", "reproduce=abc", "reproduce=", "model.head=[]", "model.head=[softmax]")
-    yield from ("model.head=[linear,tanh]", "model.head=linear", "extensions=[/absent.py]", "extensions=[/etc/hostname]")
+    yield from (
+        "model.head=[linear,tanh]",
+        "model.head=linear",
+        "extensions=[/absent.py]",
+        "extensions=[/etc/hostname]",
+    )
     yield from ("extensions=[/proc/self/mem]", "extensions=[/dev/zero]", "extensions=[/]")
 
 
@@ -117,10 +122,24 @@ def _overrides() -> Iterator[tuple[str, ...]]:
         *('seed="1', "seed=1,", "seed=,1", "seed=1 2", "seed=$", "seed=${", "seed=${x}", "seed=${seed}"),
         *("seed=${oc.env:ABSENT}", "seed=${oc.env:HOME}", "seed=${nothing:1}", "seed=${oc.decode:'['}", "seed=???"),
         *("~seed", "~model.hidden_size", "~absent", "~", "+", "++", "+seed=1", "+model.x=3", "++model.x=3", "+x=1"),
-        *("model=foo", "model=null", "model=3", "model=[lstm]", "model=../data/idx", "model=/etc/passwd", "data=absent"),
+        *(
+            "model=foo",
+            "model=null",
+            "model=3",
+            "model=[lstm]",
+            "model=../data/idx",
+            "model=/etc/passwd",
+            "data=absent",
+        ),
         *("optimizer=lion", "trainer=tpu", "experiment=absent", "+sweep=absent", "model@data=lstm", "model@=lstm"),
         *("hydra=absent", "hydra/launcher=absent", "hydra/sweeper=absent", "hydra.x=3", "hydra.run.dir=/proc/nope"),
-        *("hydra.run.dir=/dev/null/x", "hydra.job.chdir=abc", "hydra.mode=abc", "hydra.searchpath=3", "hydra.verbose=[["),
+        *(
+            "hydra.run.dir=/dev/null/x",
+            "hydra.job.chdir=abc",
+            "hydra.mode=abc",
+            "hydra.searchpath=3",
+            "hydra.verbose=[[",
+        ),
         *("hydra.job.name=[", "hydra/job_logging=absent", "hydra.output_subdir={}", "seed=\x00", "s\u00e9ed=1"),
         *("seed=" + "[" * 500 + "]" * 500, "seed=" + "(" * 2000, "model." * 3000 + "x=1", "x" * 20000, "seed=1e400"),
         *("seed=0x10", "seed=1_0_", "seed=true", "model.dropout=1", "model.dropout=1e-400x", "optimizer.lr=0"),
@@ -141,10 +160,22 @@ def _overrides() -> Iterator[tuple[str, ...]]:
 
 def _sweeps() -> Iterator[tuple[str, ...]]:
     for line in (
-        *("seed=range(0,10,0)", "seed=range(0,1000000000)", "seed=range(0,1e300)", "seed=range(0,nan)", "seed=range(5,0)"),
+        *(
+            "seed=range(0,10,0)",
+            "seed=range(0,1000000000)",
+            "seed=range(0,1e300)",
+            "seed=range(0,nan)",
+            "seed=range(5,0)",
+        ),
         *("seed=range(0,inf)", "seed=range(0.0,1.0,1e-12)", "seed=range(a,b)", "seed=range(0)", "seed=interval(0,1)"),
         *("seed=choice()", "seed=choice(1,abc)", "seed=sort(3,2,x)", "seed=shuffle(1)x", "seed=tag(log,interval(1,2))"),
-        *("seed=1,1.5", "model=lstm,foo", "model.hidden_size=1,0", "sweep.rerun=all,missing", "tracking.experiment=a,b"),
+        *(
+            "seed=1,1.5",
+            "model=lstm,foo",
+            "model.hidden_size=1,0",
+            "sweep.rerun=all,missing",
+            "tracking.experiment=a,b",
+        ),
         *("hydra.launcher.slots=0", "hydra.launcher.slots=-1", "hydra.launcher.slots=abc", "hydra.launcher.absent=1"),
         *("hydra/launcher=absent", "hydra/sweeper=absent", "sweep.parent=abc"),
         *("hydra.sweeper.params=3", "hydra.sweeper.absent=1", "+hydra.sweeper.params.absent=1", "reproduce=abc"),
@@ -172,7 +203,15 @@ def _searches() -> Iterator[tuple[str, ...]]:
     ):
         yield (*search, line)
     for line in (
-        *("n_trials=0", "n_trials=abc", f"n_trials={HUGE}", "sampler=absent", "pruner=absent", "objectives=[]", "seed=-1"),
+        *(
+            "n_trials=0",
+            "n_trials=abc",
+            f"n_trials={HUGE}",
+            "sampler=absent",
+            "pruner=absent",
+            "objectives=[]",
+            "seed=-1",
+        ),
         *("objectives=[test/acc]", "objectives=[val/acc,val/acc]", "startup_trials=0", "min_evaluations=0", "absent=1"),
         *("reduction_factor=1", f"seed={HUGE}", "params=3"),
     ):
@@ -193,7 +232,13 @@ def _other_commands() -> Iterator[Case]:
             *("run=best output=xml", "run=best data.root=/absent", "run='", "run=" + "x" * 5000, "run=../../etc"),
         ),
         "predict": (
-            *("run=best", "images=/absent", "run=best images=/absent", "run=best images=", "run=best images=/etc/hostname"),
+            *(
+                "run=best",
+                "images=/absent",
+                "run=best images=/absent",
+                "run=best images=",
+                "run=best images=/etc/hostname",
+            ),
             *("run=best images=[", "run=best images=" + "x" * 5000, "run=best images=** output=xml", "images"),
         ),
         "export": (
@@ -208,4 +253,6 @@ def _other_commands() -> Iterator[Case]:
     }
     for command, lines in named.items():
         for line in lines:
-            yield Case(f"{command}'s arguments", f"{command} {line}"[:70], command, tuple(line.split(" ") if line else ()))
+            yield Case(
+                f"{command}'s arguments", f"{command} {line}"[:70], command, tuple(line.split(" ") if line else ())
+            )

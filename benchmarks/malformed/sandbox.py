@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Seconds beyond imports, and bytes beyond those of the forked process, that refusing may take.
-MOST_SECONDS = 10.0
+MOST_SECONDS = 20.0
 MOST_BYTES = 1 << 30
 # Address space that ends a command before it ends the machine.
 SAFE_BYTES = 1 << 34

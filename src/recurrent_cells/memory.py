@@ -35,7 +35,9 @@ def _of_cgroups() -> Iterator[int]:
             root, name = CGROUPS.get(controller, ("", ""))
             folder = Path(f"{root}{path}")
             files = [place / name for place in (folder, *folder.parents) if root]
-            yield from (int(text) for file in files if file.is_file() and (text := file.read_text().strip()).isdecimal())
+            yield from (
+                int(text) for file in files if file.is_file() and (text := file.read_text().strip()).isdecimal()
+            )
 
 
 def _gib(count: int) -> str:

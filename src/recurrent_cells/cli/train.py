@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 CONF = "pkg://recurrent_cells.conf"
 FAILED, BAD_INPUT = 1, 2
+# Of an override: it takes Hydra seconds to understand one as long.
+MOST_CHARACTERS = 50_000
 
 
 def main(arguments: Sequence[str], train: Callable[["DictConfig"], Any] = train) -> None:
@@ -62,6 +64,8 @@ def _parsed(arguments: Sequence[str]) -> tuple[ArgumentParser, Namespace]:
     def refuse(message: str) -> NoReturn:
         raise UserError(f"{message}; {command('train')} --help shows what there is")
 
+    if too_long := [argument for argument in arguments if len(argument) > MOST_CHARACTERS]:
+        refuse(f"{too_long[0][:80]}…: allowed are {MOST_CHARACTERS:,} characters")
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     flags = parser.parse_intermixed_args(arguments)

@@ -27,7 +27,7 @@ A_SEED = between(0, 2**32 - 1)
 A_FOLDER = or_null(Rule(lambda value: value != "", "a folder"))
 HEAD = Rule(
     lambda value: 0 < len(value) <= MOST_HEAD_LAYERS and value[-1] == "linear" and set(value) <= set(HEAD_LAYERS),
-    f"a list of at most {MOST_HEAD_LAYERS} of {', '.join(HEAD_LAYERS)} that ends in linear (the loss applies the last softmax)",
+    f"a list of up to {MOST_HEAD_LAYERS}, {', '.join(HEAD_LAYERS)}, that ends in linear (the loss applies softmax)",
 )
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
 

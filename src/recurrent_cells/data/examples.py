@@ -11,6 +11,7 @@ from recurrent_cells.data.sources import Part, Source
 from recurrent_cells.errors import UserError
 from recurrent_cells.tables import SOURCES
 
+
 @dataclass(frozen=True)
 class Examples:
     """What a source has, in memory.

@@ -54,7 +54,9 @@ def read_idx(path: Path, ndim: int) -> IdxFile:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     if len(content) != expected:
-        found = f"truncated, {length + len(content)}" if len(content) < expected else f"too long, over {length + expected}"
+        found = (
+            f"truncated, {length + len(content)}" if len(content) < expected else f"too long, over {length + expected}"
+        )
         raise UserError(f"{path}: {found} bytes where its header {shape} means {length + expected}; fetch it again")
     digest = hashlib.sha256(header)
     digest.update(content)
