@@ -34,6 +34,8 @@ def test_what_killed_commands_left_is_removed_and_what_is_in_use_is_not(shared):
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     scratch.take_scratch()
     os.close(descriptor)
+    assert scratch._own is not None
+    scratch._own.cleanup()
     assert (left.exists(), new.exists(), used.exists(), others.exists()) == (False, True, True, True)
 
 

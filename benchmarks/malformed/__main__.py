@@ -87,9 +87,9 @@ def _result(verdicts: Sequence[Verdict]) -> str:
             "",
             f"{machine()}.",
             "",
-            f"**{len(verdicts)} bad inputs, {faulty} with a fault.** Each was given to a command in a process of its own, "
-            "forked from one that has all imported.",
-            "It must end with exit code 2 (1 where some of the pictures of `predict` cannot be read), say one or two lines "
+            f"**{len(verdicts)} bad inputs, {faulty} with a fault.** Each was given to a command in a process "
+            "of its own, forked from one that has all imported.",
+            "It must end with exit code 2 (1 where some pictures of `predict` cannot be read), say one or two lines "
             "and no traceback, take at",
             f"most {MOST_BYTES >> 30} GiB and {MOST_SECONDS:g} s, and leave neither a run nor a file behind. "
             "Seconds are beyond imports, on cores that others used too.",

@@ -135,11 +135,12 @@ def test_a_dry_run_of_one_trial_trains_nothing(run_cli, idx_folder, store_file, 
     assert answer.out.splitlines()[-1] == "1 trial, 0 to be left out, 1 to run; nothing started"
 
 
-def test_an_error_without_a_log_does_not_name_one(run_cli):
-    def fail(_):
+def test_an_error_without_a_log_does_not_name_one(run_cli, monkeypatch):
+    def fail(_: object) -> None:
         raise RuntimeError("odd")
 
-    assert run_cli(train=fail).err.splitlines()[-1] == "HYDRA_FULL_ERROR=1 shows the traceback."
+    monkeypatch.setattr("recurrent_cells.trial.life.load_splits", fail)
+    assert run_cli("trainer=cpu").err.splitlines()[-1] == "HYDRA_FULL_ERROR=1 shows the traceback."
 
 
 def test_an_error_within_a_run_names_its_log(run_cli, idx_folder, store_file, monkeypatch):
@@ -217,8 +218,8 @@ def edit(change):
             edit(lambda content: gzip.compress(struct.pack(">4B3I", 0, 0, 8, 3, 2**31, 28, 28))),
             "{path}: (2147483648, 28, 28) bytes: needs 1,568.0 GiB of memory, and there are",
         ),
-        (IDX_FILES[0], lambda path: write_idx(path, np.zeros((60, 6, 5))), "{path}: all values to train on are 0, "),
-        (IDX_FILES[1], lambda path: write_idx(path, np.zeros(60)), "{path}: all targets to train on are 0, "),
+        (IDX_FILES[0], lambda path: write_idx(path, np.zeros((60, 6, 5))), "data=idx: all values to train on are 0, "),
+        (IDX_FILES[1], lambda path: write_idx(path, np.zeros(60)), "data=idx: all targets to train on are 0, "),
     ],
     ids=[
         *("missing", "empty", "truncated", "damaged", "magic", "counts", "labels"),

@@ -105,7 +105,7 @@ def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
         "data.train_size takes fewer",
     )
     raw_train = as_sequences(source.train.values[train], data.sequence)
-    _check_variety(source, train)
+    _check_variety(data.name, source, train)
     normalize = Normalizer(data.normalize, raw_train)
 
     def split(values: NDArray[Any], targets: NDArray[Any]) -> Split:
@@ -126,14 +126,14 @@ def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
     )
 
 
-def _check_variety(source: Examples, train: NDArray[np.int64]) -> None:
+def _check_variety(name: str, source: Examples, train: NDArray[np.int64]) -> None:
     """Warns of classes without an example to train on; raises UserError if there is nothing to learn."""
-    values, targets, place = source.train.values[train], source.train.targets[train], source.train.place
+    values, targets = source.train.values[train], source.train.targets[train]
     for what, array in (("values", values), ("targets", targets)):
         if array.min() == array.max():
-            raise UserError(f"{place}: all {what} to train on are {array.flat[0]:g}, there is nothing to learn")
+            raise UserError(f"data={name}: all {what} to train on are {array.flat[0]:g}, there is nothing to learn")
     if source.num_classes is not None and (empty := source.num_classes - len(np.unique(targets))):
-        log.warning("%s: %d of %d classes have no example to train on", place, empty, source.num_classes)
+        log.warning("data=%s: %d of %d classes have no example to train on", name, empty, source.num_classes)
 
 
 def _as_tensor(targets: NDArray[Any]) -> Tensor:

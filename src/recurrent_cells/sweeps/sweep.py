@@ -51,8 +51,9 @@ class Runner:
 
     def open_store(self) -> Store:
         """The store, with true statuses."""
-        store = open_store(self.tracking.experiment, self.tracking.patience)
-        recover(store)
+        patience = self.tracking.patience
+        store = patiently(lambda: open_store(self.tracking.experiment, patience), 0)
+        patiently(lambda: recover(store), patience)
         return store
 
 

@@ -58,7 +58,7 @@ def surroundings(config: Config) -> Surroundings:
     # A sweep has begun with a store that answered: its trials wait for one that is away.
     store = patiently(lambda: open_store(config.tracking.experiment, patience), 0 if alone else patience)
     if alone:
-        recover(store)
+        patiently(lambda: recover(store), patience)
     return Surroundings(splits, task, device, store)
 
 
