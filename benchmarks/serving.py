@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.malformed import IMAGE, Malformed, is_refused, malformed_requests, request, send
+from benchmarks.malformed.requests import IMAGE, Malformed, is_refused, malformed_requests, request, send
 from benchmarks.record import machine, write_result
 from recurrent_cells.tables import CELLS
 from src import REPOSITORY

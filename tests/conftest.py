@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
+from recurrent_cells import paths
 from recurrent_cells.cli import train as cli
 from recurrent_cells.config import extensions, validation
 from recurrent_cells.config import schema as config
@@ -41,6 +42,7 @@ def forks_may_train() -> None:
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's store, caches what it warned of, or sees another's images."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setattr(paths, "EXPORTS", tmp_path / "exports")
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     config.register()
     validation._warn_once.cache_clear()

@@ -10,6 +10,8 @@ HOME = Path(os.environ.get(HOME_VARIABLE) or ".").expanduser().resolve()
 DATASETS = HOME / "datasets"
 TRACKING = HOME / "mlruns"
 REPORTS = HOME / "reports"
+# Programs of torch that trials share; apart from the store, as to load one that came with it might run its code.
+EXPORTS = HOME / ".exports"
 
 # How a command is typed, {} being its name; set by the doors of the repository, else that of the script.
 COMMAND_VARIABLE = "RECURRENT_CELLS_COMMAND"

@@ -1,7 +1,10 @@
 """Bad input ends with code 2 and a line or two, and leaves neither a run nor files behind."""
 
 import gzip
+import os
+import pickle
 import socket
+import struct
 import time
 import urllib.error
 
@@ -22,6 +25,9 @@ SHORT = (
     *("trainer=cpu", "trainer.max_steps=4", "trainer.eval_every=2", "trainer.progress=false"),
     *("data=idx", "data.val_size=10", "data.batch_size=8", "model.hidden_size=4"),
 )
+
+
+HUGE = "9" * 23
 
 
 @pytest.fixture
@@ -60,10 +66,91 @@ def refused(run_cli, tmp_path, monkeypatch):
         ("optimizer.lr=-1", "optimizer.lr=-1.0: allowed is a number above 0"),
         ("data=idx", "data.root=null: data=idx needs the folder of its files, data.root=FOLDER"),
         ("--config-name=foo", "--config-name=foo: no such file in the config folder"),
+        ("trainer.threads=100000", "trainer.threads=100000: allowed is an integer from 1 to 1024"),
+        ("model.num_layers=100000", "model.num_layers=100000: allowed is an integer from 1 to 1000"),
+        (f"data.split_seed={HUGE}", f"data.split_seed={HUGE}: allowed is an integer from 0 to 4294967295"),
+        (f"data.val_size={HUGE}", f"data.val_size={HUGE}: allowed is an integer of at least 0, below 2^63"),
+        ("sweep.parent=abc", "sweep.parent=abc: a sweep sets it for its trials; leave it out"),
     ],
 )
 def test_a_config_that_will_not_do(refused, override, message):
     assert refused(override) == message
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seed=range(0,10,0)", "seed=range(0,10,0): allowed is range(START,STOP,STEP) in finite numbers"),
+        ("seed=range(0,1000000000)", "seed=range(0,1000000000): more than 100,000 trials, the most of a sweep"),
+        ("sweep.parent=abc", "sweep.parent=abc: a sweep sets it for its trials; leave it out"),
+        ("hydra.sweep.dir=/proc/nope", "hydra.sweep.dir=/proc/nope: cannot be made (No such file or directory)"),
+    ],
+)
+def test_a_sweep_that_will_not_do(refused, override, words):
+    assert refused("-m", "model=lstm,gru", override).startswith(words)
+
+
+def test_a_grid_of_more_trials_than_are_planned_at_once(refused):
+    message = refused("-m", "seed=range(0,1000)", "model.hidden_size=range(1,1000)")
+    assert message.startswith("the sweep: more than 100,000 trials")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--foo",), ("--cfg", "nope"), ("--config-dir", "conf", "conf"), ("--config-dir",), ("-m=3",)]
+)
+def test_flags_that_are_not_understood(refused, arguments):
+    assert "usage" not in refused(*arguments)
+
+
+def test_a_pickled_config_is_not_run(refused, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    (tmp_path / "config.pickle").write_bytes(pickle.dumps(Evil()))
+    assert "reproduce=RUN_ID" in refused("--experimental-rerun", "config.pickle")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["model.hidden_size=10000000"], "model.hidden_size=10000000 model.num_layers=1"),
+        (["model.hidden_size=10000000000000"], "model.hidden_size=10000000000000 model.num_layers=1"),
+        (["model.frontend=conv", "model.frontend_size=10000000"], "model.hidden_size=4 model.num_layers=1 frontend"),
+        (["data.num_classes=100000000"], "100000000 classes"),
+        (["model.hidden_size=3000000", "model=simple_rnn"], "model.hidden_size=3000000"),
+    ],
+)
+@pytest.mark.parametrize("multirun", [False, True])
+def test_a_network_that_no_memory_holds_is_not_built(run_cli, idx_folder, runs, overrides, words, multirun):
+    answer = run_cli(*["-m"] * multirun, *SHORT, f"data.root={idx_folder}", *overrides)
+    assert (answer.code, answer.out, runs()) == (2, "", [])
+    assert answer.err.splitlines()[-1].startswith(words)
+    assert "of memory, and there are" in answer.err
+
+
+def test_a_dry_run_of_one_trial_trains_nothing(run_cli, idx_folder, store_file, runs):
+    answer = run_cli(*SHORT, f"data.root={idx_folder}", "sweep.dry_run=true")
+    assert (answer.code, answer.err, runs()) == (0, "", [])
+    assert answer.out.splitlines()[-1] == "1 trial, 0 to be left out, 1 to run; nothing started"
+
+
+def test_an_error_without_a_log_does_not_name_one(run_cli, monkeypatch):
+    def fail(_: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("recurrent_cells.trial.life.load_splits", fail)
+    assert run_cli("trainer=cpu").err.splitlines()[-1] == "HYDRA_FULL_ERROR=1 shows the traceback."
+
+
+def test_an_error_within_a_run_names_its_log(run_cli, idx_folder, store_file, monkeypatch):
+    def fail(*_: object, **__: object):
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("recurrent_cells.training.program.Program.train", fail)
+    answer = run_cli(*SHORT, f"data.root={idx_folder}")
+    assert answer.code == 1
+    assert answer.err.splitlines()[-1].startswith("The traceback is in the trial's log.")
 
 
 def test_a_folder_for_hydra_that_cannot_be_made(refused):
@@ -126,8 +213,18 @@ def edit(change):
         ),
         (IDX_FILES[3], lambda path: write_idx(path, np.zeros(19)), "{path}: 19 labels, but t10k-images-idx3-ubyte has"),
         (IDX_FILES[3], lambda path: write_idx(path, np.full(20, 8)), "{path}: the label 8 is outside the 4 classes, "),
+        (
+            IDX_FILES[0],
+            edit(lambda content: gzip.compress(struct.pack(">4B3I", 0, 0, 8, 3, 2**31, 28, 28))),
+            "{path}: (2147483648, 28, 28) bytes: needs 1,568.0 GiB of memory, and there are",
+        ),
+        (IDX_FILES[0], lambda path: write_idx(path, np.zeros((60, 6, 5))), "data=idx: all values to train on are 0, "),
+        (IDX_FILES[1], lambda path: write_idx(path, np.zeros(60)), "data=idx: all targets to train on are 0, "),
     ],
-    ids=["missing", "empty", "truncated", "damaged", "magic", "counts", "labels"],
+    ids=[
+        *("missing", "empty", "truncated", "damaged", "magic", "counts", "labels"),
+        *("bomb", "black", "one class"),
+    ],
 )
 def test_data_that_will_not_do(refused, idx_folder, name, damage, words):
     damage(idx_folder / name)

@@ -156,19 +156,29 @@ def test_a_file_counts_in_the_trials_that_use_it(write):
         assert fingerprint(trial(choice), "digest") != before
 
 
-def test_a_recorded_file_is_loaded_only_as_it_was(write):
+def test_a_recorded_file_is_loaded_only_as_it_was(write, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("store")
     path = write(tables_of(TASKS="one"))
     recorded = {"extensions.digest": digest(path)}
     write("raise SystemExit('run')")
     with pytest.raises(UserError, match=r"the file has changed since the run used it"):
-        extensions.load_recorded([str(path)], recorded)
+        extensions.load_recorded([str(path)], recorded, elsewhere)
     path.unlink()
     with pytest.raises(UserError, match=r"cannot be read \(No such file"):
-        extensions.load_recorded([str(path)], recorded)
+        extensions.load_recorded([str(path)], recorded, elsewhere)
     assert "one" not in TASKS
     write(tables_of(TASKS="one"))
-    extensions.load_recorded([str(path)], recorded)
+    extensions.load_recorded([str(path)], recorded, elsewhere)
     assert "one" in TASKS
+
+
+def test_a_recorded_file_that_lies_in_the_store_is_not_run(write):
+    written = write("raise SystemExit('run')")
+    path = written.parent / "artifacts" / "run" / "mine.py"
+    path.parent.mkdir(parents=True)
+    written.rename(path)
+    with pytest.raises(UserError, match=r"lies among the files of runs"):
+        extensions.load_recorded([str(path)], {"extensions.digest": digest(path)}, written.parent)
 
 
 def test_a_process_of_a_sweep_takes_no_other_version_than_the_sweep_began_with(write, monkeypatch):

@@ -63,7 +63,7 @@ def test_every_key_says_what_it_allows_and_allows_its_default():
         ("model.biases=3", "1 or 2"),
         (
             "model.head=[relu]",
-            "a list of linear, softmax, relu, tanh that ends in linear (the loss applies the last softmax)",
+            "a list of up to 16, linear, softmax, relu, tanh, that ends in linear (the loss applies softmax)",
         ),
         ("data.batch_size=0", "an integer of at least 1"),
         ("data.num_classes=1", "an integer of at least 2, or null"),

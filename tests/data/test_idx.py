@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def test_plain_and_gzipped_files_give_the_same(tmp_path, array, compressed):
         (lambda content: gzip.compress(b""), "the file is empty"),
         (lambda content: content[:10], "truncated, of the header's 16 bytes it has 10"),
         (lambda content: content[:-1], "truncated, 45 bytes where its header (2, 3, 5) means 46"),
-        (lambda content: content + b"!", "too long, 47 bytes where its header (2, 3, 5) means 46"),
+        (lambda content: content + b"!", "too long, over 46 bytes where its header (2, 3, 5) means 46"),
         (lambda content: b"\x89PNG" + content, "wrong magic number 0x89504e47, expected 0x00000803"),
         (lambda content: content[:2] + b"\x0d" + content[3:], "wrong magic number 0x00000d03"),
         (lambda content: content[:4] + b"\xff" * 12, "truncated, 16 bytes where its header"),
@@ -64,3 +65,16 @@ def test_labels_in_the_place_of_images_are_refused(tmp_path):
 def test_a_file_that_cannot_be_opened_is_named(tmp_path):
     with pytest.raises(UserError, match=r"absent: cannot be read \(No such file or directory\)"):
         read_idx(tmp_path / "absent", 1)
+
+
+def test_no_more_of_a_file_is_decompressed_than_its_header_asks_for(tmp_path):
+    path, more = tmp_path / "images.gz", 100 << 20
+    write_idx(path, IMAGES)
+    path.write_bytes(gzip.compress(path.read_bytes() + bytes(more), 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="too long"):
+            read_idx(path, 3)
+        assert tracemalloc.get_traced_memory()[1] < more / 10
+    finally:
+        tracemalloc.stop()

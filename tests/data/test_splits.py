@@ -7,6 +7,7 @@ import torch
 from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.splits import load_splits, split_indices
 from recurrent_cells.errors import UserError
+from tests.support import write_data_set
 
 
 def parts(size=100, test_files=True, **settings: object):
@@ -92,3 +93,9 @@ def test_a_batch_larger_than_the_training_set_is_refused(idx_folder):
     assert len(load_splits(idx(idx_folder, batch_size=50)).train) == 50
     with pytest.raises(UserError, match=r"^data.batch_size=51: .*allowed is 1 to 50$"):
         load_splits(idx(idx_folder, batch_size=51))
+
+
+def test_classes_without_an_example_are_said(tmp_path, caplog):
+    folder = write_data_set(tmp_path / "data")
+    load_splits(DataConfig(name="idx", root=str(folder), num_classes=9, val_size=10, batch_size=8))
+    assert "5 of 9 classes have no example to train on" in caplog.text

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from benchmarks.malformed import is_refused, malformed_requests, send
+from benchmarks.malformed.requests import is_refused, malformed_requests, send
 from recurrent_cells.inference.images import prepare
 from recurrent_cells.serving import app
 from recurrent_cells.serving.payloads import MOST_BYTES

@@ -1,5 +1,6 @@
 """Sweeps through the command line: what they train, leave out, survive and say."""
 
+import errno
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
+from recurrent_cells.sweeps import sweep as sweeps
 from recurrent_cells.tracking.manifest import local_folder
 from recurrent_cells.training.module import TrialModule
 from recurrent_cells.trial.train import train
@@ -47,6 +49,22 @@ def test_the_same_command_again_trains_nothing_and_another_what_is_missing(sweep
     assert sweep("seed=1,2,3", train=steps.train).code == 0
     assert sorted(seed for _, seed in steps.begun()) == [0, 1, 2, 3]
     assert sorted(counts(run) for run in parents()) == [(3, 3, 0), (3, 3, 0)]
+
+
+@pytest.mark.parametrize("place", ["recover", "open_parent", "trial_records"])
+def test_a_store_that_fails_once_while_a_sweep_begins_is_asked_again(sweep, parents, monkeypatch, place):
+    own, calls = getattr(sweeps, place), []
+
+    def fails_once(*arguments: Any, **named: Any) -> Any:
+        calls.append(place)
+        if len(calls) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+        return own(*arguments, **named)
+
+    monkeypatch.setattr(sweeps, place, fails_once)
+    assert sweep("seed=0", train=lambda _: {}).code == 1  # not one that FINISHED, as the trial is none
+    assert len(calls) > 1
+    assert len(parents()) == 1
 
 
 def test_a_dry_run_prints_every_trial_and_starts_nothing(sweep, trials, parents):

@@ -81,16 +81,28 @@ def test_a_network_that_cannot_be_exported_is_a_warning(tmp_path, images, caplog
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_an_error_of_the_system_and_not_the_end_of_the_process(tmp_path, images):
+class Large(torch.nn.Module):
+    """Has more numbers in its program than weights tell of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = torch.arange(1e6)
+
+    def forward(self, x):
+        return x.flatten(1).mean(1, keepdim=True) + self.numbers[:3]
+
+
+@pytest.mark.parametrize("room", [1000, 2_000_000])
+def test_a_full_disk_is_an_error_of_the_system_and_not_the_end_of_the_process(tmp_path, images, room):
     import resource
     import signal
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
         with pytest.raises(OSError, match="File too large"):
-            save_model(tmp_path, "some_run", Mean().eval(), images)
+            save_model(tmp_path, "some_run", Large().eval(), images)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from recurrent_cells.cli.leaving import run_and_leave
+from recurrent_cells.scratch import take_scratch
 
 COMMANDS = ("train", "report", "check", "evaluate", "predict", "export", "serve", "ui", "doctor")
 
@@ -17,6 +18,7 @@ def main(name: str | None = None) -> None:
     if name is None:
         name = _asked_for()
     run = importlib.import_module(f"recurrent_cells.cli.{name}").main
+    take_scratch()
     run_and_leave(lambda: run(sys.argv[1:]))
 
 

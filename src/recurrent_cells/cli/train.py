@@ -8,12 +8,13 @@ import os
 import sys
 import traceback
 import warnings
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import hydra
-from hydra._internal.utils import get_args_parser
+from hydra import version
+from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -23,6 +24,7 @@ from recurrent_cells.config import extensions
 from recurrent_cells.config import schema as config
 from recurrent_cells.config.help import FLAGS, schema_help
 from recurrent_cells.config.messages import explain
+from recurrent_cells.config.validation import check_own_keys, validated
 from recurrent_cells.errors import DeliveryError, Interrupted, SweepFailed, TrialBusy, TrialError, UserError
 from recurrent_cells.paths import command
 from recurrent_cells.trial.train import train
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 CONF = "pkg://recurrent_cells.conf"
 FAILED, BAD_INPUT = 1, 2
+# Of an override: it takes Hydra seconds to understand one as long.
+MOST_CHARACTERS = 50_000
 
 
 def main(arguments: Sequence[str], train: Callable[["DictConfig"], Any] = train) -> None:
@@ -41,23 +45,33 @@ def main(arguments: Sequence[str], train: Callable[["DictConfig"], Any] = train)
     config.register()
     configure_console()
     with _reported(tracebacks):
-        sys.argv[1:] = extensions.load_given(_overrides_first(arguments))
+        given = extensions.load_given(arguments)
         if any(argument in ("-h", "--help") for argument in arguments):
             print("\n".join([str(__doc__).splitlines()[0], "", *schema_help(), "", FLAGS]))
             return
-        hydra.main(version_base="1.3", config_path=CONF, config_name="config")(_task(train, tracebacks))()
+        parser, flags = _parsed(given)
+        version.setbase("1.3")
+        _run_hydra(flags, parser, _task(train, tracebacks), CONF, "config")
 
 
-def _overrides_first(arguments: Sequence[str]) -> list[str]:
-    """A command line as Hydra reads it, which wants overrides in a row; raises UserError for flags there are not."""
+def _parsed(arguments: Sequence[str]) -> tuple[ArgumentParser, Namespace]:
+    """Hydra's parser and what it makes of a command line, whose overrides may stand anywhere.
+
+    Raises:
+        UserError: for flags there are not.
+    """
 
     def refuse(message: str) -> NoReturn:
         raise UserError(f"{message}; {command('train')} --help shows what there is")
 
+    if too_long := [argument for argument in arguments if len(argument) > MOST_CHARACTERS]:
+        refuse(f"{too_long[0][:80]}…: allowed are {MOST_CHARACTERS:,} characters")
     parser = get_args_parser()
-    parser.error = refuse
-    overrides = parser.parse_intermixed_args(arguments).overrides
-    return [*overrides, *(argument for argument in arguments if argument not in overrides)]
+    parser.error = refuse  # type: ignore[method-assign]
+    flags = parser.parse_intermixed_args(arguments)
+    if flags.experimental_rerun is not None:  # it would run whatever code a pickle brings
+        refuse(f"--experimental-rerun={flags.experimental_rerun}: reproduce=RUN_ID trains a recorded trial again")
+    return parser, flags
 
 
 @contextmanager
@@ -77,7 +91,7 @@ def _reported(tracebacks: bool) -> Iterator[None]:
         if _is_bad_input(error):
             sys.exit(BAD_INPUT)
         if not isinstance(error, TrialError | TrialBusy | DeliveryError | SweepFailed):
-            _say("The traceback is in the trial's log; HYDRA_FULL_ERROR=1 shows it here.")
+            _say(" ".join([*getattr(error, "__notes__", ()), "HYDRA_FULL_ERROR=1 shows the traceback."]))
         sys.exit(FAILED)
 
 
@@ -94,11 +108,29 @@ def _task(train: Callable[["DictConfig"], Any], tracebacks: bool) -> Callable[["
         if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.RUN:
             return train(cfg)
         with _reported(tracebacks):  # here, because Hydra writes lines of its own about what passes through it
+            check_own_keys(cfg.sweep)
+            if cfg.sweep.dry_run:
+                return _show_plan(cfg)
             result = train(cfg)
             print_result(result)
         return result
 
     return task
+
+
+def _show_plan(cfg: "DictConfig") -> None:
+    """A dry run of one trial."""
+    config = validated(cfg)
+    if config.reproduce is not None:
+        raise UserError(f"sweep.dry_run=true: reproduce={config.reproduce} has its plan from the run; leave one out")
+
+    from recurrent_cells.sweeps.grid import Point
+    from recurrent_cells.sweeps.plan import plan_trial
+    from recurrent_cells.sweeps.sweep import dry_run
+    from recurrent_cells.tracking.store import open_store
+
+    trial = plan_trial(Point(tuple(HydraConfig.get().overrides.task), {}, config))
+    print(dry_run([trial], open_store(config.tracking.experiment), "all"))
 
 
 def print_result(result: dict[str, Any]) -> None:

@@ -78,12 +78,15 @@ def load(paths: Sequence[str]) -> None:
             _loaded[path] = _imported(path)
 
 
-def load_recorded(paths: Sequence[str], tags: Mapping[str, str]) -> None:
+def load_recorded(paths: Sequence[str], tags: Mapping[str, str], store: Path) -> None:
     """Load the files that a run used, each if its content is still what the run's tags have the digest of.
 
     Raises:
-        UserError: if one is gone or has changed, and as `load`.
+        UserError: if one is gone or has changed, or lies among the files of a store's runs, and as `load`.
     """
+    for path in paths:
+        if any(_absolute(path).resolve().is_relative_to((store / runs).resolve()) for runs in ("artifacts", "trials")):
+            raise UserError(f"extensions=[{path}]: lies among the files of runs, of which none is run as code; move it")
     recorded = dict(zip(paths, tags.get(DIGESTS, "").split(","), strict=False))
     for path in paths:
         known = _loaded.get(_absolute(path))

@@ -32,6 +32,10 @@ def at_least(low: int) -> Rule:
     return Rule(lambda value: value >= low, f"an integer of at least {low}")
 
 
+def between(low: int, high: int) -> Rule:
+    return Rule(lambda value: low <= value <= high, f"an integer from {low} to {high}")
+
+
 def number(low: float, high: float = math.inf, above: bool = False, below: bool = False) -> Rule:
     """A finite number from `low` to `high`; `above` and `below` leave the ends out."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from recurrent_cells.config.rules import Rule, at_least, name_in, number, one_of, or_null
+from recurrent_cells.config.rules import Rule, at_least, between, name_in, number, one_of, or_null
 from recurrent_cells.tables import CELLS, OPTIMIZERS, SOURCES, TASKS
 
 # Where runs go by default; where the commands without Hydra look for them.
@@ -21,12 +21,13 @@ COUNT = at_least(0)
 SHARE = number(0, 1, below=True)
 ABOVE_0 = number(0, above=True)
 BIAS = number(-100, 100)
+MOST_LAYERS, MOST_HEAD_LAYERS, MOST_THREADS = 1000, 16, 1024
 ONE_OR_TWO = Rule(lambda value: value in (1, 2), "1 or 2")
-A_SEED = Rule(lambda value: 0 <= value < 2**32, "an integer from 0 to 4294967295")
+A_SEED = between(0, 2**32 - 1)
 A_FOLDER = or_null(Rule(lambda value: value != "", "a folder"))
 HEAD = Rule(
-    lambda value: len(value) > 0 and all(layer in HEAD_LAYERS for layer in value) and value[-1] == "linear",
-    f"a list of {', '.join(HEAD_LAYERS)} that ends in linear (the loss applies the last softmax)",
+    lambda value: 0 < len(value) <= MOST_HEAD_LAYERS and value[-1] == "linear" and set(value) <= set(HEAD_LAYERS),
+    f"a list of up to {MOST_HEAD_LAYERS}, {', '.join(HEAD_LAYERS)}, that ends in linear (the loss applies softmax)",
 )
 PHASES = "a list of two mappings such as {seed: 8,9, optimizer.lr: 1e-3,3e-3} and {seed: 0,1,2}"
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
@@ -50,7 +51,7 @@ class ModelConfig:
 
     cell: str = key("lstm", "the recurrent cell", name_in(CELLS))
     hidden_size: int = key(128, "features of a hidden state", POSITIVE)
-    num_layers: int = key(1, "recurrent layers, one on the outputs of the other", POSITIVE)
+    num_layers: int = key(1, "recurrent layers, one on the outputs of the other", between(1, MOST_LAYERS))
     dropout: float = key(0.0, "dropout between recurrent layers", SHARE)
     output_dropout: float = key(0.0, "dropout on the outputs of the last recurrent layer", SHARE)
     bidirectional: bool = key(False, "read the sequence from both ends")
@@ -85,7 +86,7 @@ class DataConfig:
     split: str = key(
         "random", "what validates: drawn by split_seed, or the last in the file", one_of("random", "tail"), block=True
     )
-    split_seed: int = key(0, "draws validation and test sequences", COUNT, block=True)
+    split_seed: int = key(0, "draws validation and test sequences", A_SEED, block=True)
     validate_on: str = key("val", "test: watch the test data while training, as some recipes do", one_of("val", "test"))
 
 
@@ -129,7 +130,7 @@ class TrainerConfig:
     early_stopping: int | None = key(None, "end after so many evaluations without a better one", or_null(POSITIVE))
     test_with: str = key("best", "which weights are tested", one_of("best", "last"))
     deterministic: bool = key(True, "deterministic algorithms only")
-    threads: int = key(1, "threads of a process", POSITIVE)
+    threads: int = key(1, "threads of a process", between(1, MOST_THREADS))
     detect_anomaly: bool = key(False, "find the operation that made a gradient NaN; slow")
     profile: bool = key(False, "keep a trace and a table of where the time of some steps goes")
     progress: bool | None = key(None, "a progress bar; null: on a terminal, else a line per evaluation")
@@ -159,6 +160,10 @@ class SweepConfig:
     earlier: list[str] = key([], "set by the sweep: runs of the trial that do not count")
     study: str | None = key(None, "set by a search that prunes: its Optuna study")
     number: int | None = key(None, "set by a search that prunes: the trial's number", or_null(COUNT))
+
+
+# Keys of a sweep that it sets itself, for its trials.
+SET_BY_SWEEPS = ("parent", "since", "study", "number")
 
 
 @dataclass

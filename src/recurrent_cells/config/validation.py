@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config import extensions
 from recurrent_cells.config.rules import Rule
-from recurrent_cells.config.schema import Config, DataConfig, as_typed, schema_fields
+from recurrent_cells.config.schema import SET_BY_SWEEPS, Config, DataConfig, SweepConfig, as_typed, schema_fields
 from recurrent_cells.errors import UserError
 from recurrent_cells.paths import command
 from recurrent_cells.tables import SOURCES
@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 
 # A message has at most this many lines and one more.
 MOST_FAULTS = 6
+# What others, written in C, can count to.
+LARGEST = 2**63 - 1
+# Of a value, in a message.
+MOST_SHOWN = 80
 
 
 def validated(cfg: DictConfig) -> Config:
@@ -55,6 +59,13 @@ def checked(config: Config) -> Config:
             "model.num_layers=2 or model.output_dropout would use it"
         )
     return config
+
+
+def check_own_keys(sweep: Any) -> None:
+    """Raises UserError if a user has set what a sweep tells its trials, of its part of a config."""
+    for name in SET_BY_SWEEPS:
+        if (value := getattr(sweep, name)) != getattr(SweepConfig, name):
+            raise UserError(f"sweep.{name}={value}: a sweep sets it for its trials; leave it out")
 
 
 def root_fault(data: DataConfig) -> str | None:
@@ -101,7 +112,9 @@ def _out_of_range(config: Config) -> Iterator[str]:
         for part in name.split("."):
             value = getattr(value, part)
         if rule is not None and not rule.allows(value):
-            yield f"{name}={as_typed(value)}: allowed is {rule.words}"
+            yield f"{name}={as_typed(value)[:MOST_SHOWN]}: allowed is {rule.words}"
+        elif isinstance(value, int) and abs(value) > LARGEST:
+            yield f"{name}={value}: allowed is {rule.words if rule else 'an integer'}, below 2^63"
 
 
 def _conflicts(config: Config) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Which examples train, validate and test."""
 
+import logging
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,12 @@ from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.examples import Examples, load_examples
 from recurrent_cells.data.sequences import Normalizer, as_sequences
 from recurrent_cells.errors import UserError
+from recurrent_cells.memory import check_memory
+
+# As it is read, and in float32 before and after scaling.
+BYTES_OF_A_VALUE = 9
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,14 @@ def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
     data = DataConfig(**dict(settings))  # type: ignore[arg-type]
     source = load_examples(data)
     train, val, test = split_indices(len(source.train.targets), data, has_test_files=source.test is not None)
+    examples = len(train) + len(val) + len(test if source.test is None else source.test.targets)
+    check_memory(
+        examples * source.train.values[0].size * BYTES_OF_A_VALUE,
+        f"data={data.name}: {examples} sequences of {' x '.join(map(str, source.train.values.shape[1:]))} numbers",
+        "data.train_size takes fewer",
+    )
     raw_train = as_sequences(source.train.values[train], data.sequence)
+    _check_variety(data.name, source, train)
     normalize = Normalizer(data.normalize, raw_train)
 
     def split(values: NDArray[Any], targets: NDArray[Any]) -> Split:
@@ -110,6 +124,16 @@ def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
         offset=normalize.offset,
         scale=normalize.scale,
     )
+
+
+def _check_variety(name: str, source: Examples, train: NDArray[np.int64]) -> None:
+    """Warns of classes without an example to train on; raises UserError if there is nothing to learn."""
+    values, targets = source.train.values[train], source.train.targets[train]
+    for what, array in (("values", values), ("targets", targets)):
+        if array.min() == array.max():
+            raise UserError(f"data={name}: all {what} to train on are {array.flat[0]:g}, there is nothing to learn")
+    if source.num_classes is not None and (empty := source.num_classes - len(np.unique(targets))):
+        log.warning("data=%s: %d of %d classes have no example to train on", name, empty, source.num_classes)
 
 
 def _as_tensor(targets: NDArray[Any]) -> Tensor:

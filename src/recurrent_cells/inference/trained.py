@@ -15,8 +15,10 @@ from torch import Tensor
 from recurrent_cells.config.extensions import load_recorded
 from recurrent_cells.config.schema import Config
 from recurrent_cells.errors import UserError
+from recurrent_cells.memory import check_memory
 from recurrent_cells.models.classifier import Classifier, build_classifier
 from recurrent_cells.models.image_classifier import ImageClassifier
+from recurrent_cells.models.size import count_parameters
 from recurrent_cells.paths import command
 from recurrent_cells.tasks import Task, task_of
 from recurrent_cells.tracking.artifacts import read_checkpoint
@@ -27,6 +29,8 @@ from recurrent_cells.tracking.store import Store
 from recurrent_cells.training import state
 
 BEST = "best"
+# Of a weight, as it is drawn and as it is loaded.
+WEIGHT_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,9 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
         assert isinstance(merged, DictConfig)
         config = OmegaConf.to_object(merged)
         assert isinstance(config, Config)
-        load_recorded(config.extensions, record.tags)
+        load_recorded(config.extensions, record.tags, store.folder)
+        parameters = count_parameters(config.model, saved["num_features"], saved["num_classes"])
+        check_memory(WEIGHT_BYTES * parameters, f"{Artifact.CHECKPOINT} of run {record.run_id}", "it is not loaded")
         classifier = build_classifier(config.model, saved["num_features"], saved["num_classes"], config.seed)
         classifier.load_state_dict(saved["weights"])
         height, width = saved["image_size"]

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -9,7 +10,7 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.messages import explain
@@ -17,6 +18,7 @@ from recurrent_cells.config.schema import Config
 from recurrent_cells.config.validation import checked, typed
 from recurrent_cells.errors import UserError
 
+MOST_TRIALS = 100_000
 OF_THE_WHOLE_SWEEP = ("sweep.", "tracking.")
 
 
@@ -43,6 +45,7 @@ def compose_grid(
     """
     overrides_by_key = read_overrides(config_loader, params, arguments)
     axes = {key: _choices(key, override) for key, override in overrides_by_key.items()}
+    check_count(math.prod(map(len, axes.values())), "the sweep")
     varied_keys = [key for key, choices in axes.items() if len(choices) > 1]
     compose = Composer(config_loader, master)
     points: list[Point] = []
@@ -81,7 +84,25 @@ def read_overrides(
     """The overrides of a sweep by key, those of the command line in the place of `hydra.sweeper.params`."""
     lines = [f"{key}={value}" for key, value in params.items()] + list(arguments)
     parsed = OverridesParser.create(config_loader=config_loader).parse_overrides(lines)
+    for override in parsed:
+        if isinstance(sweep := override.value(), RangeSweep):
+            check_count(_length(sweep, str(override.input_line)), str(override.input_line))
     return {override.get_key_element(): override for override in parsed}
+
+
+def check_count(count: int, what: str) -> None:
+    """Raises UserError if a sweep has more trials than are planned at once."""
+    if count > MOST_TRIALS:
+        raise UserError(f"{what[:80]}: more than {MOST_TRIALS:,} trials, the most of a sweep; several sweeps do more")
+
+
+def _length(sweep: RangeSweep, given: str) -> int:
+    """The values of a range, counted without making them."""
+    start, stop, step = sweep.start, sweep.stop, sweep.step
+    numbers = [it for it in (start, stop, step) if it is not None and (isinstance(it, int) or math.isfinite(it))]
+    if start is None or stop is None or len(numbers) < 3 or step == 0:
+        raise UserError(f"{given}: allowed is range(START,STOP,STEP) in finite numbers, the step not 0")
+    return int(max(0, -(-(stop - start) // step)))
 
 
 def as_text(key: str, override: Override) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
@@ -10,6 +11,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from recurrent_cells.config.validation import check_own_keys
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import Composer, Point
 from recurrent_cells.sweeps.pools import Pool
@@ -30,6 +32,15 @@ def pool_of(hydra_context: HydraContext, task_function: TaskFunction, config: Di
         hydra_context=hydra_context, task_function=once(task_function), config=config
     )
     return ForeignPool(launcher)
+
+
+def check_folder(folder: str) -> None:
+    """Raises UserError if `hydra.sweep.dir` cannot be made, where launchers that are not of this project write."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"hydra.sweep.dir={folder}: cannot be made ({reason}); choose another place") from None
 
 
 def make_pool(pool: str, **options: Any) -> Pool:
@@ -93,7 +104,8 @@ class PoolLauncher(Launcher):
         self._options: Mapping[str, Any] = {"pool": pool, **options}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Raises UserError if the options of the pool will not do."""
+        """Raises UserError if the options of the pool, or keys that are not the user's, will not do."""
+        check_own_keys(config.sweep)
         self._pool = make_pool(**self._options)
         if self._pool.packs:
             raise UserError(f"hydra/launcher={self._pool.name}: packs need a sweeper that plans, hydra/sweeper=grid")

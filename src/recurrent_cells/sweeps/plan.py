@@ -4,17 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
-from recurrent_cells.config.schema import Config, ModelConfig
+from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
-from recurrent_cells.models.classifier import Classifier, num_parameters
 from recurrent_cells.sweeps.grid import Point, raise_together
 from recurrent_cells.tracking.queries import Earlier, TrialRecord
 from recurrent_cells.training.device import check_device
 from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.fingerprint import fingerprint, shape
+from recurrent_cells.trial.memory import check_trial
 from recurrent_cells.trial.spec import run_name, trial_task
 
 
@@ -104,10 +102,10 @@ def plan_trial(point: Point) -> Trial:
     config = point.config
     if config.reproduce is not None:
         raise UserError(f"reproduce={config.reproduce}: one trial at a time, without -m")
-    check_device(config.trainer)
+    accelerator = check_device(config.trainer)
     splits = load_splits(config.data)
     trial_task(config, splits)
-    n_params = _count_parameters(config.model, splits.num_features, splits.num_outputs)
+    n_params = check_trial(config, splits, accelerator)
     steps = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size).total_steps
     return Trial(
         overrides=point.overrides,
@@ -121,11 +119,6 @@ def plan_trial(point: Point) -> Trial:
         steps=steps,
         work=n_params * steps * config.data.batch_size * splits.num_steps,
     )
-
-
-def _count_parameters(model: ModelConfig, num_features: int, num_outputs: int) -> int:
-    with torch.device("meta"):
-        return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), num_features, num_outputs))
 
 
 def unfinished(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:

@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import IO, Any, Generic, NoReturn, TypeVar
 
 from recurrent_cells.interrupts import SIGNALS
+from recurrent_cells.scratch import new_log
 from recurrent_cells.trial.outcome import Outcome
 
 PR_SET_PDEATHSIG = 1
@@ -33,17 +34,18 @@ class Child(Generic[T]):
         items: what the process works on and has not told the outcome of, by place.
         said: outcomes as told, not taken yet.
         status: of the process once it has ended.
+        console: all that the process writes, in a file without a name, of which a kill leaves nothing.
     """
 
     items: dict[int, T]
     slot: int
     pid: int
     pipe: int
-    console: Path
+    console: IO[bytes]
     said: list[dict[str, Any]] = field(default_factory=list)
     status: int | None = None
     _half: bytes = b""
-    _keeps_console: bool = False
+    _log: Path | None = None
 
     def read(self) -> None:
         with suppress(BlockingIOError):
@@ -60,8 +62,7 @@ class Child(Generic[T]):
             return
         for item in self.items.values():
             yield item, self._with_console(self._unsaid())
-        if not self._keeps_console:
-            self.console.unlink(missing_ok=True)
+        self.console.close()
 
     def _unsaid(self) -> Outcome:
         """What became of an item of which the ended process told nothing."""
@@ -76,14 +77,20 @@ class Child(Generic[T]):
         return replace(outcome, error=f"{outcome.error}; it said last: {last[:200]}") if last else outcome
 
     def _with_console(self, outcome: Outcome) -> Outcome:
-        """The outcome with the file of all that the process wrote, which is kept if something went wrong."""
-        if outcome.status in ("failed", "killed") and self._last_words():
-            self._keeps_console = True
-            return replace(outcome, log=str(self.console))
-        return outcome
+        """The outcome; if something went wrong, with a file of all that the process wrote."""
+        if outcome.status not in ("failed", "killed") or not self._last_words():
+            return outcome
+        with suppress(OSError):  # a full disk; the outcome counts
+            self._log = self._log or new_log("trial-")
+            self._log.write_bytes(self._written())
+        return replace(outcome, log=str(self._log or ""))
+
+    def _written(self) -> bytes:
+        handle = self.console.fileno()  # the process writes where a seek would lead
+        return os.pread(handle, os.fstat(handle).st_size, 0)
 
     def _last_words(self) -> str:
-        lines = self.console.read_text(errors="replace").strip().splitlines() if self.console.exists() else []
+        lines = self._written().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
 
 
@@ -105,7 +112,7 @@ class Children(Generic[T]):
         """Start a process that does `work` on some items and ends."""
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
-        handle, console = tempfile.mkstemp(prefix="trial-", suffix=".log")
+        console = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
         _flush()
         parent = os.getpid()
         # A signal meets a child that is not yet born or one that is ready for it.
@@ -113,12 +120,11 @@ class Children(Generic[T]):
         try:
             pid = os.fork()
             if pid == 0:
-                _be_child(work, parent, handle, writer, environment, unblocked)
+                _be_child(work, parent, console.fileno(), writer, environment, unblocked)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         os.close(writer)
-        os.close(handle)
-        self._alive.append(Child(dict(enumerate(items)), slot, pid, reader, Path(console)))
+        self._alive.append(Child(dict(enumerate(items)), slot, pid, reader, console))
 
     def outcomes(self) -> Iterator[tuple[T, Outcome]]:
         """What became of items since the last call."""
@@ -141,7 +147,7 @@ class Children(Generic[T]):
             with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(child.pid, signal.SIGKILL)
                 os.waitpid(child.pid, 0)
-            child.console.unlink(missing_ok=True)
+            child.console.close()
         self._alive.clear()
 
 

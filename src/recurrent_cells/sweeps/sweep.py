@@ -53,9 +53,10 @@ class Runner:
 
     def open_store(self) -> Store:
         """The store, with true statuses."""
-        store = open_store(self.tracking.experiment, self.tracking.patience)
-        recover(store)
-        tell(read_back(store, seconds=5) + mark_damaged(store))
+        patience = self.tracking.patience
+        store = patiently(lambda: open_store(self.tracking.experiment, patience), 0)
+        patiently(lambda: recover(store), patience)
+        patiently(lambda: tell(read_back(store, seconds=5) + mark_damaged(store)), patience)
         return store
 
 
@@ -110,19 +111,18 @@ def run_sweep(
         check_first_look(trials, settings)
     if remark := shortened(trials):
         say(remark)
-    store = runner.open_store()
-    everything = unpruned(trial_records(store))
-    records = latest_by_fingerprint(everything)
-    planned = [*first.trials, *trials]
+    store, planned = runner.open_store(), [*first.trials, *trials]
     if settings.dry_run:
-        todo = planned if settings.rerun == "all" else to_run(planned, records, settings.rerun)
-        print(plan_table(planned, todo, records, everything))
+        print(dry_run(planned, store, settings.rerun))
         return None
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
-        grows = bool(tuning) or settings.until == "decided"
+        everything = patiently(lambda: unpruned(trial_records(store)), store.patience)
+        grows, again = bool(tuning) or settings.until == "decided", settings.rerun == "all"
         plan = question_name(trials, settings, first.trials) if grows else None
-        parent = open_parent(store, first.trials or trials, runner.name, settings.rerun == "all", plan)
+        parent = patiently(
+            lambda: open_parent(store, first.trials or trials, runner.name, again, plan), store.patience
+        )
         show_digits(store, parent, trials[0])
         counting = latest_by_fingerprint(everything, parent.earlier)
         left_out = len(planned) - len(to_run(planned, counting, settings.rerun))
@@ -137,6 +137,13 @@ def run_sweep(
 
         feed = PhaseFeed(first, trials, store, parent, settings.rerun, begin) if tuning else begin(trials)
         return carry_out(runner, feed, store, parent, summary)
+
+
+def dry_run(trials: Sequence[Trial], store: Store, rerun: str) -> str:
+    """What a dry run prints."""
+    known = unpruned(trial_records(store))
+    records = latest_by_fingerprint(known)
+    return plan_table(trials, trials if rerun == "all" else to_run(trials, records, rerun), records, known)
 
 
 def show_digits(store: Store, parent: Parent, trial: Trial) -> None:

@@ -8,9 +8,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.schema import PHASES, SweepConfig, TrackingConfig
+from recurrent_cells.config.validation import check_own_keys
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import compose_grid
-from recurrent_cells.sweeps.launchers import pool_of
+from recurrent_cells.sweeps.launchers import check_folder, pool_of
 from recurrent_cells.trial.claim import once
 from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
 
@@ -34,7 +35,9 @@ class TrialSweeper(Sweeper):
         self.params = dict(params or {})
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Raises UserError if the options of the pool will not do."""
+        """Raises UserError if the options of the pool, or keys that are not the user's, will not do."""
+        check_own_keys(config.sweep)
+        check_folder(config.hydra.sweep.dir)
         self.loader, self.config = hydra_context.config_loader, config
         self.train = once(task_function)
         self.pool = pool_of(hydra_context, task_function, config)

@@ -1,14 +1,17 @@
 """A trial's network as an MLflow model: exported, without pickle, answering images with probabilities."""
 
+import io
 import logging
 import shutil
 import tempfile
 import uuid
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +28,6 @@ from recurrent_cells.tracking.patience import reason
 REQUIREMENTS = ("mlflow", "numpy", "torch")
 PROGRAM = "data/model.pt2"
 MOST_TWINS = 100
-# Bytes that a model's files take beside its weights, and more.
-ROOM = 1 << 20
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,6 @@ def save_model(
     """
     target = folder / Artifact.MODEL
     shutil.rmtree(target, ignore_errors=True)
-    _check_room(folder, network)
     # One image would fix the number of images to one.
     example = np.resize(images, (2, *images.shape[1:])).astype(np.float32)
     try:
@@ -77,15 +77,33 @@ def _export(target: Path, run_id: str, network: nn.Module, example: NDArray[np.f
     )
     import mlflow.pytorch
 
-    mlflow.pytorch.save_model(
-        network,
-        str(target),
-        mlflow_model=Model(artifact_path=Artifact.MODEL, run_id=run_id),
-        signature=signature,
-        input_example=example,
-        pip_requirements=versions(),
-        serialization_format="pt2",
-    )
+    with _written_by_python():
+        mlflow.pytorch.save_model(
+            network,
+            str(target),
+            mlflow_model=Model(artifact_path=Artifact.MODEL, run_id=run_id),
+            signature=signature,
+            input_example=example,
+            pip_requirements=versions(),
+            serialization_format="pt2",
+        )
+
+
+@contextmanager
+def _written_by_python() -> Iterator[None]:
+    """While the body runs, have Python write torch's programs: torch ends the process if a disk is full."""
+    own = torch.export.save
+
+    def save(program: torch.export.ExportedProgram, path: str | Path, **options: Any) -> None:
+        buffer = io.BytesIO()
+        own(program, buffer, **options)
+        Path(path).write_bytes(buffer.getbuffer())
+
+    torch.export.save = save
+    try:
+        yield
+    finally:
+        torch.export.save = own
 
 
 def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: NDArray[np.float32]) -> bool:
@@ -100,7 +118,8 @@ def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: 
                 program.state_dict[name].copy_(weight)
             images = torch.from_numpy(example)
             torch.testing.assert_close(program.module()(images), network(images))
-        torch.export.save(program, target / PROGRAM)
+        with _written_by_python():
+            torch.export.save(program, target / PROGRAM)
         model = Model.load(str(target))
         model.run_id, model.model_uuid = run_id, uuid.uuid4().hex
         model.utc_time_created = str(datetime.now(UTC).replace(tzinfo=None))
@@ -127,10 +146,3 @@ def warm_up() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(1, 1))
     with tempfile.TemporaryDirectory() as folder:
         save_model(Path(folder), "", network, np.zeros((2, 1, 1), dtype=np.uint8))
-
-
-def _check_room(folder: Path, network: nn.Module) -> None:
-    """Raises OSError if the model would not fit: torch ends the process where its own writing fails."""
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(weights + ROOM))

@@ -142,6 +142,7 @@ def _ended_truly(run: TrialRun, courier: Courier) -> Iterator[TrialRun]:
         message = str(error) if isinstance(error, TrialError) else f"{type(error).__name__}: {error}"
         outcome, failure = outcome_of("FAILED", message), error
         log.error("%s\n%s", message, traceback.format_exc(), extra=own_log | {"only_file": True})
+        error.add_note("The traceback is in the trial's log.")
     courier.remove(run.run_id)
     logging.getLogger().removeHandler(handler)
     try:

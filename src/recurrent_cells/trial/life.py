@@ -29,6 +29,7 @@ from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.claim import result_of
 from recurrent_cells.trial.fingerprint import fingerprint
 from recurrent_cells.trial.judge import judge_of
+from recurrent_cells.trial.memory import check_trial
 from recurrent_cells.trial.model import save_network
 from recurrent_cells.trial.spec import run_spec, trial_task
 
@@ -56,10 +57,12 @@ def surroundings(config: Config) -> Surroundings:
     use_tf32(config.trainer.tf32)
     device = resolve_device(config.trainer)
     splits = load_splits(config.data)
+    task = trial_task(config, splits)
+    check_trial(config, splits, device.accelerator)
     alone, patience = config.sweep.parent is None, config.tracking.patience
     # A sweep has begun with a store that answered: its trials wait for one that is away.
     store = patiently(lambda: open_store(config.tracking.experiment, patience), 0 if alone else patience)
-    return Surroundings(splits, trial_task(config, splits), device, store)
+    return Surroundings(splits, task, device, store)
 
 
 @contextmanager

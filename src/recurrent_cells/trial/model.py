@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from recurrent_cells import paths
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.splits import Splits, held_out
@@ -23,7 +24,7 @@ def save_network(run: TrialRun, config: Config, classifier: nn.Module, splits: S
     classifier = copy.deepcopy(classifier).cpu().float().eval()
     network = ImageClassifier(classifier, config.data.sequence, splits.offset, splits.scale)
     images, _ = held_out(load_examples(config.data), config.data)
-    twin = run.store.folder / "models" / _graph(config, splits, images[:2])
+    twin = paths.EXPORTS / _graph(config, splits, images[:2])
     save_model(run.artifacts, run.run_id, with_answers(network, config), images, twin)
 
 

@@ -118,7 +118,7 @@ def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config
     for key in ("reproduce", "sweep.parent", "sweep.study", "sweep.number"):
         OmegaConf.update(recorded, key, None)
     assert isinstance(recorded, DictConfig)
-    load_recorded(OmegaConf.select(recorded, "extensions"), record.tags)
+    load_recorded(OmegaConf.select(recorded, "extensions"), record.tags, store.folder)
     return replace(validated(recorded), reproduce=record.run_id)
 
 

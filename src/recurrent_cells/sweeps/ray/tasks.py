@@ -1,7 +1,6 @@
 """The Ray tasks of a sweep, seen from the process that starts them."""
 
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from dataclasses import replace
 import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
+from recurrent_cells.scratch import new_log
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.ray.task import train
 from recurrent_cells.sweeps.shipment import Shipment, whereabouts
@@ -99,7 +99,6 @@ def _cause(error: RayError) -> str:
 
 
 def _as_file(text: str) -> str:
-    handle, path = tempfile.mkstemp(prefix="trial-", suffix=".log")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    return path
+    path = new_log("trial-")
+    path.write_text(text)
+    return str(path)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from recurrent_cells.config.rules import Rule, at_least, one_of
-from recurrent_cells.config.schema import as_typed
+from recurrent_cells.config.rules import Rule, at_least, between, one_of
+from recurrent_cells.config.schema import A_SEED, as_typed
 from recurrent_cells.errors import UserError
-from recurrent_cells.sweeps.grid import raise_together
+from recurrent_cells.sweeps.grid import MOST_TRIALS, raise_together
 from recurrent_cells.tables import METRICS
 
 SAMPLERS = ("tpe", "random", "cmaes", "grid")
@@ -45,14 +45,14 @@ class SearchSettings:
 
 
 RULES = {
-    "n_trials": at_least(1),
+    "n_trials": between(1, MOST_TRIALS),
     "sampler": one_of(*SAMPLERS),
     "pruner": one_of(*PRUNERS),
     "objectives": Rule(
         lambda names: 0 < len(names) == len(set(names)) and all(it in COSTS or _metric(it) in METRICS for it in names),
         f"a list of val/METRIC, {', '.join(COSTS)}, each at most once",
     ),
-    "seed": at_least(0),
+    "seed": A_SEED,
     "startup_trials": at_least(1),
     "min_evaluations": at_least(1),
     "reduction_factor": at_least(2),

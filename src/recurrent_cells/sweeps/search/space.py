@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
+from math import prod
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -12,7 +13,7 @@ from omegaconf import DictConfig
 from recurrent_cells.config.messages import explain
 from recurrent_cells.config.schema import block_keys
 from recurrent_cells.errors import UserError
-from recurrent_cells.sweeps.grid import Composer, Point, as_text, raise_together, read_overrides
+from recurrent_cells.sweeps.grid import Composer, Point, as_text, check_count, raise_together, read_overrides
 from recurrent_cells.sweeps.search.ranges import Range, Value, read_range
 
 
@@ -69,6 +70,7 @@ class Space:
                 f"hydra.sweeper.sampler=grid: {', '.join(continuous)} has no steps; "
                 "give choices (a,b or range(0,3)), or another sampler"
             )
+        check_count(prod(len(range_.steps) for range_ in self.ranges.values()), "hydra.sweeper.sampler=grid")
         combinations = product(*(range_.steps for range_ in self.ranges.values()))
         points = [dict(zip(self.ranges, values, strict=True)) for values in combinations]
         random.Random(seed).shuffle(points)

@@ -1,5 +1,6 @@
 """The job arrays that a store's trials were submitted in: a folder each, with all that passes between the machines."""
 
+import hashlib
 import json
 import shlex
 import shutil
@@ -113,4 +114,5 @@ class Arrays:
 
 def key_of(trial: Trial) -> str:
     """What a job trains: another start of all trials is another job."""
-    return f"{trial.fingerprint}.{trial.config.sweep.since}"
+    earlier = " ".join(sorted(trial.config.sweep.earlier))
+    return f"{trial.fingerprint}.{hashlib.sha256(earlier.encode()).hexdigest()[:8]}"

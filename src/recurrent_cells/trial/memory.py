@@ -1,0 +1,41 @@
+"""The memory that a trial needs, estimated before any of it is taken."""
+
+from recurrent_cells.config.schema import Config
+from recurrent_cells.data.splits import Splits
+from recurrent_cells.memory import check_memory
+from recurrent_cells.models.size import count_parameters
+
+# Of the weights: themselves, their gradients, the best so far, and what an optimiser keeps of each, twice.
+COPIES = 5
+FLOAT, INTEGER = 4, 8
+
+
+def check_trial(config: Config, splits: Splits, accelerator: str) -> int:
+    """The parameters of a trial's network.
+
+    Raises:
+        UserError: if training it needs more memory than there is; a GPU's own memory is left to torch.
+    """
+    parameters = count_parameters(config.model, splits.num_features, splits.num_outputs)
+    needed = _estimate(config, splits, parameters)
+    if accelerator == "gpu":
+        needed = {what: count for what, count in needed.items() if what.startswith("model.")}
+    largest = max(needed, key=lambda what: needed[what])
+    check_memory(sum(needed.values()), largest, "give smaller values")
+    return parameters
+
+
+def _estimate(config: Config, splits: Splits, parameters: int) -> dict[str, int]:
+    """At least so many bytes, by the keys that decide of them."""
+    model, data, outputs = config.model, config.data, splits.num_outputs
+    steps = splits.num_steps * (model.frontend_size if model.frontend == "conv" else 1)
+    width = model.hidden_size * (2 if model.bidirectional else 1)
+    of_step = 2 * width * model.num_layers + (outputs if model.readout == "every" else 0)
+    evaluated = min(data.eval_batch_size, max(len(splits.val), len(splits.test)))
+    size = f"model.hidden_size={model.hidden_size} model.num_layers={model.num_layers}"
+    return {
+        f"{size} frontend_size={model.frontend_size}, {outputs} outputs": COPIES * FLOAT * parameters,
+        f"data.batch_size={data.batch_size} {size}": FLOAT * data.batch_size * (steps * of_step + outputs),
+        f"data.eval_batch_size={data.eval_batch_size} {size}": FLOAT * evaluated * (steps * width + outputs),
+        f"{splits.num_classes} classes": 2 * INTEGER * splits.num_classes**2,  # who was taken for whom
+    }
