@@ -34,9 +34,10 @@ from recurrent_cells.sweeps import sweep as sweeping
 from recurrent_cells.sweeps import sweeper
 from recurrent_cells.sweeps.parent import close_parent, open_parent
 from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.tracking.opening import flat
 from recurrent_cells.tracking.queries import latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.recovery import at_work, recover
-from recurrent_cells.tracking.run import flat, trial_run
+from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training.device import resolve_device
 from recurrent_cells.trial.claim import claim, finished_since

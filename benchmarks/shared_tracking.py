@@ -30,9 +30,10 @@ from benchmarks.kill_campaign import Verdict, compare
 from benchmarks.postgres import tracking_server
 from benchmarks.record import machine, write_result
 from recurrent_cells.paths import HOME_VARIABLE
+from recurrent_cells.tracking.opening import RunSpec
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.recovery import recover
-from recurrent_cells.tracking.run import RunSpec, trial_run
+from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from src import REPOSITORY
 

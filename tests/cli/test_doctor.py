@@ -1,12 +1,16 @@
 """The doctor says what was wrong, what it did, what runs, and what it could not deliver."""
 
 import json
+import shutil
 import sys
 
 import pytest
 
 from recurrent_cells.cli import doctor
+from recurrent_cells.tracking.manifest import local_folder
+from recurrent_cells.tracking.opening import RunSpec
 from recurrent_cells.tracking.provenance import process_tags
+from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import open_store
 
 
@@ -70,6 +74,36 @@ def test_every_untrue_run_of_every_experiment_is_named_and_repaired(store_file, 
 
     lines, _, code = consult()
     assert (lines[-1], code) == ("0 repaired, 1 not delivered, 2 running", 0)
+
+
+def test_damaged_runs_are_repaired_from_what_is_left_or_marked(store_file, consult):
+    store = open_store("others")
+
+    def finished(name: str):
+        with trial_run(store, RunSpec(name, name, tags={}, params={})) as run:
+            (run.artifacts / "best.ckpt").write_text("weights")
+            (run.artifacts / "config.yaml").write_text("seed: 0")
+        return run, local_folder(run.opened.info.artifact_uri)
+
+    whole, (run, folder), (kept, copies) = finished("whole")[0], finished("damaged"), finished("kept")
+    (folder / "best.ckpt").write_text("Weights")
+    (folder / "config.yaml").unlink()
+    shutil.copytree(copies, kept.artifacts)
+    (copies / "best.ckpt").write_text("")
+
+    lines, err, code = consult()
+    assert (err, code) == ("", 0)
+    assert lines == [
+        f"sqlite:///{store_file}",
+        "repaired:",
+        f"  kept ({kept.run_id}): was FINISHED, now FINISHED: best.ckpt was empty: brought again",
+        f"  damaged ({run.run_id}): was FINISHED, now FAILED: best.ckpt is altered, config.yaml is missing: "
+        "the same command trains it again",
+        "2 repaired, 0 not delivered, 0 running",
+    ]
+    assert (copies / "best.ckpt").read_text() == "weights"
+    assert store.client.get_run(whole.run_id).info.status == "FINISHED"
+    assert consult()[0][-1] == "0 repaired, 0 not delivered, 0 running"
 
 
 def test_a_store_that_cannot_be_opened_is_bad_input(consult, monkeypatch):

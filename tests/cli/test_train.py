@@ -271,3 +271,38 @@ def test_a_graph_trains_as_its_kernels_do(use_store, stripes, caplog, cell, prec
     for key in ("train/loss", "val/loss"):
         for (_, one), (_, other) in zip(found[0][key], found[1][key], strict=True):
             assert one == pytest.approx(other, rel=tolerance, abs=tolerance)
+
+
+@pytest.mark.parametrize("place", ["deliver", "set_ended", "clear"])
+def test_a_trial_killed_after_its_end_was_written_is_told_of_and_not_trained_again(
+    use_store, stripes, run_cli, monkeypatch, place
+):
+    store, command = use_store(), (*TINY, stripes, "trainer.max_epochs=1")
+    child = os.fork()
+    if child == 0:
+        module = "delivery" if place == "set_ended" else "run"
+        monkeypatch.setattr(
+            f"recurrent_cells.tracking.{module}.{place}", lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        )
+        try:
+            train(compose_config(*command))
+        finally:
+            os._exit(99)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    left = only_run(store).info.run_id
+    with monkeypatch.context() as untrained:
+        untrained.setattr(TrialModule, "training_step", None)
+        answer = run_cli(*command)
+    assert answer.code == 0, answer.err
+    run = only_run(store)
+    assert (run.info.run_id, run.info.status) == (left, "FINISHED")
+    line = answer.out.splitlines()[0]
+    assert line.startswith(
+        f"best val/acc {run.data.metrics['val/best_acc']:.4f}  test/acc {run.data.metrics['test/acc']:.4f}"
+    )
+    assert f"{int(run.data.params['n_params']):,} parameters" in line
+    assert line.endswith(f"run {left}")
+    assert not store.trial_folder(left).exists()
+
+    train(compose_config(*command))  # finished earlier, and told of
+    assert [run.info.status for run in search(store)] == ["FINISHED", "FINISHED"]

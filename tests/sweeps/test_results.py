@@ -15,11 +15,12 @@ def test_every_planned_trial_has_its_state(store, make_sweep):
         Made("gru", 1, state="FAILED", tags={"error": "the loss is nan"}),
         Made("gru", 2, state="KILLED"),
         Made("gru", 3, state="missing"),
+        Made("gru", 4, tags={"manifest": '{"best.ckpt":[7,""]}'}),
     )
     _, data = read_sweeps(store, parent)
-    assert [trial.state for trial in data.trials] == ["finished", "failed", "killed", "missing"]
-    assert [trial.name for trial in data.unfinished] == ["gru-h8x1-s1", "gru-h8x1-s2", "gru-h8x1-s3"]
-    assert data.unfinished[0].error == "the loss is nan"
+    assert [trial.state for trial in data.trials] == ["finished", "failed", "killed", "missing", "damaged"]
+    assert [trial.name for trial in data.unfinished] == [f"gru-h8x1-s{seed}" for seed in (1, 2, 3, 4)]
+    assert [data.unfinished[place].error for place in (0, 3)] == ["the loss is nan", "best.ckpt is missing"]
     assert data.swept == {"seed"}
 
 

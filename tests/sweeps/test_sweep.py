@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
+from recurrent_cells.tracking.manifest import local_folder
 from recurrent_cells.training.module import TrialModule
 from recurrent_cells.trial.train import train
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
@@ -299,3 +300,26 @@ def test_a_sweep_killed_over_and_over_ends_as_if_never_disturbed(tmp_path):
     assert verdict.faults == []
     assert verdict.trials == 4
     assert sum(verdict.kills.values()) == 3
+
+
+def test_a_trial_whose_files_are_damaged_is_trained_again(sweep, steps, trials, parents):
+    sweep("seed=0,1,2")
+    damaged = trials()[1]
+    (local_folder(damaged.artifact_uri) / "best.ckpt").write_bytes(b"")
+    answer = sweep("seed=0,1,2", train=steps.train)
+    assert answer.code == 0
+    assert "best.ckpt is empty: the same command trains it again" in answer.err.splitlines()[0]
+    assert [seed for _, seed in steps.begun()] == [1]
+    assert Counter(statuses(trials)) == {(seed, "FINISHED"): 1 for seed in range(3)} | {(1, "FAILED"): 1}
+    assert [counts(run) for run in parents()] == [(3, 3, 0)]
+
+
+def test_the_plan_of_a_sweep_is_replaced_as_a_whole(sweep, parents, monkeypatch):
+    """A process that is killed while it writes the plan leaves the one before."""
+    sweep("seed=0")
+    (parent,) = parents()
+    plan = local_folder(parent.info.artifact_uri) / "plan.json"
+    before = plan.read_bytes()
+    monkeypatch.setattr(Path, "replace", lambda *_: sys.exit(9))
+    assert sweep("seed=0").code == 9
+    assert plan.read_bytes() == before

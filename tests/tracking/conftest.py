@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
+from recurrent_cells.tracking.opening import RunSpec
 from recurrent_cells.tracking.provenance import process_tags
-from recurrent_cells.tracking.run import RunSpec
 from recurrent_cells.tracking.store import Store, open_store
 
 

@@ -3,13 +3,16 @@
 import json
 
 import pytest
+from mlflow.exceptions import MlflowException
 
+from recurrent_cells.errors import DeliveryError, TrialBusy
 from recurrent_cells.tracking.locks import trial_lock
 from recurrent_cells.tracking.provenance import SILENCE
 from recurrent_cells.tracking.queries import search
-from recurrent_cells.tracking.recovery import at_work, deliver_kept, mark_attempt_killed, recover
+from recurrent_cells.tracking.recovery import at_work, deliver_kept, mark_attempt_killed, recover, take_end
+from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.status import beat
-from recurrent_cells.tracking.store import Store
+from recurrent_cells.tracking.store import Store, open_store
 
 
 def status(store: Store, run_id: str) -> str:
@@ -123,12 +126,79 @@ def test_what_cannot_be_delivered_is_kept_and_named(store, ended, caplog):
 
 
 def test_folders_left_by_a_process_that_died_at_the_very_end_are_removed(store, run_of, ended):
-    removed = [run_of("one", "FINISHED"), run_of("two", "FAILED"), ended(was="FINISHED")]
+    delivered = ended(was="FINISHED")
+    store.client.log_artifacts(delivered, str(store.trial_folder(delivered) / "artifacts"))
+    removed = [run_of("one", "FINISHED"), run_of("two", "FAILED"), delivered]
     stay = [run_of("three", "KILLED"), run_of("four")]
     assert recover(store) == []
     left = {folder.name for folder in (store.folder / "trials").iterdir()}
     assert left == set(stay)
     assert not left & set(removed)
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "best.ckpt"])
+def test_an_end_whose_files_a_power_failure_took_is_none(store, spec, monkeypatch, file):
+    """The trial goes on from its last checkpoint."""
+    with monkeypatch.context() as killed:
+        killed.setattr("recurrent_cells.tracking.run._deliver", lambda *_: None)
+        with trial_run(store, spec) as run:
+            for name in ("config.yaml", "best.ckpt"):
+                (run.artifacts / name).write_text(f"the {name}")
+            run.state_file.write_text("state")
+    store.client.set_tag(run.run_id, "process.start", "1")
+    (run.artifacts / file).write_text("")
+    assert [repair.status for repair in recover(store)] == ["KILLED"]
+    with trial_run(store, spec) as again:
+        assert (again.run_id, again.state_file.read_text()) == (run.run_id, "state")
+    assert status(store, run.run_id) == "FINISHED"
+
+
+@pytest.mark.parametrize("was", ["RUNNING", "FINISHED", "KILLED"])
+def test_the_end_of_a_trial_whose_process_could_not_tell_of_it_is_taken_once(store, ended, run_of, was):
+    gone, run_id = run_of("gone", process_start="1"), ended(was=was)
+    record = take_end(store, "abc")
+    assert record is not None
+    assert (record.run_id, record.status) == (run_id, "FINISHED")
+    assert not store.trial_folder(run_id).exists()
+    assert status(store, gone) == "KILLED"
+    assert take_end(store, "abc") is None
+
+
+def test_the_last_files_of_a_finished_trial_are_as_good_as_its_end(store, run_of):
+    run_id = run_of("abc", "FINISHED")
+    (store.trial_folder(run_id) / "artifacts").rmdir()
+    record = take_end(store, "abc")
+    assert record is not None
+    assert record.run_id == run_id
+
+
+@pytest.mark.parametrize("outcome", ["FAILED", "KILLED"])
+def test_no_other_end_is_taken(store, ended, outcome):
+    run_id = ended(outcome, was="RUNNING")
+    elsewhere = open_store("elsewhere", patience=0)
+    assert take_end(elsewhere, "abc") is None
+    assert take_end(store, "another") is None
+    assert take_end(store, "abc") is None
+    assert status(store, run_id) == outcome
+
+
+def test_an_end_that_the_store_does_not_take_is_not_trained_over(store, ended, monkeypatch):
+    def away(*_, **__):
+        raise MlflowException("the server went away")
+
+    run_id = ended()
+    with monkeypatch.context() as patch:
+        patch.setattr(store.client, "set_terminated", away)
+        with pytest.raises(DeliveryError, match=r"does not take the end of run trial-abc \(the server went away\)"):
+            take_end(store, "abc")
+    assert take_end(store, "abc") is not None
+    assert status(store, run_id) == "FINISHED"
+
+
+def test_an_end_that_another_process_delivers_makes_the_trial_busy(store, ended):
+    ended()
+    with trial_lock(store, "abc"), pytest.raises(TrialBusy):
+        take_end(store, "abc")
 
 
 def test_what_other_processes_work_on_is_under_way(store, run_of):

@@ -115,3 +115,13 @@ def test_a_champion_whose_run_was_deleted_is_succeeded(store, trial):
     crown(store, second)
     assert champion(store) == second.run_id
     assert len(versions(store)) == 2
+
+
+def test_a_champion_whose_files_are_damaged_is_none_and_another_takes_its_place(store, trial, caplog):
+    best, other = trial("gru", 0.9), trial("lstm", 0.5)
+    crown(store, best)
+    store.client.set_tag(best.run_id, "manifest", '{"best.ckpt":[7,""]}')
+    assert find_champions(store) == {}
+    assert f"champion {best.name} ({best.run_id}) is left out: DAMAGED, best.ckpt is missing" in caplog.text
+    crown(store, other)
+    assert champion(store) == other.run_id

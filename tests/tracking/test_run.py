@@ -13,9 +13,10 @@ from mlflow.exceptions import MlflowException
 
 from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy, TrialError
 from recurrent_cells.tracking import journal, patience
+from recurrent_cells.tracking.opening import flat
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.recovery import recover
-from recurrent_cells.tracking.run import flat, trial_run
+from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from tests.support import within
 
@@ -342,7 +343,7 @@ def test_a_config_is_flat_for_mlflow():
 def shared(store, monkeypatch):
     """The store as machines see it that share no files, and the search for other runs made too early to find any."""
     monkeypatch.setattr(Store, "is_file", False)
-    monkeypatch.setattr("recurrent_cells.tracking.run._known_run", lambda *_: None)
+    monkeypatch.setattr("recurrent_cells.tracking.opening._known_run", lambda *_: None)
     return store
 
 

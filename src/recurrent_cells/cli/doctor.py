@@ -23,11 +23,13 @@ def examine(store: Store) -> list[str]:
     """Repair the store and say what was wrong, what was done and what is left, in lines."""
     from recurrent_cells.tracking.queries import search
     from recurrent_cells.tracking.recovery import deliver_kept, mark_killed
+    from recurrent_cells.tracking.repairs import mark_damaged, read_back
 
     repairs, kept = deliver_kept(store)
+    repairs += read_back(store)
     running = []
     for one in store.everywhere():
-        repairs += mark_killed(one)
+        repairs += mark_killed(one) + mark_damaged(one, to_the_byte=True)
         running += [(one.experiment, run) for run in search(one, "attributes.status = 'RUNNING'")]
     return [
         *_section(

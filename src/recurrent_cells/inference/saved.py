@@ -7,6 +7,7 @@ from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.splits import held_out
 from recurrent_cells.inference.trained import load_trained
 from recurrent_cells.tracking.artifacts import has_model
+from recurrent_cells.tracking.delivery import add_files
 from recurrent_cells.tracking.model import save_model
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
@@ -25,4 +26,4 @@ def ensure_saved(store: Store, record: TrialRecord) -> None:
     images, _ = held_out(load_examples(trained.config.data), trained.config.data)
     with tempfile.TemporaryDirectory() as folder:
         save_model(Path(folder), record.run_id, with_answers(trained.network, trained.config), images)
-        store.client.log_artifacts(record.run_id, folder)
+        add_files(store, record.run_id, Path(folder))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.artifacts import PlanEntry
+from recurrent_cells.tracking.copies import sync_files
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.parents import create_parent, find_parent, read_parent
@@ -59,5 +60,6 @@ def since_of(store: Store, run_id: str) -> int:
 
 
 def close_parent(store: Store, run_id: str, counts: Mapping[str, int], status: str) -> None:
-    """Set the counts of trials (`finished`, `failed`) and the status."""
+    """Set the counts of trials (`finished`, `failed`) and the status, its files being on the disk."""
+    sync_files(store, run_id)
     set_ended(store, run_id, status, {f"{Tag.SWEEP}.{what}": str(count) for what, count in counts.items()})

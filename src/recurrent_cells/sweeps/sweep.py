@@ -23,6 +23,7 @@ from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.recovery import recover
+from recurrent_cells.tracking.repairs import mark_damaged, read_back, tell
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training.artifacts import first_digits
 from recurrent_cells.trial.claim import Train
@@ -53,6 +54,7 @@ class Runner:
         """The store, with true statuses."""
         store = open_store(self.tracking.experiment, self.tracking.patience)
         recover(store)
+        tell(read_back(store, seconds=5) + mark_damaged(store))
         return store
 
 

@@ -1,6 +1,5 @@
 """The files that runs leave in MLflow, each written and read here."""
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from recurrent_cells.errors import UserError
-from recurrent_cells.files import write_atomically
+from recurrent_cells.files import make_folder, sync, write_atomically
+from recurrent_cells.tracking.manifest import digest, local_folder
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
@@ -55,8 +55,8 @@ class PlanEntry:
 
 def read_bytes(store: Store, run: Run, name: str) -> bytes | None:
     """A file of a run; None if the run has left none of that name."""
-    if run.artifact_uri.startswith(("file://", "/")):
-        path = Path(run.artifact_uri.removeprefix("file://")) / name
+    if (local := local_folder(run.artifact_uri)) is not None:
+        path = local / name
         return path.read_bytes() if path.is_file() else None
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +82,7 @@ def read_config(store: Store, run: Run) -> str | None:
 def write_checkpoint(folder: Path, content: bytes) -> str:
     """Write the best weights; their SHA-256, which the trial's tags keep for `read_checkpoint`."""
     write_atomically(folder / Artifact.CHECKPOINT, content)
-    return hashlib.sha256(content).hexdigest()
+    return digest(content)
 
 
 def read_checkpoint(store: Store, record: TrialRecord) -> bytes:
@@ -94,7 +94,7 @@ def read_checkpoint(store: Store, record: TrialRecord) -> bytes:
     content = read_bytes(store, record, Artifact.CHECKPOINT)
     if content is None:
         raise UserError(f"run {record.name} ({record.run_id}, {record.status}) has left no {Artifact.CHECKPOINT}")
-    written, found = record.tags.get(Tag.CHECKPOINT_DIGEST), hashlib.sha256(content).hexdigest()
+    written, found = record.tags.get(Tag.CHECKPOINT_DIGEST), digest(content)
     if written != found:
         fault = "has no digest on record" if written is None else "is not what the trial wrote (SHA-256 differs)"
         raise UserError(f"{Artifact.CHECKPOINT} of run {record.name} ({record.run_id}) {fault}: it is not loaded")
@@ -135,8 +135,7 @@ def read_after_step(store: Store, run: Run) -> list[float]:
 
 def write_plan(store: Store, run_id: str, entries: Sequence[PlanEntry]) -> None:
     """Keep the trials of a sweep with its parent run."""
-    text = json.dumps([asdict(entry) for entry in entries], indent=1)
-    store.client.log_text(run_id, text, Artifact.PLAN)
+    _keep_text(store, run_id, json.dumps([asdict(entry) for entry in entries], indent=1), Artifact.PLAN)
 
 
 def read_plan(store: Store, run: Run) -> list[PlanEntry] | None:
@@ -147,7 +146,7 @@ def read_plan(store: Store, run: Run) -> list[PlanEntry] | None:
 
 def write_search(store: Store, run_id: str, outline: str) -> None:
     """Keep the JSON of a search's ranges and settings with its parent run."""
-    store.client.log_text(run_id, outline, Artifact.SEARCH)
+    _keep_text(store, run_id, outline, Artifact.SEARCH)
 
 
 def read_search(store: Store, run: Run) -> str | None:
@@ -162,3 +161,14 @@ def has_model(store: Store, run: Run) -> bool:
 
 def _write_rows(path: Path, rows: Sequence[Sequence[object]]) -> None:
     path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+
+
+def _keep_text(store: Store, run_id: str, text: str, name: str) -> None:
+    """Keep a text with a run; on this machine it is replaced as a whole, and on the disk then."""
+    folder = local_folder(store.client.get_run(run_id).info.artifact_uri)
+    if folder is None:
+        store.client.log_text(run_id, text, name)
+        return
+    make_folder(folder)
+    write_atomically(folder / name, text.encode())
+    sync([folder])

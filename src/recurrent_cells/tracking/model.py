@@ -17,6 +17,7 @@ from mlflow.types.schema import Schema, TensorSpec
 from numpy.typing import NDArray
 from torch import nn
 
+from recurrent_cells.files import scratch_folder
 from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.patience import reason
 
@@ -113,14 +114,10 @@ def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: 
 def _keep(saved: Path, twin: Path) -> None:
     """Keep a saved model as the twin of later ones; if it cannot be, they are exported."""
     with suppress(OSError):
-        twin.parent.mkdir(exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=twin.parent, prefix="new-"))
-        try:
+        with scratch_folder(twin.parent, "new-") as new:
             shutil.copytree(saved, new, dirs_exist_ok=True)
             shutil.rmtree(twin, ignore_errors=True)  # one that was of no use
             new.rename(twin)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
         for old in sorted(twin.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-MOST_TWINS]:
             shutil.rmtree(old, ignore_errors=True)
 

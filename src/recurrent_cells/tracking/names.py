@@ -26,6 +26,7 @@ class Tag:
     PRUNED_BY = "pruned.by"  # the parent run of that search
     SECONDS = "seconds"  # of training and testing
     CHECKPOINT_DIGEST = "checkpoint.sha256"
+    MANIFEST = "manifest"  # size and SHA-256 of each file
     # of a sweep's parent run; SWEEP, its run id, is on its trials too
     SWEEP = "sweep"
     PLAN = "sweep.plan"

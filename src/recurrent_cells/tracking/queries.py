@@ -3,9 +3,10 @@
 import hashlib
 import json
 import re
+import socket
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from typing import Any
@@ -13,11 +14,15 @@ from typing import Any
 from mlflow.entities import Run
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.tracking.copies import Copies
+from recurrent_cells.tracking.manifest import Faults, in_words, local_folder, of_tags
 from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.tracking.tables import database_of, read_runs
 
 SHORTEST_ID = 4
+# The status of a record whose run says FINISHED and whose files do not bear it out.
+DAMAGED = "DAMAGED"
 # What decides, with the digest of the data, which sequences a trial reads and how they are split.
 BLOCK_KEYS = (
     "data.name",
@@ -120,19 +125,21 @@ def search(store: Store, condition: str = "") -> Iterator[Run]:
 
 
 def trial_records(store: Store, condition: str = "") -> list[TrialRecord]:
-    """The runs that are trials, oldest first."""
+    """The runs that are trials, oldest first; DAMAGED are the FINISHED whose files on this machine are not whole."""
     if not condition and (database := database_of(store)) is not None:
         found = read_runs(database, store.experiment_id)
-        return [_record(*run) for run in found if Tag.FINGERPRINT in run.tags]
-    return [_record_of(run) for run in search(store, condition) if Tag.FINGERPRINT in run.data.tags]
+        return [_record(store, *run) for run in found if Tag.FINGERPRINT in run.tags]
+    return [_record_of(store, run) for run in search(store, condition) if Tag.FINGERPRINT in run.data.tags]
 
 
-def _record_of(run: Run) -> TrialRecord:
-    return _record(run.info, run.data.params, run.data.tags, run.data.metrics)
+def _record_of(store: Store, run: Run) -> TrialRecord:
+    return _record(store, run.info, run.data.params, run.data.tags, run.data.metrics)
 
 
-def _record(info: Any, params: Mapping[str, str], tags: Mapping[str, str], metrics: Mapping[str, float]) -> TrialRecord:
-    return TrialRecord(
+def _record(
+    store: Store, info: Any, params: Mapping[str, str], tags: Mapping[str, str], metrics: Mapping[str, float]
+) -> TrialRecord:
+    record = TrialRecord(
         run_id=info.run_id,
         name=info.run_name or "",
         fingerprint=tags[Tag.FINGERPRINT],
@@ -143,6 +150,27 @@ def _record(info: Any, params: Mapping[str, str], tags: Mapping[str, str], metri
         tags=dict(tags),
         metrics=dict(metrics),
     )
+    if record.status != "FINISHED" or local_folder(record.artifact_uri) is None:
+        return record
+    faults = faults_of(store, record)
+    return replace(record, status=DAMAGED, tags=record.tags | {Tag.ERROR: in_words(faults)}) if faults else record
+
+
+def faults_of(store: Store, record: TrialRecord, to_the_byte: bool = False) -> Faults:
+    """What is missing, empty or altered of a run's files, as far as this machine can see.
+
+    Args:
+        to_the_byte: whether files on this machine are read; else, as those of a server, they are judged by their sizes.
+    """
+    folder, expected = local_folder(record.artifact_uri), of_tags(record.tags)
+    copies = Copies(store, record.run_id, folder)
+    is_elsewhere = not store.is_file and record.tags.get(Tag.HOST) != socket.gethostname()
+    try:
+        if folder is not None and is_elsewhere and not folder.exists():
+            return {}  # on the disk of the machine that trained it
+        return copies.faults(expected) if to_the_byte and folder is not None else copies.faults_by_size(expected)
+    except PermissionError:
+        return {}
 
 
 def unpruned(records: Iterable[TrialRecord], but_by: str | None = None) -> list[TrialRecord]:
@@ -194,4 +222,4 @@ def find_trial(store: Store, run_id: str, key: str) -> TrialRecord:
     (run,) = found
     if Tag.FINGERPRINT not in run.data.tags:
         raise UserError(f"{key}={run_id}: that is a sweep, give the run id of one of its trials")
-    return _record_of(run)
+    return _record_of(store, run)

@@ -1,38 +1,35 @@
 """Runs whose process is gone: told from living ones, and given their true status."""
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mlflow.entities import Run
 
 from recurrent_cells.errors import TrialBusy
-from recurrent_cells.tracking.locks import trial_lock
+from recurrent_cells.tracking.delivery import OUTCOME, UNREAD, clear, deliver, read_outcome
+from recurrent_cells.tracking.manifest import faults_by_content, read_in
 from recurrent_cells.tracking.names import Tag
-from recurrent_cells.tracking.patience import reason
+from recurrent_cells.tracking.patience import patiently, reason
 from recurrent_cells.tracking.provenance import cause_of_death, is_this_process
-from recurrent_cells.tracking.queries import search
-from recurrent_cells.tracking.run import OUTCOME, clear, deliver
+from recurrent_cells.tracking.queries import TrialRecord, find_trial, search
+from recurrent_cells.tracking.repairs import (
+    Repair,
+    held,
+    mend,
+    read_back,
+    repaired,
+    tell,
+    trial_folders,
+)
 from recurrent_cells.tracking.status import set_ended
 from recurrent_cells.tracking.store import Store
 
 AT_ONCE = 100  # run ids in one search
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Repair:
-    """A run whose status was untrue, or whose end was undelivered, with its status before and now and the cause."""
-
-    run_id: str
-    name: str
-    was: str
-    status: str
-    cause: str
 
 
 @dataclass(frozen=True)
@@ -43,59 +40,97 @@ class Kept:
     cause: str
 
 
-def recover(store: Store) -> list[Repair]:
-    """Deliver what ended runs left behind and mark those KILLED whose process is gone."""
-    delivered, kept = deliver_kept(store)
+def recover(store: Store, but: str | None = None) -> list[Repair]:
+    """Deliver what ended runs left behind, all but one if it is named, and mark those KILLED whose process is gone."""
+    delivered, kept = deliver_kept(store, but)
     repairs = delivered + mark_killed(store)
-    for repair in repairs:
-        log.info("run %s (%s): %s, %s", repair.name, repair.run_id[:8], repair.status, repair.cause)
+    tell(repairs)
     for end in kept:
         log.warning("the end of a run could not be delivered (%s): kept in %s", end.cause, end.folder)
     return repairs
 
 
-def deliver_kept(store: Store) -> tuple[list[Repair], list[Kept]]:
-    """Deliver the ends of runs kept on disk, whatever their experiment: those delivered, those still kept."""
-    delivered: list[Repair] = []
-    kept: list[Kept] = []
-    folders = list((store.folder / "trials").iterdir())
+def take_end(store: Store, fingerprint: str) -> TrialRecord | None:
+    """Recover; the FINISHED run of a trial whose process was gone before it could tell of the run, if there is one.
+
+    Raises:
+        TrialBusy: if another process is delivering it.
+        DeliveryError: if the store does not take the end.
+    """
+    condition = f" and tags.{Tag.FINGERPRINT} = '{fingerprint}'"
+    for run in _runs_of(
+        store, [folder for folder in trial_folders(store) if not (folder / UNREAD).exists()], condition
+    ):
+        folder = store.trial_folder(run.info.run_id)
+        if run.info.status != "FINISHED" and not (folder / OUTCOME).exists():
+            continue
+        complaint = f"the tracking store does not take the end of run {run.info.run_name} ({{reason}}): see {folder}"
+        with held(store, run):
+            status, repairs = patiently(partial(_settle, store, run), store.patience, Exception, complaint)
+            tell(repairs)
+            if status == "FINISHED":
+                recover(store, but=run.info.run_id)
+                record = find_trial(store, run.info.run_id, "run")
+                store.disconnect()  # closing writes: killed before the folder is gone, the next start tells of the run
+                clear(store, run, status)
+                return record
+            clear(store, run, status)
+    recover(store)
+    tell(read_back(store, seconds=5))
+    return None
+
+
+def deliver_kept(store: Store, but: str | None = None) -> tuple[list[Repair], list[Kept]]:
+    """Deliver the ends of runs kept on disk, whatever their experiment: those delivered, those still kept.
+
+    What processes that died at the very end have left is removed, once it is seen that the store has it whole.
+
+    Args:
+        but: a run to be left alone.
+    """
+    folders = [folder for folder in trial_folders(store) if folder.name != but and not (folder / UNREAD).exists()]
     ended = {folder for folder in folders if (folder / OUTCOME).exists()}
+    others = _runs_of(store, [folder for folder in folders if folder not in ended])
+    ended |= {store.trial_folder(run.info.run_id) for run in others if run.info.status in ("FINISHED", "FAILED")}
+    repairs: list[Repair] = []
+    kept: list[Kept] = []
     for folder in sorted(ended):
         try:
-            delivered += _deliver(store, folder)
+            run = store.client.get_run(folder.name)
+            with held(store, run):
+                status, found = _settle(store, run)
+                clear(store, run, status)
+            repairs += found
         except TrialBusy:
             continue  # its own process delivers it just now
         except Exception as error:
             kept.append(Kept(folder, reason(error)))
-    _clear_leftovers(store, [folder for folder in folders if folder not in ended])
-    return delivered, kept
+    return repairs, kept
 
 
-def _deliver(store: Store, folder: Path) -> Iterator[Repair]:
-    run = store.client.get_run(folder.name)
-    with _held(store, run):
-        if not (folder / OUTCOME).exists():
-            return
-        status = json.loads((folder / OUTCOME).read_text())["status"]
-        if run.info.status == status:
-            clear(folder, status)  # a process delivered it and died before this
-            return
-        deliver(store, folder.name)
-    yield Repair(folder.name, run.info.run_name or "", run.info.status, status, "its end was delivered")
-
-
-def _clear_leftovers(store: Store, folders: Sequence[Path]) -> None:
-    """Remove the folders of ended runs whose process died while removing them."""
+def _runs_of(store: Store, folders: Sequence[Path], condition: str = "") -> Iterator[Run]:
+    """The runs, of whatever experiment, whose folders these are."""
+    experiments = [it.experiment_id for it in store.client.search_experiments()] if folders else []
     for start in range(0, len(folders), AT_ONCE):
         ids = ", ".join(f"'{folder.name}'" for folder in folders[start : start + AT_ONCE])
-        for run in search(store, f"attributes.run_id IN ({ids})"):
-            if run.info.status not in ("FINISHED", "FAILED"):
-                continue
-            try:
-                with _held(store, run):
-                    clear(store.trial_folder(run.info.run_id), run.info.status)
-            except TrialBusy:
-                continue
+        yield from store.client.search_runs(
+            experiments, f"attributes.run_id IN ({ids}){condition}", max_results=AT_ONCE
+        )
+
+
+def _settle(store: Store, run: Run) -> tuple[str, list[Repair]]:
+    """Bring to the store what it has not of an ended run; the run's status then, and what was done.
+
+    An end whose files a power failure took, or a part of them, is none: the trial goes on from its last checkpoint.
+    """
+    folder = store.trial_folder(run.info.run_id)
+    outcome = read_outcome(folder)
+    if outcome is None or run.info.status == outcome.status:
+        return mend(store, run) if run.info.status == "FINISHED" else (run.info.status, [])
+    if faults_by_content(outcome.files, read_in(folder / "artifacts")):
+        return "KILLED", []
+    deliver(store, run)
+    return outcome.status, [repaired(run, outcome.status, "its end was delivered")]
 
 
 def mark_killed(store: Store) -> list[Repair]:
@@ -126,22 +161,15 @@ def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
     if cause_of_death(run.data.tags) is None:
         return
     try:
-        with _held(store, run):
+        with held(store, run):
             now = store.client.get_run(run.info.run_id)  # another process may have gone on with it since
             cause = cause_of_death(now.data.tags)
             if now.info.status == "RUNNING" and cause is not None:
                 _set_killed(store, run.info.run_id, cause)
-                yield Repair(run.info.run_id, run.info.run_name or "", "RUNNING", "KILLED", cause)
+                yield repaired(run, "KILLED", cause)
     except TrialBusy:
         return
 
 
 def _set_killed(store: Store, run_id: str, cause: str) -> None:
     set_ended(store, run_id, "KILLED", {Tag.ERROR: cause})
-
-
-def _held(store: Store, run: Run) -> AbstractContextManager[None]:
-    """The lock of a trial, of whatever experiment; a parent has none."""
-    fingerprint = run.data.tags.get(Tag.FINGERPRINT)
-    own = replace(store, experiment_id=run.info.experiment_id)
-    return trial_lock(own, fingerprint) if fingerprint else nullcontext()

@@ -1,5 +1,6 @@
 """The model registry: one registered model for an experiment, and the champion of each data block."""
 
+import logging
 from contextlib import suppress
 
 from mlflow.entities.model_registry import ModelVersion
@@ -9,6 +10,8 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.tracking.names import Artifact, Curve, Tag
 from recurrent_cells.tracking.queries import TrialRecord, find_trial
 from recurrent_cells.tracking.store import Store
+
+log = logging.getLogger(__name__)
 
 # The alias of the first block's champion; each block has `champion-BLOCK` too.
 CHAMPION = "champion"
@@ -51,7 +54,7 @@ def _with_value(record: TrialRecord) -> str:
 
 
 def _by_alias(store: Store) -> dict[str, TrialRecord]:
-    """The trials of the champions by alias, `champion` first; without those whose run was deleted."""
+    """The trials of the champions by alias, `champion` first; without those whose run was deleted or is damaged."""
     try:
         aliases = store.client.get_registered_model(store.experiment).aliases
     except MlflowException as error:
@@ -62,7 +65,11 @@ def _by_alias(store: Store) -> dict[str, TrialRecord]:
     for alias in sorted(alias for alias in aliases if alias.partition("-")[0] == CHAMPION):
         run_id = store.client.get_model_version(store.experiment, aliases[alias]).run_id
         with suppress(UserError):
-            found[alias] = find_trial(store, run_id, CHAMPION)
+            record = find_trial(store, run_id, CHAMPION)
+            if record.status == "FINISHED":
+                found[alias] = record
+            else:
+                log.warning("champion %s (%s) is left out: %s, %s", record.name, run_id, record.status, record.error)
     return found
 
 

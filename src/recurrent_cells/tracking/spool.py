@@ -6,11 +6,14 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from recurrent_cells.files import sync
+
 
 class Spool:
     """Bytes on their way to the end of a file."""
 
     def __init__(self, path: Path) -> None:
+        self._unnamed: Path | None = None if path.exists() else path.parent  # whose entry for the file is not on disk
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._waiting = bytearray()
         self._lock = threading.Lock()
@@ -27,6 +30,9 @@ class Spool:
         with self._lock:
             self._write()
         os.fsync(self._descriptor)
+        if self._unnamed is not None:
+            sync([self._unnamed])
+            self._unnamed = None
 
     def _write(self) -> None:
         while self._waiting:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.files import make_folder, sync
 from recurrent_cells.paths import TRACKING
 from recurrent_cells.tracking.views import view_tags
 
@@ -72,7 +73,10 @@ class Store:
     def client(self) -> "MlflowClient":
         from mlflow import MlflowClient
 
-        return MlflowClient(tracking_uri=self.uri)
+        client = MlflowClient(tracking_uri=self.uri)
+        if self.is_file:
+            _sync_commits(client)
+        return client
 
     @property
     def address(self) -> str:
@@ -128,6 +132,20 @@ def open_store(experiment: str, patience: float = 60.0) -> Store:
     return Store(uri, experiment, _experiment_id(uri, experiment, artifacts), folder, patience)
 
 
+def _sync_commits(client: "MlflowClient") -> None:
+    """Have each commit on the disk before the next step; some builds of SQLite leave that to the system."""
+    from sqlalchemy import event
+
+    engine = client._tracking_client.store.engine
+    if not event.contains(engine, "connect", _set_synchronous):
+        event.listen(engine, "connect", _set_synchronous)
+        engine.dispose()  # connections opened before
+
+
+def _set_synchronous(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous=FULL")
+
+
 def _unusable(uri: str, reason: str) -> UserError:
     return UserError(
         f"MLFLOW_TRACKING_URI={_without_password(uri)}: {reason};\n"
@@ -150,7 +168,7 @@ def _server_folder(uri: str) -> Path:
 
 def _prepare_folder(folder: Path) -> None:
     try:
-        (folder / "trials").mkdir(parents=True, exist_ok=True)
+        make_folder(folder / "trials")
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0" * ROOM)
     except OSError as error:
@@ -170,6 +188,7 @@ def _prepare_sqlite(path: Path) -> None:
             MlflowClient(tracking_uri=f"{SQLITE}{fresh}").search_experiments()
             try:
                 os.link(fresh, path)  # unlike a rename, never replaces a store another process has just made
+                sync([path.parent])
             except FileExistsError:
                 pass
             except OSError as error:

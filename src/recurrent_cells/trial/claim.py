@@ -84,14 +84,22 @@ def finished_since(store: "Store", trial: str, since: int, search: str | None = 
 
     condition = f"tags.{Tag.FINGERPRINT} = '{trial}' and attributes.status = 'FINISHED'"
     finished = unpruned(trial_records(store, condition), but_by=search)
-    return next((record for record in reversed(finished) if record.end_time >= since), None)
+    return next((it for it in reversed(finished) if it.status == "FINISHED" and it.end_time >= since), None)
 
 
 def result_of(record: "TrialRecord") -> dict[str, Any]:
     """What `train` returned when the recorded trial was trained."""
     metric = record.metric
-    values = {f"val/{metric}": record.selection or 0.0, f"test/{metric}": record.test or 0.0}
-    return {"run_id": record.run_id, "name": record.name, "metric": metric} | values
+    return {
+        "run_id": record.run_id,
+        "name": record.name,
+        "n_params": int(record.params.get("n_params", 0)),
+        "seconds": record.seconds or 0.0,
+        "metric": metric,
+        f"val/{metric}": record.selection or 0.0,
+        "test/loss": record.metrics.get("test/loss", 0.0),
+        f"test/{metric}": record.test or 0.0,
+    }
 
 
 def _train(train: Train, config: Config) -> Any:

@@ -1,5 +1,6 @@
 """The life of a trial: opened as a run, trained, tested, its files kept, ended."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from recurrent_cells.tasks import Task
 from recurrent_cells.tracking.journal import Courier
 from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.patience import patiently
-from recurrent_cells.tracking.recovery import recover
+from recurrent_cells.tracking.recovery import take_end
 from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training import state
@@ -25,9 +26,13 @@ from recurrent_cells.training.member import Member
 from recurrent_cells.training.progress import Progress
 from recurrent_cells.training.pruning import Pruning, pruned_at
 from recurrent_cells.training.schedule import Schedule
+from recurrent_cells.trial.claim import result_of
+from recurrent_cells.trial.fingerprint import fingerprint
 from recurrent_cells.trial.judge import judge_of
 from recurrent_cells.trial.model import save_network
 from recurrent_cells.trial.spec import run_spec, trial_task
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,6 @@ def surroundings(config: Config) -> Surroundings:
     alone, patience = config.sweep.parent is None, config.tracking.patience
     # A sweep has begun with a store that answered: its trials wait for one that is away.
     store = patiently(lambda: open_store(config.tracking.experiment, patience), 0 if alone else patience)
-    if alone:
-        recover(store)
     return Surroundings(splits, trial_task(config, splits), device, store)
 
 
@@ -96,8 +99,16 @@ def finish(member: Member, around: Surroundings, interruption: Interruption) -> 
 
 
 def live(config: Config) -> dict[str, Any]:
-    """Train and test one checked config as one MLflow run; returns and raises as `train`."""
+    """Train and test one checked config as one MLflow run; returns and raises as `train`.
+
+    A trial alone whose process was killed when the trial was over is told of and not trained again.
+    """
     around = surroundings(config)
+    if config.sweep.parent is None:
+        ended = take_end(around.store, fingerprint(config, around.splits.digest))
+        if ended is not None:
+            log.info("this trial was finished by a process that could not say so any more")
+            return result_of(ended)
     judge = judge_of(config.sweep, around.store)
     with handled() as interruption, opened(config, around) as member:
         pruning = None if judge is None else Pruning(judge, member.run)

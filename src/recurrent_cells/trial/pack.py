@@ -9,6 +9,7 @@ from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy
 from recurrent_cells.interrupts import Interruption, handled
 from recurrent_cells.tracking.journal import Courier
 from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.recovery import recover
 from recurrent_cells.tracking.run import under_way
 from recurrent_cells.training.fit import Fit
 from recurrent_cells.training.member import Member
@@ -32,6 +33,8 @@ def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
         Interrupted: after a signal, every state being saved.
     """
     around = surroundings(configs[0])
+    if configs[0].sweep.parent is None:
+        recover(around.store)
     stacked = around.device.precision != "16-mixed"  # each needs a gradient scaler of its own
     most = most if stacked else 1
     with handled() as interruption, under_way(around.store, configs[0].sweep.parent) as courier:

@@ -12,7 +12,7 @@ from recurrent_cells.models.classifier import num_parameters
 from recurrent_cells.tables import CELLS
 from recurrent_cells.tasks import Task, task_of
 from recurrent_cells.tracking.names import TEST_WATCHED, Tag
-from recurrent_cells.tracking.run import DatasetInfo, RunSpec, flat
+from recurrent_cells.tracking.opening import DatasetInfo, RunSpec, flat
 from recurrent_cells.training.device import Device
 from recurrent_cells.trial.fingerprint import fingerprint, shape
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recurrent_cells.tracking.manifest import local_folder
 from recurrent_cells.training import fit
 from recurrent_cells.trial import life
 from recurrent_cells.trial.study_storage import STORAGE
@@ -285,3 +286,15 @@ def test_bad_input_starts_nothing(search, runs, storage):
         assert (answer.code, answer.err) == (2, words)
     assert runs() == []
     assert storage.read_bytes() == before
+
+
+def test_a_point_whose_files_are_damaged_is_trained_again(search, steps, trials, parents):
+    search("hydra.sweeper.n_trials=2")
+    damaged = trials()[0]
+    (local_folder(damaged.artifact_uri) / "config.yaml").unlink()
+    answer = search("hydra.sweeper.n_trials=2", train=steps.train)
+    assert answer.code == 0
+    assert len(steps.begun()) == 1
+    again = [record for record in trials() if record.fingerprint == damaged.fingerprint]
+    assert sorted(record.status for record in again) == ["FAILED", "FINISHED"]
+    assert [counts(run) for run in parents()] == [(2, 2, 0)]

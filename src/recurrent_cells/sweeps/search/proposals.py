@@ -19,7 +19,7 @@ from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.sweeps.search.study import Proposal, Study, values_of
 from recurrent_cells.tracking.names import Curve
 from recurrent_cells.tracking.patience import patiently
-from recurrent_cells.tracking.queries import TrialRecord
+from recurrent_cells.tracking.queries import TrialRecord, trial_records, unpruned
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.claim import finished_since
 from recurrent_cells.trial.outcome import Outcome
@@ -52,8 +52,8 @@ class Proposals(Feed):
         self._own: set[int] = set()
         self._next_look = 0.0
         self._nothing_left = False
-        self._study.queue_failed()
         self.close()
+        self._study.queue_failed(self._lost())
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -64,6 +64,13 @@ class Proposals(Feed):
         for point, trial in self._study.points().items():
             self._plan(point, values_of(trial))
         patiently(lambda: write_plan(self._store, self._parent.run_id, self.trials), self._store.patience)
+
+    def _lost(self) -> set[int]:
+        """The points without a FINISHED run, whatever the study says: a run that was damaged is trained again."""
+        store, parent = self._store, self._parent
+        known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
+        finished = {it.fingerprint for it in known if it.status == "FINISHED" and it.end_time >= parent.since}
+        return {point for point, trial in self._by_point.items() if trial and trial.fingerprint not in finished}
 
     def ask(self) -> Sequence[Trial]:
         if time.monotonic() < self._next_look:

@@ -1,6 +1,6 @@
 """An Optuna study that several processes share and that outlives them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
@@ -80,11 +80,11 @@ class Study:
                 for point, values in enumerate(points):
                     self._queue(point, values)
 
-    def queue_failed(self) -> None:
-        """Have those points tried again whose last trial failed."""
+    def queue_failed(self, lost: Container[int] = ()) -> None:
+        """Have those points tried again whose last trial failed, or is lost though it did not."""
         with self._alone():
             for point, trial in self.points().items():
-                if trial.state == TrialState.FAIL:
+                if trial.state == TrialState.FAIL or (trial.state.is_finished() and point in lost):
                     self._queue(point, values_of(trial))
 
     @property
