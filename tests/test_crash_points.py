@@ -164,6 +164,6 @@ def test_a_trial_struck_at_a_few_of_its_writes_comes_to_what_it_does_undisturbed
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     command = Command((*TINY, "registry=false"))
-    results = Campaign(tmp_path / "campaign").run("trial", command, ["kill", "EIO", "ordered"], range(45, 400, 90))
-    assert all(result.tried for result in results)
+    results = Campaign(tmp_path / "campaign").run("trial", command, ["kill", "EIO", "ordered"], sample=2)
+    assert [result.tried for result in results] == [2, 2, 2]
     assert [result.faults for result in results] == [[], [], []]

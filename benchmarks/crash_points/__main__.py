@@ -1,7 +1,7 @@
 """Kill a command at each call that writes below its store, let each fail, cut the power there, give it again, compare.
 
 python -m benchmarks.crash_points --write benchmarks/results/crash_points.md
-python -m benchmarks.crash_points --only trial --faults kill --every 10
+python -m benchmarks.crash_points --only trial --faults kill --sample 20
 """
 
 import argparse
@@ -18,10 +18,10 @@ from benchmarks.crash_points.tracer import can_trace
 from benchmarks.record import machine, write_result
 
 SAID = (
-    "Compared with the same undisturbed: one FINISHED run a trial and no other (after a power cut others may be KILLED), "
-    "every metric point (of epoch_seconds and samples_per_second the steps), every file by its digest (where times or "
-    "ids are in it, that it is there and not empty), the counts of the sweep, the trials of the study, nothing RUNNING, "
-    "nothing left over; exit code 0, and after an error no traceback."
+    "Compared with the same undisturbed: one FINISHED run a trial and no other (after a power cut others may be "
+    "KILLED), every metric point (of epoch_seconds and samples_per_second the steps), every file by its digest (where "
+    "times or ids are in it, that it is there and not empty), the counts of the sweep, the trials of the study, "
+    "nothing RUNNING, nothing left over; exit code 0, and after an error no traceback."
 )
 MEANING = {
     "kill": "SIGKILL to all processes before the call",
@@ -32,13 +32,13 @@ MEANING = {
 }
 
 
-def report(results: list[Result], seconds: float, every: int) -> str:
+def report(results: list[Result], seconds: float) -> str:
     kinds = dict.fromkeys(result.kind for result in results)
     lines = [
         "# Each write in turn",
         "",
-        f"`python -m benchmarks.crash_points --every {every}`. Calls that write below the store's folder are counted over "
-        "all threads of the processes named; one run of the command, then the same command again. " + SAID,
+        f"`python -m benchmarks.crash_points {shlex.join(sys.argv[1:])}`. Calls that write below the store are "
+        "counted over all threads of the processes named; one run of the command, then the same command again. " + SAID,
         "",
         "| command | calls of | fault | points | tried | failed |",
         "|---|---|---|---|---|---|",
@@ -63,8 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS), help="kinds of commands")
     parser.add_argument("--faults", nargs="*", choices=list(FAULTS), default=list(FAULTS))
-    parser.add_argument("--every", type=int, default=1, help="try each so-manieth point")
-    parser.add_argument("--first", type=int, default=1, help="the first point tried")
+    parser.add_argument("--sample", type=int, help="try so many points of each command and fault, evenly spread")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
     if not can_trace():
@@ -81,7 +80,7 @@ def main() -> None:
             results += found
     finally:
         shutil.rmtree(folder)
-    write_result(report(results, time.monotonic() - start, arguments.every), arguments.write)
+    write_result(report(results, time.monotonic() - start), arguments.write)
     sys.exit(1 if any(result.faults for result in results) else 0)
 
 

@@ -88,32 +88,34 @@ class Campaign:
     def __init__(self, folder: Path) -> None:
         self._place = Place(folder)
 
-    def run(self, kind: str, command: Command, faults: Sequence[str], points: range) -> list[Result]:
-        """Strike a command with each fault at those of the points that there are."""
+    def run(self, kind: str, command: Command, faults: Sequence[str], sample: int | None = None) -> list[Result]:
+        """Strike a command with each fault at all of its points, or at a sample of so many."""
         calm = self._place.undisturbed(command.arguments)
         results = []
         for fault in faults:
             strike = self._cut if fault in POWER_CUTS else self._struck
-            results.append(strike(command, Result(kind, fault), points, calm))
+            results.append(strike(command, Result(kind, fault), sample, calm))
         return results
 
-    def _struck(self, command: Command, result: Result, points: range, calm: Evidence) -> Result:
-        fault = result.fault
-        for at in points:
+    def _struck(self, command: Command, result: Result, sample: int | None, calm: Evidence) -> Result:
+        self._place.reset()
+        counter = Striker(command.counted)
+        run_traced(self._place.body(command.arguments), self._place.store, counter)
+        result.points = counter.count
+        for at in spread(counter.count, sample):
             self._place.reset()
-            striker = Striker(command.counted, at, FAULTS[fault])
+            striker = Striker(command.counted, at + 1, FAULTS[result.fault])
             code = run_traced(self._place.body(command.arguments), self._place.store, striker)
-            if striker.struck is None:  # it had fewer calls than this
-                result.points = striker.count
-                break
+            if striker.struck is None:  # a run may have some calls less than another
+                continue
             result.tried += 1
             first = self._place.ended(code)
-            faults = [] if fault == "kill" else list(_unclean(first))
-            faults += self._given_again(command, calm, () if fault == "kill" else first)
-            self._note(result, f"{at} ({self._words(striker.struck)})", faults)
+            faults = [] if result.fault == "kill" else _unclean(first)
+            faults += self._given_again(command, calm, None if result.fault == "kill" else first)
+            self._note(result, f"{at + 1} ({self._words(striker.struck)})", faults)
         return result
 
-    def _cut(self, command: Command, result: Result, points: range, calm: Evidence) -> Result:
+    def _cut(self, command: Command, result: Result, sample: int | None, calm: Evidence) -> Result:
         images: list[tuple[int, str, Image]] = []
         seen: set[str] = set()
         self._place.reset()
@@ -129,19 +131,18 @@ class Campaign:
         striker = Striker("all", then=then)
         run_traced(self._place.body(command.arguments), self._place.store, striker)
         result.points = len(images)
-        for at, words, left in images[points.start - 1 :: points.step]:
+        for place in spread(len(images), sample):
+            at, words, left = images[place]
             restore(self._place.store, left)
             self._place.reset_scratch()
             result.tried += 1
-            self._note(result, f"after {at} ({words})", self._given_again(command, calm, (), power=True))
+            self._note(result, f"after {at} ({words})", self._given_again(command, calm, None, power=True))
         return result
 
-    def _given_again(
-        self, command: Command, calm: Evidence, first: Ended | tuple[()], power: bool = False
-    ) -> list[str]:
+    def _given_again(self, command: Command, calm: Evidence, first: Ended | None, power: bool = False) -> list[str]:
         """Give the command again, unless it was a trial and that is done; what is wrong then."""
         place = self._place
-        if first and first.code == 0 and not command.is_sweep:
+        if first is not None and first.code == 0 and not command.is_sweep:
             place.doctor()
         elif command.is_sweep or any(place.trial_folders()) or _differences(calm, place.evidence(), power):
             ended = place.run(command.arguments)
@@ -157,6 +158,13 @@ class Campaign:
         if faults:
             result.faults.append(f"{result.kind} {result.fault} {where}: {'; '.join(faults)}")
             print(result.faults[-1], file=sys.stderr, flush=True)
+
+
+def spread(count: int, sample: int | None) -> list[int]:
+    """So many of the numbers below `count`, evenly spread; all of them if there is no sample."""
+    if sample is None or sample >= count:
+        return list(range(count))
+    return [(2 * place + 1) * count // (2 * sample) for place in range(sample)]
 
 
 def _unclean(ended: Ended) -> list[str]:

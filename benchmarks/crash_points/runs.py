@@ -100,6 +100,7 @@ class Place:
             from recurrent_cells.cli.leaving import run_and_leave
 
             _write_to(self.log)
+            os.environ.pop("HYDRA_FULL_ERROR", None)  # a command run in this process has set it
             # Drawing takes a third of a trial of four steps; what matters here is that the file is written.
             Figure.savefig = lambda self, path, **_: Path(path).write_bytes(b"a picture") and None
             sys.argv = ["train.py"]
