@@ -94,7 +94,9 @@ class Campaign:
         results = []
         for fault in faults:
             strike = self._cut if fault in POWER_CUTS else self._struck
-            results.append(strike(command, Result(kind, fault), sample, calm))
+            results.append(found := strike(command, Result(kind, fault), sample, calm))
+            done = f"{kind} {fault}: {found.points} points, {found.tried} tried, {len(found.faults)} failed"
+            print(done, file=sys.stderr, flush=True)
         return results
 
     def _struck(self, command: Command, result: Result, sample: int | None, calm: Evidence) -> Result:
