@@ -179,7 +179,7 @@ def _unclean(ended: Ended) -> list[str]:
 
 
 def _differences(calm: Evidence, found: Evidence, power: bool) -> list[str]:
-    faults = [f"a run is {it}" for it in found.others if not (power and it.endswith("KILLED"))]
+    faults = [f"a run is {it}" for it in found.others if not (power and " KILLED " in it)]
     for trial in calm.finished:
         if found.finished[trial] != 1:
             faults.append(f"a trial has {found.finished[trial]} FINISHED runs")

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import os
 import pickle
+import re
 import shutil
 import signal
 import sys
@@ -15,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import torch
 
 EXPERIMENT = "recurrent-cells"
 TIMINGS = {"epoch_seconds", "samples_per_second"}
@@ -38,7 +41,7 @@ class Evidence:
         finished: how many FINISHED runs a trial has, by fingerprint.
         others: runs that are not FINISHED, in words.
         points: of each finished trial, by metric: steps and values; of metrics that measure time the steps.
-        files: of each finished trial the digest of each file; the size alone of those with times in them.
+        files: of each finished trial the digest of each file, of those with times in them whether they are empty.
         parents: status and counts of each sweep.
         study: state and values of each trial of a search.
         leftovers: files that no finished run needs.
@@ -222,7 +225,7 @@ def _evidence(folder: Path) -> Evidence:
             found.parents.append({"status": status} | counts)
             continue
         if status != "FINISHED":
-            found.others.append(f"{run.info.run_name} {status}")
+            found.others.append(f"{run.info.run_name} {status} ({tags.get(Tag.ERROR, '')})")
             continue
         found.finished[fingerprint] += 1
         histories = {key: store.client.get_metric_history(run_id, key) for key in run.data.metrics}
@@ -246,6 +249,11 @@ def _digest(path: Path, name: str) -> str:
     content = path.read_bytes()
     if name in OWN or name.startswith("model/"):
         return "empty" if not content else "there"
+    if name == "best.ckpt" and content:
+        weights = torch.load(path, weights_only=True)["weights"]
+        content = b"".join(key.encode() + weights[key].numpy().tobytes() for key in sorted(weights))
+    if name == "config.yaml":
+        content = re.sub(rb"parent: \w+", b"parent: RUN", content)
     return hashlib.sha256(content).hexdigest()
 
 
