@@ -74,10 +74,7 @@ def main() -> None:
         warm_up(TINY, folder / "warm")
         campaign = Campaign(folder)
         for kind in arguments.only:
-            found = campaign.run(
-                kind, COMMANDS[kind], arguments.faults, range(arguments.first, sys.maxsize, arguments.every)
-            )
-            results += found
+            results += campaign.run(kind, COMMANDS[kind], arguments.faults, arguments.sample)
     finally:
         shutil.rmtree(folder)
     write_result(report(results, time.monotonic() - start), arguments.write)
