@@ -67,7 +67,7 @@ def _parsed(arguments: Sequence[str]) -> tuple[ArgumentParser, Namespace]:
     if too_long := [argument for argument in arguments if len(argument) > MOST_CHARACTERS]:
         refuse(f"{too_long[0][:80]}…: allowed are {MOST_CHARACTERS:,} characters")
     parser = get_args_parser()
-    parser.error = refuse  # type: ignore[method-assign]
+    parser.error = refuse
     flags = parser.parse_intermixed_args(arguments)
     if flags.experimental_rerun is not None:  # it would run whatever code a pickle brings
         refuse(f"--experimental-rerun={flags.experimental_rerun}: reproduce=RUN_ID trains a recorded trial again")

@@ -120,9 +120,7 @@ def run_sweep(
         everything = patiently(lambda: unpruned(trial_records(store)), store.patience)
         grows, again = bool(tuning) or settings.until == "decided", settings.rerun == "all"
         plan = question_name(trials, settings, first.trials) if grows else None
-        parent = patiently(
-            lambda: open_parent(store, first.trials or trials, runner.name, again, plan), store.patience
-        )
+        parent = patiently(lambda: open_parent(store, first.trials or trials, runner.name, again, plan), store.patience)
         show_digits(store, parent, trials[0])
         counting = latest_by_fingerprint(everything, parent.earlier)
         left_out = len(planned) - len(to_run(planned, counting, settings.rerun))

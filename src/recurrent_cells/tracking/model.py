@@ -6,12 +6,12 @@ import shutil
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -77,7 +77,7 @@ def _export(target: Path, run_id: str, network: nn.Module, example: NDArray[np.f
     )
     import mlflow.pytorch
 
-    with _written_by_python():
+    with patch.object(torch.export, "save", _save_program):
         mlflow.pytorch.save_model(
             network,
             str(target),
@@ -89,21 +89,11 @@ def _export(target: Path, run_id: str, network: nn.Module, example: NDArray[np.f
         )
 
 
-@contextmanager
-def _written_by_python() -> Iterator[None]:
-    """While the body runs, have Python write torch's programs: torch ends the process if a disk is full."""
-    own = torch.export.save
-
-    def save(program: torch.export.ExportedProgram, path: str | Path, **options: Any) -> None:
-        buffer = io.BytesIO()
-        own(program, buffer, **options)
-        Path(path).write_bytes(buffer.getbuffer())
-
-    torch.export.save = save
-    try:
-        yield
-    finally:
-        torch.export.save = own
+def _save_program(program: torch.export.ExportedProgram, path: str | Path, save: Any = torch.export.save) -> None:
+    """Save it by way of memory: torch's own writing of a file ends the process where the disk fails."""
+    content = io.BytesIO()
+    save(program, content)
+    Path(path).write_bytes(content.getvalue())
 
 
 def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: NDArray[np.float32]) -> bool:
@@ -118,8 +108,7 @@ def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: 
                 program.state_dict[name].copy_(weight)
             images = torch.from_numpy(example)
             torch.testing.assert_close(program.module()(images), network(images))
-        with _written_by_python():
-            torch.export.save(program, target / PROGRAM)
+        _save_program(program, target / PROGRAM)
         model = Model.load(str(target))
         model.run_id, model.model_uuid = run_id, uuid.uuid4().hex
         model.utc_time_created = str(datetime.now(UTC).replace(tzinfo=None))
