@@ -3,6 +3,8 @@
 import pytest
 
 from recurrent_cells.cli.report import main
+from recurrent_cells.reports import write
+from recurrent_cells.tracking import database
 from tests.support import refusal
 from tests.written_sweeps import Made, make_sweep, store
 
@@ -17,6 +19,23 @@ def test_it_says_the_verdict_and_where_the_page_is(make_sweep, capsys, tmp_path)
         "2 seeds cannot separate GRU from LSTM: their means are equal.",
         f"Report: {tmp_path}/reports/{parent}/report.html",
     ]
+
+
+def test_a_store_that_cannot_be_written_is_reported_on_and_stays_as_it_is(
+    make_sweep, store, capsys, tmp_path, monkeypatch
+):
+    parent = make_sweep(*(Made("gru", seed, 0.9) for seed in (0, 1)))
+    store.disconnect()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setattr(database, "is_writable", lambda _: False)
+    monkeypatch.setattr(write, "REPORTS", tmp_path / "elsewhere")
+    main([])
+    page = tmp_path / "elsewhere" / parent / "report.html"
+    assert capsys.readouterr().out.splitlines()[-1] == f"Report: {page}"
+    assert page.exists()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    monkeypatch.setattr(write, "REPORTS", tmp_path / "mlflow.db")
+    assert "the report cannot be written there" in refusal(main, [], capsys)
 
 
 def test_help(capsys):

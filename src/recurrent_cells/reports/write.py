@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from recurrent_cells.errors import UserError
 from recurrent_cells.paths import REPORTS, TRACKING, command
 from recurrent_cells.reports.compose import compose, headline
 from recurrent_cells.reports.document import Columns, Document, Pictures, Table
@@ -41,12 +42,18 @@ def write_report(store: Store, which: str = LATEST, metric: str | None = None, m
         margin: within which to call configurations equal; in points for a share.
 
     Raises:
-        UserError: if there is no such sweep, or no finished trial has the metric.
+        UserError: if there is no such sweep, no finished trial has the metric, or the report cannot be written.
     """
     store, data = read_sweeps(store, which)
     document = compose(store, data, metric, margin)
     folder = _folder(store, data)
-    _write(document, folder, _footer(data))
+    try:
+        _write(document, folder, _footer(data))
+    except OSError as error:
+        raise UserError(
+            f"{folder}: the report cannot be written there ({error.strerror}); "
+            "set RECURRENT_CELLS_HOME to a folder that can be, and MLFLOW_TRACKING_URI to the store"
+        ) from None
     for sweep in data.sweeps if store.original is None else ():
         joined = len(data.sweeps) > 1
         place = f"{Artifact.REPORT}/joined-{folder.name}" if joined else Artifact.REPORT
@@ -67,8 +74,8 @@ def report_sweep(store: Store, run_id: str) -> None:
 
 
 def _folder(store: Store, data: SweepData) -> Path:
-    """A folder in `reports/` for the project's own store, beside the store for another."""
-    own = store.folder == TRACKING or TRACKING in store.folder.parents
+    """A folder in `reports/` for the project's own store or one that cannot be written, else beside the store."""
+    own = store.folder == TRACKING or TRACKING in store.folder.parents or store.original is not None
     ids = [sweep.run_id for sweep in data.sweeps]
     name = ids[0] if len(ids) == 1 else "+".join(run_id[:8] for run_id in ids)
     return (REPORTS if own else store.folder / "reports") / name
