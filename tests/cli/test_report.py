@@ -1,4 +1,4 @@
-"""The command: python -m src.report [sweep=…] [metric=…]."""
+"""The command: python -m src.report [sweep=…] [metric=…] [margin=…]."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_it_says_the_verdict_and_where_the_page_is(make_sweep, capsys, tmp_path)
     main(["metric=test/acc"])
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
-        "2 seeds cannot separate GRU from LSTM: their means are equal.",
+        "GRU and LSTM are equal on every seed, without any spread to judge that by.",
         f"Report: {tmp_path}/reports/{parent}/report.html",
     ]
 
@@ -38,6 +38,12 @@ def test_a_store_that_cannot_be_written_is_reported_on_and_stays_as_it_is(
     assert "the report cannot be written there" in refusal(main, [], capsys)
 
 
+def test_a_margin_is_in_points(make_sweep, capsys):
+    make_sweep(*(Made(cell, seed, 0.9 + seed / 1000) for cell in ("gru", "lstm") for seed in (0, 1, 2)))
+    main(["margin=1"])
+    assert capsys.readouterr().out.startswith("GRU and LSTM are equal within 1 points: they differ by at most 0.")
+
+
 def test_help(capsys):
     main(["--help"])
     assert "sweep: latest" in capsys.readouterr().out
@@ -46,9 +52,11 @@ def test_help(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["metrics=x"], "metrics=x: no such key; allowed are sweep=, metric="),
+        (["metrics=x"], "metrics=x: no such key; allowed are sweep=, metric=, margin="),
         (["sweep="], "sweep=: a value is missing"),
         (["sweep=abcd"], "sweep=abcd: no such sweep"),
+        (["margin=-1"], "margin=-1: allowed is a number above 0"),
+        (["margin=x"], "margin=x: allowed is a number above 0"),
         (["metric=test/f1"], "metric=test/f1: no finished trial has it; allowed are epoch, "),
     ],
 )

@@ -30,6 +30,7 @@ FEW_POINTS = 15
 HARD_IN_A_ROW = 4
 MOST_LEGEND_LINES = 7
 FEWEST_TICKS = 3
+MOST_LEVEL_TICKS = 6
 
 
 @dataclass(frozen=True)
@@ -189,13 +190,14 @@ def draw_effect(drawn: Sequence[Configuration], look: Mapping[str, Style], metri
             axes.scatter([x] * len(found), found, s=14, color=style.color, alpha=0.5, lw=0)
         means = [one.mean(metric) * metric.scale for one in chosen.values()]
         axes.plot(list(chosen), means, color=style.color, marker=style.marker, label=cell_label(cell))
+    steep = 60 if len(values) > MOST_LEVEL_TICKS else 0
     if numbers is None:
-        axes.set_xticks(range(len(values)), values)
+        axes.set_xticks(range(len(values)), values, rotation=steep)
     else:
         if min(numbers) > 0 and max(numbers) / min(numbers) >= 4:
             axes.set_xscale("log")
             axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xticks(numbers, values)
+        axes.set_xticks(numbers, values, rotation=steep)
     if not metric.higher_is_better:
         _logarithmic(axes, "y")
     axes.set_xlabel(key)
