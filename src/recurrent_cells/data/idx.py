@@ -63,7 +63,7 @@ def read_idx(path: Path, ndim: int) -> IdxFile:
     return IdxFile(path, np.frombuffer(content, dtype=np.uint8).reshape(shape), digest.hexdigest())
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> IO[bytes] | gzip.GzipFile:
     with path.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
     return gzip.open(path) if is_gzip else path.open("rb")
