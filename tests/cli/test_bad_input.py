@@ -219,7 +219,13 @@ def edit(change):
             "{path}: (2147483648, 28, 28) bytes: needs 1,568.0 GiB of memory, and there are",
         ),
         (IDX_FILES[0], lambda path: write_idx(path, np.zeros((60, 6, 5))), "data=idx: all values to train on are 0, "),
-        (IDX_FILES[1], lambda path: write_idx(path, np.zeros(60)), "data=idx: all targets to train on are 0, "),
+        (
+            IDX_FILES[1],
+            lambda path: [
+                write_idx(path.with_name(it), np.zeros(n)) for it, n in zip(IDX_FILES[1::2], (60, 20), strict=True)
+            ],
+            "data=idx: all targets to train on are 0, ",
+        ),
     ],
     ids=[
         *("missing", "empty", "truncated", "damaged", "magic", "counts", "labels"),
