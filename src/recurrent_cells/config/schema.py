@@ -28,6 +28,7 @@ HEAD = Rule(
     lambda value: len(value) > 0 and all(layer in HEAD_LAYERS for layer in value) and value[-1] == "linear",
     f"a list of {', '.join(HEAD_LAYERS)} that ends in linear (the loss applies the last softmax)",
 )
+RUN_IDS = Rule(lambda value: all(value), "a list of run ids")
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
 
 
@@ -142,7 +143,7 @@ class SweepConfig:
     retries: int = key(1, "how often a killed trial is started again", COUNT)
     report: bool = key(True, "end in a report: verdict, figures and tables")
     parent: str | None = key(None, "set by the sweep: its parent run")
-    earlier: list[str] = key([], "set by the sweep: runs of the trial that do not count")
+    earlier: list[str] = key([], "set by the sweep: runs of the trial that do not count", RUN_IDS)
     study: str | None = key(None, "set by a search that prunes: its Optuna study")
     number: int | None = key(None, "set by a search that prunes: the trial's number", or_null(COUNT))
 
