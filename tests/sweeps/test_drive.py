@@ -110,7 +110,7 @@ def test_the_parent_of_trials_that_wait_shows_that_the_sweep_is_at_work(store, m
     monkeypatch.setattr(driving, "SECONDS_BETWEEN_BEATS", 0.1)
     parent = store.client.create_run(store.experiment_id, tags={"process.heartbeat": "0"}).info.run_id
     driven(Scripted(seconds=0.5), store, trial("a"), parent=parent)
-    assert time.time() - int(store.client.get_run(parent).data.tags["process.heartbeat"]) < 30
+    assert store.client.get_run(parent).data.tags["process.heartbeat"] != "0"
 
 
 def test_a_store_that_takes_no_heartbeat_costs_nothing(store, monkeypatch):

@@ -265,7 +265,7 @@ def test_a_trial_that_another_machine_trains_is_waited_for(
 ):
     sweep("seed=0", train=steps.train)
     (record,) = trials()
-    for key, value in (("process.host", "elsewhere"), ("process.heartbeat", str(int(time.time())))):
+    for key, value in (("process.host", "elsewhere"), ("process.boot", "another")):
         store.client.set_tag(record.run_id, key, value)
     store.client.update_run(record.run_id, status="RUNNING")
     said = tmp_path / "said"

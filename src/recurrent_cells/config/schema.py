@@ -29,7 +29,11 @@ HEAD = Rule(
     lambda value: 0 < len(value) <= MOST_HEAD_LAYERS and value[-1] == "linear" and set(value) <= set(HEAD_LAYERS),
     f"a list of up to {MOST_HEAD_LAYERS}, {', '.join(HEAD_LAYERS)}, that ends in linear (the loss applies softmax)",
 )
-PHASES = "a list of two mappings such as {seed: 8,9, optimizer.lr: 1e-3,3e-3} and {seed: 0,1,2}"
+PHASES = Rule(
+    lambda value: len(value) in (0, 2),
+    "a list of two mappings such as {seed: 8,9, optimizer.lr: 1e-3,3e-3} and {seed: 0,1,2}, or nothing",
+)
+RUN_IDS = Rule(lambda value: all(value), "a list of run ids")
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
 
 
@@ -155,9 +159,11 @@ class SweepConfig:
     margin: float = key(0.0, "of until=decided: what is as good as equal, in points or the metric's unit", number(0))
     max_seeds: int = key(30, "of until=decided: the most seeds of a configuration", at_least(2))
     report: bool = key(True, "end in a report: verdict, figures and tables")
-    phases: list[dict[str, str]] = key([], "two sets of choices: the first chooses by validation, the second compares")
+    phases: list[dict[str, str]] = key(
+        [], "two sets of choices: one is chosen from by validation, one compares", PHASES
+    )
     parent: str | None = key(None, "set by the sweep: its parent run")
-    earlier: list[str] = key([], "set by the sweep: runs of the trial that do not count")
+    earlier: list[str] = key([], "set by the sweep: runs of the trial that do not count", RUN_IDS)
     study: str | None = key(None, "set by a search that prunes: its Optuna study")
     number: int | None = key(None, "set by a search that prunes: the trial's number", or_null(COUNT))
 
@@ -223,12 +229,7 @@ def allowed(name: str) -> str:
     rule: Rule | None = item.metadata["rule"]
     if rule is not None:
         return rule.words
-    words: dict[Any, str] = {
-        bool: "true or false",
-        bool | None: "true, false or null",
-        list[str]: "a list of files",
-        list[dict[str, str]]: PHASES,
-    }
+    words: dict[Any, str] = {bool: "true or false", bool | None: "true, false or null", list[str]: "a list of files"}
     return words.get(item.type, "an integer" if item.type is int else "text or null")
 
 

@@ -7,9 +7,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from recurrent_cells.config.schema import PHASES, SweepConfig, TrackingConfig
+from recurrent_cells.config.schema import SweepConfig, TrackingConfig
 from recurrent_cells.config.validation import check_own_keys
-from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import compose_grid
 from recurrent_cells.sweeps.launchers import check_folder, pool_of
 from recurrent_cells.trial.claim import once
@@ -64,7 +63,7 @@ class GridSweeper(TrialSweeper):
 
     def sweep(self, arguments: list[str]) -> "Swept | None":
         """Run the sweep; returns and raises as `run_sweep` does."""
-        first, second = self._phases()
+        first, second = ([dict(phase) for phase in self.config.sweep.phases] + [{}, {}])[:2]
         chosen = {key: choices for key, choices in first.items() if key != "seed"}
         begin = FIRST_LOOK if self.config.sweep.until == "decided" else {}
         points = compose_grid(self.loader, self.config, begin | self.params | chosen | second, arguments)
@@ -73,14 +72,3 @@ class GridSweeper(TrialSweeper):
         from recurrent_cells.sweeps.sweep import run_sweep
 
         return run_sweep(points, self.runner(arguments), tuning, list(chosen))
-
-    def _phases(self) -> tuple[dict[str, str], dict[str, str]]:
-        """The choices of each phase by key, both empty if the sweep has no phases.
-
-        Raises:
-            UserError: if there are not two.
-        """
-        phases = [dict(phase) for phase in self.config.sweep.phases]
-        if phases and len(phases) != 2:
-            raise UserError(f"sweep.phases: {len(phases)} are given; allowed is {PHASES}")
-        return (phases[0], phases[1]) if phases else ({}, {})

@@ -1,5 +1,6 @@
 """Where Optuna keeps its studies: a SQLite file beside the MLflow store."""
 
+import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import event
 from recurrent_cells.tracking.database import uri_of
 from recurrent_cells.tracking.locks import alone
 
-STORAGE = "optuna.db"
+STORAGE, NEW = "optuna.db", ".new-storage-"
 # Seconds a process waits for another that writes.
 LOCK_TIMEOUT = 60.0
 
@@ -23,10 +24,12 @@ def make_storage(folder: Path) -> RDBStorage:
     """The storage in a folder, made whole under another name first where there is none."""
     path = folder / STORAGE
     with alone(folder, STORAGE):
+        for killed in folder.glob(f"{NEW}*"):  # while it made a storage
+            shutil.rmtree(killed, ignore_errors=True)
         if not path.exists():
             for leftover in folder.glob(f"{STORAGE}-*"):  # SQLite would add it to the new file
                 leftover.unlink()
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".new-storage-") as scratch:
+            with tempfile.TemporaryDirectory(dir=folder, prefix=NEW) as scratch:
                 connect(Path(scratch), new=True).engine.dispose()
                 connection = sqlite3.connect(Path(scratch) / STORAGE)
                 connection.execute("PRAGMA journal_mode=WAL")

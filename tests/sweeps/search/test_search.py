@@ -227,7 +227,7 @@ def test_a_trial_that_another_machine_trains_is_waited_for(
     """Its trial is not started over and over meanwhile."""
     sweep("optimizer.lr=0.1,0.2")
     record = next(record for record in trials() if record.params["optimizer.lr"] == "0.1")
-    for key, value in (("process.host", "elsewhere"), ("process.heartbeat", str(int(time.time())))):
+    for key, value in (("process.host", "elsewhere"), ("process.boot", "another")):
         store.client.set_tag(record.run_id, key, value)
     store.client.update_run(record.run_id, status="RUNNING")
     said = tmp_path / "said"
