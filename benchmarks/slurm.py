@@ -210,13 +210,14 @@ class Disturbed:
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         self.verdict.starts += 1
         with self._log.open("ab") as log:
-            return subprocess.Popen(
+            self._command = subprocess.Popen(
                 [sys.executable, "-m", "src.train", *SWEEP, *self._launcher, *more],
                 cwd=REPOSITORY,
                 env={**os.environ, "MLFLOW_TRACKING_URI": self._uri},
                 stdout=log,
                 stderr=log,
             )
+        return self._command
 
     def expect(self, what: str, found: object, expected: object) -> None:
         if found != expected:
@@ -228,10 +229,11 @@ class Disturbed:
         self.expect("the parent", [it.status for it in all_parents(self.store)], [parent])
 
     def until_under_way(self, count: int, done: float = 0.1) -> None:
-        """Wait until so many trials run and have done such a part of their epochs; or until no job is left."""
+        """Wait until so many trials run and have done such a part of their epochs; or until the command ends."""
 
         def under_way() -> bool:
-            if not waiting_or_running():
+            waiting_or_running()
+            if self._command.poll() is not None:
                 return True
             found = trial_records(self.store, "attributes.status = 'RUNNING'")
             histories = [self.store.client.get_metric_history(it.run_id, "train/loss") for it in found]
