@@ -210,13 +210,14 @@ class Disturbed:
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         self.verdict.starts += 1
         with self._log.open("ab") as log:
-            return subprocess.Popen(
+            self._command = subprocess.Popen(
                 [sys.executable, "-m", "src.train", *SWEEP, *self._launcher, *more],
                 cwd=REPOSITORY,
                 env={**os.environ, "MLFLOW_TRACKING_URI": self._uri},
                 stdout=log,
                 stderr=log,
             )
+        return self._command
 
     def expect(self, what: str, found: object, expected: object) -> None:
         if found != expected:
@@ -228,10 +229,12 @@ class Disturbed:
         self.expect("the parent", [it.status for it in all_parents(self.store)], [parent])
 
     def until_under_way(self, count: int, done: float = 0.1) -> None:
-        """Wait until so many trials run and have done such a part of their epochs."""
+        """Wait until so many trials run and have done such a part of their epochs; or until the command ends."""
 
         def under_way() -> bool:
             waiting_or_running()
+            if self._command.poll() is not None:
+                return True
             found = trial_records(self.store, "attributes.status = 'RUNNING'")
             histories = [self.store.client.get_metric_history(it.run_id, "train/loss") for it in found]
             return sum(len(points) >= done * self._epochs for points in histories) >= count
@@ -272,7 +275,8 @@ def requeued(folder: Path, epochs: int, cluster: Slurm) -> Disturbed:
     sweep.until_under_way(2)
     queue.requeue(running()[0])
     sweep.happened("requeue")
-    sweep.until_under_way(2, done=0.3)
+    sweep.until_under_way(1, done=0.3)
+    sweep.expect("whether jobs run", bool(running()), True)
     cluster.kill_node()
     cluster.start_node()
     sweep.happened("node failure")
@@ -282,7 +286,7 @@ def requeued(folder: Path, epochs: int, cluster: Slurm) -> Disturbed:
     before = waiting_or_running()
     command = sweep.start()
     sweep.until_under_way(1, done=0.4)
-    sweep.expect("the queue after the same command", waiting_or_running(), before)
+    sweep.expect("new jobs after the same command", set(waiting_or_running()) - set(before), set())
     sweep.expect_end(command, 0, "FINISHED")
     return sweep
 
