@@ -334,4 +334,4 @@ def _path_of(task: int, descriptor: int) -> Path | None:
 def _text(task: int, address: int) -> str:
     with Path(f"/proc/{task}/mem").open("rb", buffering=0) as memory:
         memory.seek(address)
-        return memory.read(LONGEST_PATH - address % LONGEST_PATH).partition(b"\0")[0].decode()
+        return memory.read(LONGEST_PATH).partition(b"\0")[0].decode()

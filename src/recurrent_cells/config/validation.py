@@ -64,7 +64,7 @@ def checked(config: Config) -> Config:
 def check_own_keys(sweep: Any) -> None:
     """Raises UserError if a user has set what a sweep tells its trials, of its part of a config."""
     for name in SET_BY_SWEEPS:
-        if (value := getattr(sweep, name)) != getattr(SweepConfig, name):
+        if (value := getattr(sweep, name)) != getattr(SweepConfig(), name):
             raise UserError(f"sweep.{name}={value}: a sweep sets it for its trials; leave it out")
 
 
