@@ -41,7 +41,7 @@ def test_a_store_that_cannot_be_written_is_reported_on_and_stays_as_it_is(
 def test_a_margin_is_in_points(make_sweep, capsys):
     make_sweep(*(Made(cell, seed, 0.9 + seed / 1000) for cell in ("gru", "lstm") for seed in (0, 1, 2)))
     main(["margin=1"])
-    assert capsys.readouterr().out.startswith("GRU and LSTM are equal within 1 points: they differ by at most 0.")
+    assert capsys.readouterr().out.startswith("GRU and LSTM are equal within 1 point: they differ by at most 0.")
 
 
 def test_help(capsys):

@@ -87,6 +87,7 @@ def test_a_trial_leaves_a_complete_run(use_store, stripes):
         "best.ckpt",
         "confusion_matrix.png",
         "confusion_matrix.csv",
+        "test_outcomes.npz",
         "first_digits.png",
     ):
         assert artifact(run, name).stat().st_size > 0

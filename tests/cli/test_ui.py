@@ -94,5 +94,5 @@ def test_a_browser_shows_curves_trials_and_report(ui, make_sweep, store, browser
     assert pictures.evaluate_all("all => all.every(picture => picture.complete && picture.naturalWidth > 0)")
 
     page.goto(f"{charts.partition('/runs')[0]}/runs/{parent}")
-    page.get_by_text("seeds cannot separate").first.wait_for()  # the note
+    page.get_by_text("are not told apart").first.wait_for()  # the note
     assert [error for error in errors if not any(own in error for own in MLFLOWS_OWN)] == []

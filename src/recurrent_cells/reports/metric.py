@@ -54,7 +54,8 @@ class Metric:
         if not self.is_share:
             return f"{value:.3g}"
         digits = 1 if value * self.scale >= 1 else 2
-        return f"{math.ceil(value * self.scale * 10**digits - 1e-9) / 10**digits:g} points"
+        points = math.ceil(value * self.scale * 10**digits - 1e-9) / 10**digits
+        return f"{points:g} point{'' if points == 1 else 's'}"
 
 
 def describe(name: str, records: Iterable[TrialRecord]) -> Metric:
