@@ -169,7 +169,7 @@ class SweepConfig:
 
 
 # Keys of a sweep that it sets itself, for its trials.
-SET_BY_SWEEPS = ("parent", "since", "study", "number")
+SET_BY_SWEEPS = ("parent", "earlier", "study", "number")
 
 
 @dataclass
