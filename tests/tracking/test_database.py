@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.files import write_atomically
 from recurrent_cells.tracking import database
 from recurrent_cells.tracking.artifacts import read_text
 from recurrent_cells.tracking.queries import trial_records
@@ -183,6 +184,12 @@ def open_to_all(tmp_path: Path) -> Path:
         if folder.owner() == "root" and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o055)
     return tmp_path
+
+
+def test_what_a_trial_writes_can_be_read_by_those_who_may_read_its_other_files(tmp_path):
+    write_atomically(tmp_path / "best.ckpt", b"weights")
+    (tmp_path / "config.yaml").write_text("model: gru")
+    assert (tmp_path / "best.ckpt").stat().st_mode == (tmp_path / "config.yaml").stat().st_mode
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["in place", "moved"])
