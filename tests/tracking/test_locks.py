@@ -1,11 +1,14 @@
 """A trial is held by one process at a time, and by none once that is dead."""
 
+import errno
 import os
 import signal
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from recurrent_cells.errors import TrialBusy
+from recurrent_cells.errors import DeliveryError, TrialBusy
 from recurrent_cells.tracking.locks import trial_lock
 from recurrent_cells.tracking.store import open_store
 
@@ -40,6 +43,33 @@ def test_a_lock_dies_with_its_process(store):
         assert held is None
     os.close(reader)
     os.close(writer)
+
+
+@pytest.fixture
+def failing_opens(monkeypatch) -> list[OSError]:
+    """Errors with which the next files that are opened fail."""
+    errors: list[OSError] = []
+    original = Path.open
+
+    def opened(self, *arguments, **named):
+        if errors:
+            raise errors.pop()
+        return original(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", opened)
+    return errors
+
+
+def test_a_disk_that_fails_once_is_waited_for(store, failing_opens):
+    failing_opens.append(OSError(errno.EIO, "Input/output error"))
+    with trial_lock(replace(store, patience=5), "abc") as held:
+        assert held is None
+
+
+def test_a_disk_that_goes_on_failing_is_said(store, failing_opens):
+    failing_opens.append(OSError(errno.EIO, "Input/output error"))
+    with pytest.raises(DeliveryError, match="cannot be opened \\(Input/output error\\)"), trial_lock(store, "abc"):
+        pass
 
 
 def test_a_trial_can_be_trained_in_two_experiments_at_once(store):

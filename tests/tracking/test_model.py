@@ -1,10 +1,7 @@
 """A network as an MLflow model on disk."""
 
-import errno
 import json
 import logging
-from pathlib import Path
-from unittest.mock import Mock
 
 import mlflow
 import numpy as np
@@ -109,15 +106,6 @@ def test_a_full_disk_is_an_error_of_the_system_and_not_the_end_of_the_process(tm
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
-
-
-@pytest.mark.parametrize("has_twin", [False, True])
-def test_a_disk_that_fails_while_the_network_is_written_is_an_error_too(tmp_path, images, monkeypatch, has_twin):
-    if has_twin:
-        saved(tmp_path / "first", Weighted(1), images, tmp_path / "twin")
-    monkeypatch.setattr(Path, "write_bytes", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
-    with pytest.raises(OSError, match="Input/output error"):
-        save_model(tmp_path, "some_run", Weighted(2).eval(), images, tmp_path / "twin")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A trial's network as an MLflow model: exported, without pickle, answering images with probabilities."""
 
-import io
 import logging
 import shutil
 import tempfile
@@ -10,8 +9,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -77,23 +74,15 @@ def _export(target: Path, run_id: str, network: nn.Module, example: NDArray[np.f
     )
     import mlflow.pytorch
 
-    with patch.object(torch.export, "save", _save_program):
-        mlflow.pytorch.save_model(
-            network,
-            str(target),
-            mlflow_model=Model(artifact_path=Artifact.MODEL, run_id=run_id),
-            signature=signature,
-            input_example=example,
-            pip_requirements=versions(),
-            serialization_format="pt2",
-        )
-
-
-def _save_program(program: torch.export.ExportedProgram, path: str | Path, save: Any = torch.export.save) -> None:
-    """Save it by way of memory: torch's own writing of a file ends the process where the disk fails."""
-    content = io.BytesIO()
-    save(program, content)
-    Path(path).write_bytes(content.getvalue())
+    mlflow.pytorch.save_model(
+        network,
+        str(target),
+        mlflow_model=Model(artifact_path=Artifact.MODEL, run_id=run_id),
+        signature=signature,
+        input_example=example,
+        pip_requirements=versions(),
+        serialization_format="pt2",
+    )
 
 
 def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: NDArray[np.float32]) -> bool:
@@ -108,7 +97,7 @@ def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: 
                 program.state_dict[name].copy_(weight)
             images = torch.from_numpy(example)
             torch.testing.assert_close(program.module()(images), network(images))
-        _save_program(program, target / PROGRAM)
+        torch.export.save(program, target / PROGRAM)
         model = Model.load(str(target))
         model.run_id, model.model_uuid = run_id, uuid.uuid4().hex
         model.utc_time_created = str(datetime.now(UTC).replace(tzinfo=None))
