@@ -41,9 +41,9 @@ def _of_the_schema() -> Iterator[str]:
         if key in ANY_TEXT or kind is None:
             continue
         for value in WRONG[kind]:
-            if not (value == "-1" and key == "sweep.since"):
+            if not (value == "-1" and key == "sweep.earlier"):
                 yield f"{key}={value}"
-    yield from ("sweep.parent=abc", "sweep.study=abc", "sweep.number=3", "sweep.since=1", "tracking.experiment=")
+    yield from ("sweep.parent=abc", "sweep.study=abc", "sweep.number=3", "sweep.earlier=[abc]", "tracking.experiment=")
     yield from ("data.root=", "reproduce=abc", "reproduce=", "model.head=[]", "model.head=[softmax]")
     yield from (
         "model.head=[linear,tanh]",
@@ -180,7 +180,7 @@ def _sweeps() -> Iterator[tuple[str, ...]]:
         *("hydra/launcher=absent", "hydra/sweeper=absent", "sweep.parent=abc"),
         *("hydra.sweeper.params=3", "hydra.sweeper.absent=1", "+hydra.sweeper.params.absent=1", "reproduce=abc"),
         *("hydra.sweep.dir=/proc/nope", "hydra.launcher._target_=os.getcwd", "hydra.sweeper._target_=absent.X"),
-        *("extensions=[/absent.py],[b.py]", "sweep.retries=-1", "sweep.number=3", "sweep.since=7", "sweep.study=x"),
+        *("extensions=[/absent.py],[b.py]", "sweep.retries=-1", "sweep.number=3", "sweep.earlier=[7]", "sweep.study=x"),
         *("model.hidden_size=8,10000000", "trainer.threads=1,100000", "data=mnist_5k,idx", "+sweep=absent", "--cfg"),
     ):
         yield ("-m", line)

@@ -1,14 +1,17 @@
 """A trial's network as an MLflow model: exported, without pickle, answering images with probabilities."""
 
+import io
 import logging
 import shutil
 import tempfile
 import uuid
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,15 +77,33 @@ def _export(target: Path, run_id: str, network: nn.Module, example: NDArray[np.f
     )
     import mlflow.pytorch
 
-    mlflow.pytorch.save_model(
-        network,
-        str(target),
-        mlflow_model=Model(artifact_path=Artifact.MODEL, run_id=run_id),
-        signature=signature,
-        input_example=example,
-        pip_requirements=versions(),
-        serialization_format="pt2",
-    )
+    with _written_by_python():
+        mlflow.pytorch.save_model(
+            network,
+            str(target),
+            mlflow_model=Model(artifact_path=Artifact.MODEL, run_id=run_id),
+            signature=signature,
+            input_example=example,
+            pip_requirements=versions(),
+            serialization_format="pt2",
+        )
+
+
+@contextmanager
+def _written_by_python() -> Iterator[None]:
+    """While the body runs, have Python write torch's programs: torch ends the process if a disk is full."""
+    own = torch.export.save
+
+    def save(program: torch.export.ExportedProgram, path: str | Path, **options: Any) -> None:
+        buffer = io.BytesIO()
+        own(program, buffer, **options)
+        Path(path).write_bytes(buffer.getbuffer())
+
+    torch.export.save = save  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.export.save = own
 
 
 def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: NDArray[np.float32]) -> bool:
@@ -97,7 +118,8 @@ def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: 
                 program.state_dict[name].copy_(weight)
             images = torch.from_numpy(example)
             torch.testing.assert_close(program.module()(images), network(images))
-        torch.export.save(program, target / PROGRAM)
+        with _written_by_python():
+            torch.export.save(program, target / PROGRAM)
         model = Model.load(str(target))
         model.run_id, model.model_uuid = run_id, uuid.uuid4().hex
         model.utc_time_created = str(datetime.now(UTC).replace(tzinfo=None))
