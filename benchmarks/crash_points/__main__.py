@@ -43,7 +43,8 @@ def report(results: list[Result], given: str, seconds: float) -> str:
         "| command | calls of | fault | points | tried | failed |",
         "|---|---|---|---|---|---|",
         *(
-            f"| {it.kind} | {'all' if it.fault in POWER_CUTS else COMMANDS[it.kind].counted} | {it.fault} | {it.points} | {it.tried} | {len(it.faults)} |"
+            f"| {it.kind} | {'all' if it.fault in POWER_CUTS else COMMANDS[it.kind].counted} | {it.fault} "
+            f"| {it.points} | {it.tried} | {len(it.faults)} |"
             for it in results
         ),
         "",
