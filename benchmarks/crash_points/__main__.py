@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.crash_points.points import COMMANDS, FAULTS, TINY, Campaign, Result
+from benchmarks.crash_points.points import COMMANDS, FAULTS, POWER_CUTS, TINY, Campaign, Result
 from benchmarks.crash_points.runs import warm_up
 from benchmarks.crash_points.tracer import can_trace
 from benchmarks.record import machine, write_result
@@ -32,18 +32,19 @@ MEANING = {
 }
 
 
-def report(results: list[Result], seconds: float) -> str:
+def report(results: list[Result], given: str, seconds: float) -> str:
     kinds = dict.fromkeys(result.kind for result in results)
     lines = [
         "# Each write in turn",
         "",
-        f"`python -m benchmarks.crash_points {shlex.join(sys.argv[1:])}`. Calls that write below the store are "
+        f"`python -m benchmarks.crash_points {given}`. Calls that write below the store are "
         "counted over all threads of the processes named; one run of the command, then the same command again. " + SAID,
         "",
         "| command | calls of | fault | points | tried | failed |",
         "|---|---|---|---|---|---|",
         *(
-            f"| {it.kind} | {COMMANDS[it.kind].counted} | {it.fault} | {it.points} | {it.tried} | {len(it.faults)} |"
+            f"| {it.kind} | {'all' if it.fault in POWER_CUTS else COMMANDS[it.kind].counted} | {it.fault} "
+            f"| {it.points} | {it.tried} | {len(it.faults)} |"
             for it in results
         ),
         "",
@@ -65,7 +66,7 @@ def main() -> None:
     parser.add_argument("--faults", nargs="*", choices=list(FAULTS), default=list(FAULTS))
     parser.add_argument("--sample", type=int, help="try so many points of each command and fault, evenly spread")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
-    arguments = parser.parse_args()
+    arguments, given = parser.parse_args(), shlex.join(sys.argv[1:])
     if not can_trace():
         sys.exit("processes cannot be traced here: Linux on x86-64 and the right to ptrace are needed")
     start, results = time.monotonic(), []
@@ -77,7 +78,7 @@ def main() -> None:
             results += campaign.run(kind, COMMANDS[kind], arguments.faults, arguments.sample)
     finally:
         shutil.rmtree(folder)
-    write_result(report(results, time.monotonic() - start), arguments.write)
+    write_result(report(results, given, time.monotonic() - start), arguments.write)
     sys.exit(1 if any(result.faults for result in results) else 0)
 
 
