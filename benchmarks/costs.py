@@ -66,7 +66,9 @@ def fill_store(count: int) -> None:
     params = [Param(key, value) for key, value in record.params.items()]
     metrics = [Metric(key, value, 0, 0) for key, value in record.metrics.items()]
     for index in range(count):
-        tags = {key: value for key, value in record.tags.items() if key not in ("manifest", "checkpoint.sha256")}  # it has no files
+        tags = {
+            key: value for key, value in record.tags.items() if key not in ("manifest", "checkpoint.sha256")
+        }  # it has no files
         tags |= {"fingerprint": f"copy {index}"}
         run_id = store.client.create_run(store.experiment_id, tags=tags).info.run_id
         store.client.log_batch(run_id, params=params, metrics=metrics)

@@ -79,7 +79,7 @@ def test_the_parent_of_trials_in_the_queue_of_a_launcher_shows_that_the_sweep_is
     parent = store.client.create_run(store.experiment_id, tags={"process.heartbeat": "0"}).info.run_id
     pool = ForeignPool(Queued())
     pool.prepare(lambda config: {}, OmegaConf.create(), store)
-    feed = GridFeed([Trial((), {}, Config(), "a", "fingerprint", "", 1).below(parent, 0)])
+    feed = GridFeed([Trial((), {}, Config(), "a", "fingerprint", "", 1).below(parent, {})])
     drive(feed, pool, store, parent, retries=0)
     assert feed.outcomes["fingerprint"].status == "finished"
     assert store.client.get_run(parent).data.tags["process.heartbeat"] != "0"

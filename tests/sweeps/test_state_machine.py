@@ -27,7 +27,7 @@ from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.recovery import recover
 from recurrent_cells.tracking.run import RunSpec, trial_run
 from recurrent_cells.tracking.store import Store, open_store
-from recurrent_cells.trial.claim import claim, finished_since
+from recurrent_cells.trial.claim import claim, finished_run
 from recurrent_cells.trial.study_storage import make_storage
 
 pytestmark = pytest.mark.skipif(not can_trace(), reason="processes cannot be traced here")
@@ -46,7 +46,7 @@ def value(trial: str, key: str, step: int) -> float:
 def train(store: Store, trial: str, until: int, delivers_at: int) -> None:
     """What a sweep does with a trial; it ends before its last step as one that was interrupted."""
     with claim(store, trial):
-        if finished_since(store, trial, 0) is not None:
+        if finished_run(store, trial) is not None:
             return
         with trial_run(store, RunSpec(trial, trial, {}, {"seed": "0"})) as run:
             step = int(run.state_file.read_bytes()) if run.state_file.exists() else 0
@@ -65,7 +65,7 @@ def train(store: Store, trial: str, until: int, delivers_at: int) -> None:
 
 def fail(store: Store, trial: str) -> None:
     with claim(store, trial):
-        if finished_since(store, trial, 0) is None:
+        if finished_run(store, trial) is None:
             with trial_run(store, RunSpec(trial, trial, {}, {})):
                 raise TrialError("loss is not finite")
 

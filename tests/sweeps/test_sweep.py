@@ -34,7 +34,7 @@ def test_the_same_command_again_trains_nothing_and_another_what_is_missing(sweep
     assert answer.err.splitlines()[0] == "3 trials on 2 slots"
     assert len(answer.err.splitlines()) == 4
     assert answer.out.splitlines()[0].split()[:4] == ["cell", "hidden", "parameters", "seed"]
-    assert re.search(r"lstm 4: test acc 0\.\d{4} ± 0\.\d{4} over 3 seeds", answer.out)
+    assert re.search(r"lstm 4: test acc \d+\.\d\d ± \d+\.\d\d % over 3 seeds", answer.out)
     assert statuses(trials) == [(0, "FINISHED"), (1, "FINISHED"), (2, "FINISHED")]
     (parent,) = parents()
     assert (parent.info.status, counts(parent)) == ("FINISHED", (3, 3, 0))

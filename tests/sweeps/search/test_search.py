@@ -276,7 +276,7 @@ def test_a_point_that_makes_no_config_is_one_failed_trial(search, parents):
 def test_bad_input_starts_nothing(search, runs, storage):
     before = storage.read_bytes()
     for arguments, words in (
-        (("hydra.sweeper.n_trials=0",), "hydra.sweeper.n_trials=0: allowed is an integer of at least 1\n"),
+        (("hydra.sweeper.n_trials=0",), "hydra.sweeper.n_trials=0: allowed is an integer from 1 to 100000\n"),
         (("hydra.sweeper.sampler=foo",), "hydra.sweeper.sampler=foo: allowed is one of tpe, random, cmaes, grid\n"),
         (("model.hiden_size=4,8",), "model.hiden_size: no such key; did you mean model.hidden_size?\n"),
         (("model.dropout=interval(0,2)",), "model.dropout=2.0: allowed is a number of at least 0 and below 1\n"),

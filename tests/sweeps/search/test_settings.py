@@ -12,7 +12,7 @@ def test_the_defaults_will_do():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"n_trials": 0}, "hydra.sweeper.n_trials=0: allowed is an integer of at least 1"),
+        ({"n_trials": 0}, "hydra.sweeper.n_trials=0: allowed is an integer from 1 to 100000"),
         ({"sampler": "foo"}, "hydra.sweeper.sampler=foo: allowed is one of tpe, random, cmaes, grid"),
         ({"pruner": "foo"}, "hydra.sweeper.pruner=foo: allowed is one of none, median, asha, hyperband"),
         ({"objectives": ()}, "hydra.sweeper.objectives=[]: allowed is a list of val/METRIC, n_params, seconds, "),
