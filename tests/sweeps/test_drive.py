@@ -97,8 +97,12 @@ def test_a_trial_that_another_process_trains_is_looked_at_again_later_and_not_at
 
 
 def test_a_signal_has_running_trials_save_and_starts_no_more(store):
-    pool = Scripted(slots=1, seconds=60)
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    class Signalled(Scripted):
+        def start(self, trials):
+            super().start(trials)
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    pool = Signalled(slots=1, seconds=60)
     feed = GridFeed([trial("a"), trial("b")])
     with pytest.raises(Interrupted):
         drive(feed, pool, store, None, retries=1)

@@ -2,13 +2,14 @@
 
 import json
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 from mlflow.exceptions import MlflowException
 
 from recurrent_cells.errors import DeliveryError, TrialBusy
-from recurrent_cells.tracking import liveness
+from recurrent_cells.tracking import liveness, recovery
 from recurrent_cells.tracking.liveness import SILENCE
 from recurrent_cells.tracking.locks import trial_lock
 from recurrent_cells.tracking.queries import search
@@ -156,6 +157,24 @@ def test_what_cannot_be_delivered_is_kept_and_named(store, ended, caplog):
     assert recover(store) == []
     assert f"kept in {folder}" in caplog.text
     assert (folder / "outcome.json").exists()
+
+
+@pytest.mark.parametrize("now", ["KILLED", "RUNNING"])
+def test_an_end_that_its_own_process_delivers_meanwhile_leaves_the_state_to_go_on_from(store, ended, monkeypatch, now):
+    run_id = ended("KILLED", was="RUNNING")
+    folder = store.trial_folder(run_id)
+    (folder / "state.ckpt").write_text("state")
+
+    @contextmanager
+    def delivered_before_the_lock_is_ours(_, run):
+        (folder / "outcome.json").unlink()
+        if now == "KILLED":
+            store.client.set_terminated(run_id, "KILLED")
+        yield store.client.get_run(run_id)
+
+    monkeypatch.setattr(recovery, "held", delivered_before_the_lock_is_ours)
+    assert deliver_kept(store) == ([], [])
+    assert (folder / "state.ckpt").read_text() == "state"
 
 
 def test_the_end_of_a_run_that_was_deleted_is_dropped(store, ended):

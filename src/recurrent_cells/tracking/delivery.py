@@ -91,12 +91,12 @@ def deliver(store: Store, run: Run) -> None:
 
 
 def clear(store: Store, run: Run, status: str) -> None:
-    """Remove the files of an ended and delivered run, but for those that a killed run goes on from.
+    """Remove the files of an ended and delivered run, but for those that a run goes on from which has not ended.
 
     Originals of which a server has the copies stay until these have been read back.
     """
     folder = store.trial_folder(run.info.run_id)
-    if status == "KILLED":
+    if status not in ("FINISHED", "FAILED"):
         (folder / OUTCOME).unlink(missing_ok=True)
     elif status == "FINISHED" and copies_of(store, run).folder is None:
         (folder / "state.ckpt").unlink(missing_ok=True)

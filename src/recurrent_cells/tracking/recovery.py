@@ -61,14 +61,13 @@ def take_end(store: Store, fingerprint: str) -> TrialRecord | None:
         DeliveryError: if the store does not take the end.
     """
     condition = f" and tags.{Tag.FINGERPRINT} = '{fingerprint}'"
-    for run in _runs_of(
-        store, [folder for folder in trial_folders(store) if not (folder / UNREAD).exists()], condition
-    ):
-        folder = store.trial_folder(run.info.run_id)
-        if run.info.status != "FINISHED" and not (folder / OUTCOME).exists():
+    folders = [folder for folder in trial_folders(store) if not (folder / UNREAD).exists()]
+    for known in _runs_of(store, folders, condition):
+        folder = store.trial_folder(known.info.run_id)
+        if known.info.status != "FINISHED" and not (folder / OUTCOME).exists():
             continue
-        complaint = f"the tracking store does not take the end of run {run.info.run_name} ({{reason}}): see {folder}"
-        with held(store, run):
+        complaint = f"the tracking store does not take the end of run {known.info.run_name} ({{reason}}): see {folder}"
+        with held(store, known) as run:
             status, repairs = patiently(partial(_settle, store, run), store.patience, Exception, complaint)
             tell(repairs)
             if status == "FINISHED":
@@ -99,8 +98,7 @@ def deliver_kept(store: Store, but: str | None = None) -> tuple[list[Repair], li
     kept: list[Kept] = []
     for folder in sorted(ended):
         try:
-            run = store.client.get_run(folder.name)
-            with held(store, run):
+            with held(store, store.client.get_run(folder.name)) as run:
                 status, found = _settle(store, run)
                 clear(store, run, status)
             repairs += found
@@ -174,8 +172,7 @@ def _mark_killed(store: Store, run: Run) -> Iterator[Repair]:
     if cause_of_death(store, run_id, run.data.tags) is None:
         return
     try:
-        with held(store, run):
-            now = store.client.get_run(run_id)  # another process may have gone on with it since
+        with held(store, run) as now:  # another process may have gone on with it since
             cause = cause_of_death(store, run_id, now.data.tags)
             if now.info.status == "RUNNING" and cause is not None:
                 _set_killed(store, run_id, cause)

@@ -3,8 +3,8 @@
 import logging
 import shutil
 import time
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -67,8 +67,7 @@ def read_back(store: Store, seconds: float = inf) -> list[Repair]:
         if time.monotonic() > deadline:
             break
         with suppress(TrialBusy, MlflowException, OSError):  # a later start reads it
-            run = store.client.get_run(folder.name)
-            with held(store, run):
+            with held(store, store.client.get_run(folder.name)) as run:
                 status, found = mend(store, run) if run.info.lifecycle_stage == LifecycleStage.ACTIVE else ("", [])
                 if found and status == "FINISHED":
                     (folder / UNREAD).touch()  # to be read once more
@@ -107,8 +106,10 @@ def trial_folders(store: Store) -> list[Path]:
     return sorted((store.folder / "trials").iterdir())
 
 
-def held(store: Store, run: Run) -> AbstractContextManager[None]:
-    """The lock of a trial, of whatever experiment; a parent has none."""
+@contextmanager
+def held(store: Store, run: Run) -> Iterator[Run]:
+    """A trial's run under the lock of the trial, as the run is by then: its process may have ended it meanwhile."""
     fingerprint = run.data.tags.get(Tag.FINGERPRINT)
     own = replace(store, experiment_id=run.info.experiment_id)
-    return trial_lock(own, fingerprint) if fingerprint else nullcontext()
+    with trial_lock(own, fingerprint) if fingerprint else nullcontext():  # a parent has none
+        yield store.client.get_run(run.info.run_id)
