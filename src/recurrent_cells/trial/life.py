@@ -108,7 +108,8 @@ def live(config: Config) -> dict[str, Any]:
     """
     around = surroundings(config)
     if config.sweep.parent is None:
-        ended = take_end(around.store, fingerprint(config, around.splits.digest))
+        trial, store = fingerprint(config, around.splits.digest), around.store
+        ended = patiently(lambda: take_end(store, trial), store.patience)
         if ended is not None:
             log.info("this trial was finished by a process that could not say so any more")
             return result_of(ended)
