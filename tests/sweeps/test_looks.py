@@ -75,6 +75,13 @@ def test_a_failed_trial_is_named_and_tried_again_by_the_same_command(decide, tri
     assert 1 in seeds(trials)["gru"]
 
 
+def test_where_every_trial_fails_nothing_is_decided_and_all_are_named(decide):
+    question = {"simple_rnn": 0.5, "gru": 0.9}
+    answer = decide(question, fail=tuple((cell, seed) for cell in question for seed in (0, 1, 2)))
+    assert answer.code == 1
+    assert answer.err.count("it fails") >= 6
+
+
 def test_of_each_cell_the_best_by_validation_at_the_first_look_is_compared(decide, trials):
     answer = decide({"lstm": 0.900, "gru": 0.901}, "optimizer.lr=0.1,0.2", "sweep.max_seeds=5")
     assert answer.code == 0

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from math import isfinite, nan
@@ -11,18 +11,11 @@ from statistics import mean
 from recurrent_cells.config.schema import SweepConfig
 from recurrent_cells.errors import UserError
 from recurrent_cells.statistics.looks import Decisions, Kind, decide
-from recurrent_cells.sweeps.feeds import Feed
-from recurrent_cells.sweeps.parent import Parent, write_plan
-from recurrent_cells.sweeps.plan import Trial, to_run
+from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.sweeps.stages import Records, Stage
 from recurrent_cells.sweeps.view import counted, say
-from recurrent_cells.tracking.artifacts import Question, read_question, write_question
-from recurrent_cells.tracking.parents import read_parent
-from recurrent_cells.tracking.patience import patiently
-from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
-from recurrent_cells.tracking.store import Store
-
-# What the store knows of trials, by fingerprint.
-Records = Mapping[str, TrialRecord]
+from recurrent_cells.tracking.artifacts import Question
+from recurrent_cells.tracking.queries import TrialRecord
 
 
 @dataclass
@@ -44,126 +37,83 @@ class Growth:
         varied = {key: value for key, value in self.trials[0].varied.items() if key != "seed"}
         return " ".join(varied.values()) or self.trials[0].config.model.cell
 
+    def finished(self, records: Records) -> list[TrialRecord]:
+        """The finished runs of the trials."""
+        found = (records.get(trial.fingerprint) for trial in self.trials)
+        return [record for record in found if record is not None and record.status == "FINISHED"]
+
     def test_values(self, records: Records) -> list[float]:
         """A value for each seed; NaN for a trial that failed, whose seed is used."""
-        values = [_finished(records, trial) for trial in self.trials]
-        return [nan if record is None or record.test is None else record.test for record in values]
+        known = {record.fingerprint: record.test for record in self.finished(records)}
+        values = [known.get(trial.fingerprint) for trial in self.trials]
+        return [nan if value is None else value for value in values]
 
     def rank(self, records: Records) -> float:
-        """The mean validation value of the first look, the higher the better; -inf if a trial has none."""
-        ranks = [record.rank[1] if (record := _finished(records, trial)) else nan for trial in self.trials]
-        return mean(ranks) if all(map(isfinite, ranks)) else float("-inf")
+        """The mean validation value, the higher the better; -inf if a trial has none."""
+        ranks = [record.rank[1] for record in self.finished(records)]
+        return mean(ranks) if len(ranks) == len(self.trials) and all(map(isfinite, ranks)) else float("-inf")
 
 
-class LookFeed(Feed):
-    """The trials of the first look, then those of further seeds for each configuration with an open pair.
+class Looks(Stage):
+    """Adds seeds to each configuration with an open pair.
 
-    Decisions follow from the values of finished trials alone: given again after a kill, the sweep comes to the same
-    looks. Of each cell the configuration that is best by validation at the first look is compared, in each data
-    block; configurations of one cell are all compared.
+    Of each cell the configuration that is best by validation at the first look is compared, in each data block;
+    configurations of one cell are all compared.
 
     Args:
-        first: the trials of the first look, the same seeds of each configuration (`check_first_look`).
-        tuning: the trials of an earlier phase, which are in the plan only.
+        asked: the question as an earlier start of the sweep left it: what was chosen at the first look stays chosen.
+        tuning: fingerprints of trials that are not compared.
     """
 
-    def __init__(
-        self,
-        first: Sequence[Trial],
-        store: Store,
-        parent: Parent,
-        settings: SweepConfig,
-        tuning: Sequence[Trial] = (),
-    ) -> None:
-        super().__init__()
-        self._tuning = tuning
-        self._store, self._parent, self._settings = store, parent, settings
-        self._growths = configurations(first)
-        self._seeds = [trial.config.seed for trial in next(iter(self._growths.values())).trials]
-        known = patiently(lambda: read_question(store, read_parent(store, parent.run_id)), store.patience)
-        self._chosen = known.chosen if known is not None and known.seeds == self._seeds else []
-        self._under_way: set[str] = set()
-        self._done = False
+    def __init__(self, settings: SweepConfig, asked: Question | None, tuning: Sequence[str] = ()) -> None:
+        self._settings, self._asked, self._tuning = settings, asked, list(tuning)
+        self._seeds: list[int] = []
+        self._chosen: list[str] = []
 
-    @property
-    def trials(self) -> Sequence[Trial]:
-        return [trial for growth in self._growths.values() for trial in growth.trials]
+    def more(self, trials: Sequence[Trial], records: Records) -> list[Trial]:
+        growths = list(configurations([it for it in trials if it.fingerprint not in self._tuning]).values())
+        if growths and not self._seeds:
+            self._seeds = [trial.config.seed for trial in growths[0].trials]
+            kept = self._asked.chosen if self._asked is not None and self._asked.seeds == self._seeds else []
+            self._chosen = kept or [growth.trials[0].fingerprint for growth in chosen(growths, records)]
+        compared = [growth for growth in growths if growth.trials[0].fingerprint in self._chosen]
+        return [trial for block in by_block(compared, records).values() for trial in self._look(block, records)]
 
-    def ask(self) -> Sequence[Trial]:
-        self._done |= any(outcome.status == "queued" for outcome in self.outcomes.values())
-        if self._done or self._under_way - self.outcomes.keys():
-            return []
-        records = patiently(self._records, self._store.patience)
-        while not (todo := self._todo(records)) and not self._done:
-            self._done = self._settings.rerun == "failed" or not self._grow(records)
-        self._under_way |= {trial.fingerprint for trial in todo}
-        return [trial.below(self._parent.run_id, self._parent.earlier) for trial in todo]
+    def question(self) -> Question:
+        settings = self._settings
+        return Question("decided", self._seeds, settings.margin, settings.max_seeds, self._chosen, self._tuning)
 
-    def disconnect(self) -> None:
-        """Nothing: no connection is open."""
-
-    def close(self) -> None:
-        """Nothing: all trials are known."""
-
-    @property
-    def done(self) -> bool:
-        return self._done
-
-    @property
-    def waiting(self) -> int:
-        return 0
-
-    def _records(self) -> Records:
-        return latest_by_fingerprint(unpruned(trial_records(self._store)), self._parent.earlier)
-
-    def _todo(self, records: Records) -> list[Trial]:
-        missing = to_run(self.trials, records, self._settings.rerun)
-        return [trial for trial in missing if trial.fingerprint not in self.outcomes]
-
-    def _grow(self, records: Records) -> bool:
-        """Look at what is known and add the seeds that are wanted; whether there are any."""
-        if not self._chosen:
-            self._chosen = [growth.trials[0].fingerprint for growth in self._choice(records)]
-        more: list[Trial] = []
-        for growths in self._blocks(records):
-            found = self._decisions(growths, records)
-            wanted = [growth for growth in growths if growth.label in found.wanted] if found.next_look else []
-            say(remark(found))
-            more += [trial for growth in wanted for trial in growth.to(found.next_look or 0)]
-        patiently(self._keep, self._store.patience)
-        return bool(more)
-
-    def _choice(self, records: Records) -> Iterator[Growth]:
-        """The configurations to compare."""
-        by_cell: dict[tuple[str, str], list[Growth]] = defaultdict(list)
-        for growth in self._growths.values():
-            by_cell[_block(growth, records), growth.trials[0].config.model.cell].append(growth)
-        blocks = [block for block, _ in by_cell]
-        for (block, _), growths in by_cell.items():
-            best = max(growths, key=lambda growth: growth.rank(records))
-            yield from growths if blocks.count(block) == 1 else [best]
-
-    def _blocks(self, records: Records) -> list[list[Growth]]:
-        """The configurations that are compared, by data block."""
-        blocks: dict[str, list[Growth]] = defaultdict(list)
-        for growth in self._growths.values():
-            if growth.trials[0].fingerprint in self._chosen:
-                blocks[_block(growth, records)].append(growth)
-        return list(blocks.values())
-
-    def _decisions(self, growths: Sequence[Growth], records: Records) -> Decisions:
-        settings, judged = self._settings, next(iter(records.values()))
+    def _look(self, growths: Sequence[Growth], records: Records) -> list[Trial]:
+        """Look at the configurations of a data block; the trials of the seeds that are wanted."""
+        settings, judged = self._settings, growths[0].finished(records)[0]
         values = {growth.label: growth.test_values(records) for growth in growths}
         margin = settings.margin / 100 if judged.is_share else settings.margin
-        return decide(values, margin, len(self._seeds), settings.max_seeds, judged.higher_is_better)
+        found = decide(values, margin, len(self._seeds), settings.max_seeds, judged.higher_is_better)
+        say(remark(found))
+        if found.next_look is None:
+            return []
+        wanted = [growth for growth in growths if growth.label in found.wanted]
+        return [trial for growth in wanted for trial in growth.to(found.next_look)]
 
-    def _keep(self) -> None:
-        """Have the plan, and what the decisions are made of, with the parent."""
-        settings = self._settings
-        tuning = [trial.fingerprint for trial in self._tuning]
-        asked = Question("decided", self._seeds, settings.margin, settings.max_seeds, self._chosen, tuning)
-        write_question(self._store, self._parent.run_id, asked)
-        write_plan(self._store, self._parent.run_id, [*self._tuning, *self.trials])
+
+def chosen(growths: Sequence[Growth], records: Records) -> Iterator[Growth]:
+    """The configurations to compare: of each cell in a data block the best by validation; of one cell, all."""
+    for block in by_block(growths, records).values():
+        by_cell: dict[str, list[Growth]] = defaultdict(list)
+        for growth in block:
+            by_cell[growth.trials[0].config.model.cell].append(growth)
+        yield from (
+            block if len(by_cell) == 1 else (max(it, key=lambda one: one.rank(records)) for it in by_cell.values())
+        )
+
+
+def by_block(growths: Sequence[Growth], records: Records) -> dict[str, list[Growth]]:
+    """The configurations that have a finished trial, by data block."""
+    blocks: dict[str, list[Growth]] = defaultdict(list)
+    for growth in growths:
+        if finished := growth.finished(records):
+            blocks[finished[0].block].append(growth)
+    return blocks
 
 
 def check_first_look(trials: Sequence[Trial], settings: SweepConfig) -> None:
@@ -204,14 +154,3 @@ def remark(found: Decisions) -> str:
         parts.append(f"{better} {words} {worse}{' is open' if pair.kind is Kind.OPEN else ''}")
     at = f"after {counted(found.looks[-1], 'seed')}" if found.looks else "before the first look"
     return f"{at}: {', '.join(parts)}"
-
-
-def _block(growth: Growth, records: Records) -> str:
-    """The data block, as the runs have it; configurations without a finished run are in none."""
-    found = (_finished(records, trial) for trial in growth.trials)
-    return next((record.block for record in found if record is not None), "")
-
-
-def _finished(records: Records, trial: Trial) -> TrialRecord | None:
-    record = records.get(trial.fingerprint)
-    return record if record is not None and record.status == "FINISHED" else None

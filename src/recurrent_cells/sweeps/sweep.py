@@ -1,6 +1,6 @@
 """Running a sweep: leave out the finished trials, train the rest, tell what became of all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,14 +13,17 @@ from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.drive import drive
 from recurrent_cells.sweeps.feeds import Feed, GridFeed
 from recurrent_cells.sweeps.grid import Point
-from recurrent_cells.sweeps.looks import LookFeed, check_first_look, question_name
+from recurrent_cells.sweeps.looks import Looks, check_first_look, question_name
 from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
-from recurrent_cells.sweeps.phases import PhaseFeed, Tuning, check_phases
+from recurrent_cells.sweeps.phases import Tuning, check_phases
 from recurrent_cells.sweeps.plan import Trial, has_status, plan_trials, shortened, to_run, unfinished
 from recurrent_cells.sweeps.pools import Pool
+from recurrent_cells.sweeps.stages import Stage, StagedFeed
 from recurrent_cells.sweeps.summary import plan_table, summary
 from recurrent_cells.sweeps.view import counted, say
+from recurrent_cells.tracking.artifacts import read_question
 from recurrent_cells.tracking.names import Artifact
+from recurrent_cells.tracking.parents import read_parent
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
 from recurrent_cells.tracking.recovery import recover
@@ -105,36 +108,48 @@ def run_sweep(
         Interrupted: after a signal, the running trials having saved their state.
     """
     trials, settings = plan_trials(points), runner.settings
-    first = Tuning(plan_trials(tuning) if tuning else [], keys)
-    check_phases(first, trials)
+    first_phase = plan_trials(tuning) if tuning else []
+    check_phases(first_phase, trials)
     if settings.until == "decided":
         check_first_look(trials, settings)
     if remark := shortened(trials):
         say(remark)
-    store, planned = runner.open_store(), [*first.trials, *trials]
+    store, planned = runner.open_store(), [*first_phase, *trials]
     if settings.dry_run:
         print(dry_run(planned, store, settings.rerun))
         return None
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
         everything = patiently(lambda: unpruned(trial_records(store)), store.patience)
-        grows, again = bool(tuning) or settings.until == "decided", settings.rerun == "all"
-        plan = question_name(trials, settings, first.trials) if grows else None
-        parent = patiently(lambda: open_parent(store, first.trials or trials, runner.name, again, plan), store.patience)
+        is_staged, again = bool(first_phase) or settings.until == "decided", settings.rerun == "all"
+        plan = question_name(trials, settings, first_phase) if is_staged else None
+        parent = patiently(lambda: open_parent(store, first_phase or trials, runner.name, again, plan), store.patience)
         show_digits(store, parent, trials[0])
-        counting = latest_by_fingerprint(everything, parent.earlier)
-        left_out = len(planned) - len(to_run(planned, counting, settings.rerun))
-        if left_out:
+        todo = to_run(planned, latest_by_fingerprint(everything, parent.earlier), settings.rerun)
+        if left_out := len(planned) - len(todo):
             say(f"{left_out} of {counted(len(planned), 'trial')} are left out")
-
-        def begin(compared: Sequence[Trial]) -> Feed:
-            if settings.until == "decided":
-                return LookFeed(compared, store, parent, settings, first.trials)
-            todo = to_run(compared, counting, settings.rerun)
-            return GridFeed([trial.below(parent.run_id, parent.earlier) for trial in todo], compared)
-
-        feed = PhaseFeed(first, trials, store, parent, settings.rerun, begin) if tuning else begin(trials)
+        feed: Feed
+        if is_staged:
+            stages = list(_stages(store, parent, settings, first_phase, trials, keys))
+            feed = StagedFeed(first_phase or trials, stages, store, parent, settings.rerun)
+        else:
+            feed = GridFeed([trial.below(parent.run_id, parent.earlier) for trial in todo], trials)
         return carry_out(runner, feed, store, parent, summary)
+
+
+def _stages(
+    store: Store,
+    parent: Parent,
+    settings: SweepConfig,
+    first_phase: Sequence[Trial],
+    trials: Sequence[Trial],
+    keys: Sequence[str],
+) -> Iterator[Stage]:
+    if first_phase:
+        yield Tuning(first_phase, trials, keys)
+    if settings.until == "decided":
+        asked = patiently(lambda: read_question(store, read_parent(store, parent.run_id)), store.patience)
+        yield Looks(settings, asked, [trial.fingerprint for trial in first_phase])
 
 
 def dry_run(trials: Sequence[Trial], store: Store, rerun: str) -> str:
