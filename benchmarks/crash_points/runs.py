@@ -9,7 +9,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from benchmarks.crash_points.tracer import run_and_exit
 
 EXPERIMENT = "recurrent-cells"
 TIMINGS = {"epoch_seconds", "samples_per_second"}
@@ -145,19 +146,12 @@ def warm_up(arguments: Sequence[str], store: Path) -> None:
 
 
 def fork(body: Callable[[], int]) -> int:
+    """Run a body in a process group of its own; the child's id."""
     pid = os.fork()
-    if pid:
-        return pid
-    code = 70
-    try:
+    if pid == 0:
         os.setpgid(0, 0)
-        code = body()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        run_and_exit(body)
+    return pid
 
 
 def wait(pid: int, seconds: int) -> int:

@@ -184,11 +184,19 @@ def _too_late(signum: int, frame: object) -> NoReturn:
 
 
 def _be_traced(body: Callable[[], int]) -> NoReturn:
-    code = 70
-    try:
+    def traced() -> int:
         libc.ptrace(TRACEME, 0, None, None)
         os.kill(os.getpid(), signal.SIGSTOP)
         _stop_at_calls()
+        return body()
+
+    run_and_exit(traced)
+
+
+def run_and_exit(body: Callable[[], int]) -> NoReturn:
+    """End a forked process with the code that the body returns, or with 70 after an exception."""
+    code = 70
+    try:
         code = body()
     except BaseException:
         traceback.print_exc()

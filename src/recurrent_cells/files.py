@@ -63,11 +63,11 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob(f"{prefix}*"):
-        with _locked(left) as is_mine:
+        with folder_lock(left) as is_mine:
             if is_mine:
                 shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
-    with _locked(folder):
+    with folder_lock(folder):
         try:
             yield folder
         finally:
@@ -75,10 +75,10 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
+def folder_lock(folder: Path) -> Iterator[bool]:
     """Whether this process, and no other, holds a folder while the body runs."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         yield False
         return

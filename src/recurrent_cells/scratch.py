@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from recurrent_cells.files import folder_lock
+
 PREFIX = "recurrent-cells-"
 # A folder this young may be about to be locked by the command that made it.
 SECONDS_TO_LOCK = 60.0
@@ -38,9 +40,6 @@ def new_log(prefix: str) -> Path:
 def _remove_if_left(folder: Path) -> None:
     if folder.stat().st_uid != os.getuid() or time.time() - folder.stat().st_mtime < SECONDS_TO_LOCK:
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        os.close(descriptor)
+    with folder_lock(folder) as is_mine:
+        if is_mine:
+            shutil.rmtree(folder, ignore_errors=True)
