@@ -103,3 +103,11 @@ def test_what_cannot_be_decided_is_refused(sweep, parents, arguments, said):
     assert answer.code == 2
     assert said in answer.err
     assert parents() == []
+
+
+def test_a_dry_run_says_that_seeds_may_be_added(sweep, parents):
+    answer = sweep("model=lstm,gru", "sweep.until=decided", "sweep.max_seeds=8", "sweep.dry_run=true")
+    assert answer.code == 0
+    assert "6 trials" in answer.out
+    assert "sweep.max_seeds=8" in answer.out
+    assert parents() == []

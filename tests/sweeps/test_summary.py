@@ -35,3 +35,10 @@ def test_a_row_for_each_finished_trial_then_means_over_seeds():
 
 def test_columns_line_up():
     assert table([["a", "n"], ["long", "1"], ["b", "100"]]) == ["a       n", "long    1", "b     100"]
+
+
+def test_the_metric_is_that_of_the_sweep_whatever_else_the_store_has():
+    planned = trial(0, "0.1")
+    other = replace(record(planned, 0.5), fingerprint="other", tags={"metric": "mse", "metric.is_share": "false"})
+    lines = summary([planned], {"other": other, planned.fingerprint: record(planned, 0.6)}).splitlines()
+    assert lines[0].endswith("best val acc  test acc  seconds")

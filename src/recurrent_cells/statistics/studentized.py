@@ -1,4 +1,8 @@
-"""The studentised range: of k means how far the largest lies above the smallest, in estimated standard errors."""
+"""The studentised range: of k means how far the largest lies above the smallest, in estimated standard errors.
+
+SciPy's `studentized_range` gives the same, at 0.2 s a critical value: too slow for reports of many pairs and for
+simulations of many sweeps.
+"""
 
 from functools import lru_cache
 

@@ -16,7 +16,7 @@ SHOWN_BY_OTHER_COLUMNS = ("model", "model.cell", "model.hidden_size", "seed")
 def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
     """A row per finished trial in the order of the plan, then means over seeds with intervals that hold at once."""
     extra = [key for key in trials[0].varied if key not in SHOWN_BY_OTHER_COLUMNS]
-    first = next(iter(records.values()), None)
+    first = next((records[trial.fingerprint] for trial in trials if trial.fingerprint in records), None)
     rows, metric = [], first.metric if first else "acc"
     groups: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for trial in trials:

@@ -117,6 +117,10 @@ def run_sweep(
     store, planned = runner.open_store(), [*first_phase, *trials]
     if settings.dry_run:
         print(dry_run(planned, store, settings.rerun))
+        if first_phase:
+            print("of the second phase only the settings that the first phase chooses are trained")
+        if settings.until == "decided":
+            print(f"while a pair is open seeds are added, up to sweep.max_seeds={settings.max_seeds}")
         return None
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
