@@ -57,7 +57,7 @@ def find_baseline(store: Store, which: str, checked: SweepData) -> Baseline:
     settings, own = settings_of(like), {trial.run_id for trial in checked.finished}
     others = [it for it in unpruned(trial_records(store)) if it.status == "FINISHED" and it.run_id not in own]
     same = (it for it in latest_by_fingerprint(others).values() if settings_of(it) == settings)
-    return baseline_of(f"baseline={which}", like, same)
+    return baseline_of(f"the baseline {which}", like, same)
 
 
 def _champion(store: Store, checked: SweepData) -> TrialRecord:

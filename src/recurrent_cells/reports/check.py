@@ -50,10 +50,14 @@ def check(name: str, candidate: Mapping[str, float], baseline: Baseline, margin:
     low, high = difference - half, difference + half
     allowed = margin / metric.scale
     answer = Answer.NOT_WORSE if low > -allowed else Answer.WORSE if high < 0 else Answer.UNDECIDED
-    said = {Answer.NOT_WORSE: "is not worse than", Answer.WORSE: "is worse than", Answer.UNDECIDED: "may be worse than"}
+    within = f"by more than {margin:g} points" if metric.is_share else f"by more than {margin:g}"
+    said = {
+        Answer.NOT_WORSE: f"is not worse than {baseline.name} {within}",
+        Answer.WORSE: f"is worse than {baseline.name}",
+        Answer.UNDECIDED: f"may be worse than {baseline.name} {within}, more seeds would tell",
+    }
     interval = metric.amount(difference, half) if isfinite(half) else "without any spread to judge by"
-    margin_text = f"{margin:g} points" if metric.is_share else f"{margin:g}"
-    sentence = f"{name} {said[answer]} {baseline.name} by {margin_text} or more: {interval}, {seeds}, {metric.name}."
+    sentence = f"{name} {said[answer]}: {metric.name} differs by {interval} ({seeds})."
     return Checked(name, answer, sentence)
 
 
