@@ -9,7 +9,7 @@ from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.outcomes import read_outcomes
 from recurrent_cells.reports.questions import competing, pairs_of
 from recurrent_cells.statistics.comparisons import Comparison, compare_paired
-from recurrent_cells.statistics.crossed import compare_crossed
+from recurrent_cells.statistics.crossed import on_other_examples
 from recurrent_cells.statistics.looks import Decisions
 from recurrent_cells.tracking.artifacts import Question
 from recurrent_cells.tracking.store import Store
@@ -64,8 +64,8 @@ def _competition(
         compared = [one for one in compared if one.label in few]
     pairs, decisions = pairs_of(compared, metric, question)
     outcomes = read_outcomes(store, compared, metric)
-    crossed = compare_crossed(outcomes, metric.higher_is_better) if outcomes else []
-    on_others = {frozenset((pair.better, pair.worse)): pair for pair in crossed}
+    wider = on_other_examples(pairs, outcomes)
+    on_others = {frozenset((pair.better, pair.worse)): pair for pair in wider}
     return Competition(name, everything, compared, pairs, on_others, decisions)
 
 

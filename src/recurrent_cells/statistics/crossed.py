@@ -5,35 +5,34 @@ is then that of the seeds, which includes chance within each example, and that o
 in which configuration they suit.
 """
 
-from collections.abc import Mapping
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isnan, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recurrent_cells.statistics.comparisons import ALPHA, Comparison, half_interval
+from recurrent_cells.statistics.comparisons import ALPHA, Comparison
 from recurrent_cells.statistics.studentized import critical
 
 Floats = NDArray[np.float64]
 
 
-def compare_crossed(outcomes: Mapping[str, NDArray], higher_is_better: bool = True) -> list[Comparison]:
-    """Every pair, with intervals for other seeds and other examples, without p.
+def on_other_examples(pairs: Sequence[Comparison], outcomes: Mapping[str, NDArray]) -> list[Comparison]:
+    """The pairs of two seeds or more, with intervals for other seeds and other examples, without p.
 
     Args:
+        pairs: with intervals for other seeds.
         outcomes: configuration → outcome of each of its seeds on each example (seeds, examples), the examples and
             their order being the same for all; their mean is the metric.
     """
-    tested = {name: found for name, found in outcomes.items() if len(found) > 1}
-    parts = {name: _parts(found) for name, found in tested.items()}
-    return [_comparison(a, b, parts, higher_is_better) for a, b in combinations(tested, 2)]
+    parts = {name: _parts(found) for name, found in outcomes.items() if len(found) > 1}
+    return [_wider(pair, parts) for pair in pairs if pair.better in parts and pair.worse in parts]
 
 
-def _parts(outcomes: NDArray) -> tuple[int, Floats, float, float]:
-    """The number of seeds, the mean of each example, the error of the mean over seeds, and of an example's mean."""
-    count = len(outcomes)
-    error = float(outcomes.mean(axis=1).var(ddof=1)) / count
-    return count, outcomes.mean(axis=0), error, float(outcomes.var(axis=0, ddof=1).mean()) / count
+def _parts(outcomes: NDArray) -> tuple[Floats, float]:
+    """The mean of each example over seeds, and the part of its variance that is chance."""
+    return outcomes.mean(axis=0), float(outcomes.var(axis=0, ddof=1).mean()) / len(outcomes)
 
 
 def examples_error(gains: NDArray, within: NDArray | float) -> Floats:
@@ -57,17 +56,9 @@ def with_examples(seeds: Floats | float, examples: Floats | float, count: int, g
     return np.asarray(np.hypot(seeds, critical(ALPHA, groups, count - 1) * np.sqrt(np.divide(examples, 2))))
 
 
-def _comparison(
-    a: str, b: str, parts: Mapping[str, tuple[int, Floats, float, float]], higher_is_better: bool
-) -> Comparison:
-    n, first, v, v_within = parts[a]
-    m, second, w, w_within = parts[b]
-    gains = (first - second) * (1 if higher_is_better else -1)
-    if gains.mean() < 0:
-        a, b, n, m, v, w, gains = b, a, m, n, w, v, -gains
-    difference = float(gains.mean())
-    examples = float(examples_error(gains, v_within + w_within))
-    if v + w + examples == 0:
-        return Comparison(a, b, (n, m), difference)
-    seeds = half_interval(v, w, n, m, len(parts)) if v + w else 0.0
-    return Comparison(a, b, (n, m), difference, float(with_examples(seeds, examples, len(gains), len(parts))))
+def _wider(pair: Comparison, parts: Mapping[str, tuple[Floats, float]]) -> Comparison:
+    (first, first_chance), (second, second_chance) = parts[pair.better], parts[pair.worse]
+    examples = float(examples_error(first - second, first_chance + second_chance))
+    seeds = 0.0 if isnan(pair.half) else pair.half
+    half = float(with_examples(seeds, examples, len(first), len(parts)))
+    return replace(pair, half=half or nan, p=nan)
