@@ -153,7 +153,7 @@ def _looks(decisions: Decisions) -> str:
     """At what numbers of seeds was looked, and when the next look is."""
     taken = ", ".join(map(str, decisions.looks)) or "no"
     words = (
-        f"Seeds were added until each pair is decided: looks were taken at {taken} seeds, each interval is of the look "
+        f"Seeds are added until each pair is decided: looks were taken at {taken} seeds, each interval is of the look "
         "that decided its pair, and of all such sweeps at most 5 % say anything false at any look."
     )
     return words if decisions.next_look is None else f"{words} The next look is at {decisions.next_look} seeds."
