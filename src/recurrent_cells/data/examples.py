@@ -1,7 +1,7 @@
 """The examples that a data config names, checked, with a digest."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -50,7 +50,7 @@ def _load(name: str, root: str | None, download: bool | None, num_classes: int |
     for part in parts:
         if classes is not None:
             _check_classes(part, classes, num_classes is not None)
-        for array in (part.values, part.targets):
+        for array in (part.values, part.targets, *([] if part.lengths is None else [part.lengths])):
             digest.update(repr(array.shape).encode())
             digest.update(np.ascontiguousarray(array).data)
     return Examples(train, test, classes, digest.hexdigest()[:16])
@@ -74,7 +74,7 @@ def _checked(part: Part) -> Part:
         targets = targets.astype(np.float32)
     if not (np.isfinite(values).all() and np.isfinite(targets).all()):
         raise UserError(f"{part.place}: there are values or targets that are not finite")
-    return Part(values, targets, part.place)
+    return replace(part, values=values, targets=targets)
 
 
 def _check_classes(part: Part, num_classes: int, given: bool) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.examples import Examples, load_examples
 from recurrent_cells.data.sequences import Normalizer, as_sequences
+from recurrent_cells.data.sources import Part
 from recurrent_cells.errors import UserError
 from recurrent_cells.memory import check_memory
 
@@ -24,17 +25,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Split:
-    """Sequences (N, T, F) in float32 and targets (N,): classes as int64, or numbers as float32."""
+    """Sequences (N, T, F) in float32 and targets (N,): classes as int64, or numbers as float32.
+
+    `lengths` (N,) as int64 are the valid steps, after which sequences are padded; None where all have T.
+    """
 
     sequences: Tensor
     targets: Tensor
+    lengths: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Split":
         targets = self.targets.to(dtype) if self.targets.is_floating_point() else self.targets
-        return Split(self.sequences.to(device, dtype), targets.to(device))
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return Split(self.sequences.to(device, dtype), targets.to(device), lengths)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Splits:
 
     Args:
         num_classes: 0 where targets are numbers.
+        class_names: of classes 0, 1, …; None where they are called by their numbers.
         is_image: whether sequences are images that were read as such.
         image_size: (H, W) of an image, (T, F) of another sequence.
         offset, scale: what was taken off the values, and what they were divided by then.
@@ -52,6 +59,7 @@ class Splits:
     val: Split
     test: Split
     num_classes: int
+    class_names: tuple[str, ...] | None
     is_image: bool
     image_size: tuple[int, int]
     digest: str
@@ -104,20 +112,21 @@ def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
         f"data={data.name}: {examples} sequences of {' x '.join(map(str, source.train.values.shape[1:]))} numbers",
         "data.train_size takes fewer",
     )
-    raw_train = as_sequences(source.train.values[train], data.sequence)
-    _check_variety(data.name, source, train)
-    normalize = Normalizer(data.normalize, raw_train)
+    training = source.train.take(train)
+    _check_variety(data.name, training, source.num_classes)
+    normalize = Normalizer(data.normalize, as_sequences(training.values, data.sequence))
 
-    def split(values: NDArray[Any], targets: NDArray[Any]) -> Split:
-        return Split(normalize(as_sequences(values, data.sequence)), _as_tensor(targets))
+    def split(part: Part) -> Split:
+        lengths = None if part.lengths is None else torch.from_numpy(part.lengths)
+        return Split(normalize(as_sequences(part.values, data.sequence)), _as_tensor(part.targets), lengths)
 
-    test_split = split(*_held_out(source, test))
-    watched = test_split if data.validate_on == "test" else split(source.train.values[val], source.train.targets[val])
+    test_split = split(_held_out(source, test))
     return Splits(
-        train=Split(normalize(raw_train), _as_tensor(source.train.targets[train])),
-        val=watched,
+        train=split(training),
+        val=test_split if data.validate_on == "test" else split(source.train.take(val)),
         test=test_split,
         num_classes=source.num_classes or 0,
+        class_names=source.train.class_names,
         is_image=source.train.values.dtype == np.uint8,
         image_size=(source.train.values.shape[1], source.train.values.shape[2]),
         digest=source.digest,
@@ -126,32 +135,29 @@ def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
     )
 
 
-def _check_variety(name: str, source: Examples, train: NDArray[np.int64]) -> None:
+def _check_variety(name: str, training: Part, num_classes: int | None) -> None:
     """Warns of classes without an example to train on; raises UserError if there is nothing to learn."""
-    values, targets = source.train.values[train], source.train.targets[train]
-    for what, array in (("values", values), ("targets", targets)):
+    for what, array in (("values", training.values), ("targets", training.targets)):
         if array.min() == array.max():
             raise UserError(f"data={name}: all {what} to train on are {array.flat[0]:g}, there is nothing to learn")
-    if source.num_classes is not None and (empty := source.num_classes - len(np.unique(targets))):
-        log.warning("data=%s: %d of %d classes have no example to train on", name, empty, source.num_classes)
+    if num_classes is not None and (empty := num_classes - len(np.unique(training.targets))):
+        log.warning("data=%s: %d of %d classes have no example to train on", name, empty, num_classes)
 
 
 def _as_tensor(targets: NDArray[Any]) -> Tensor:
     return torch.from_numpy(targets.astype(np.float32 if targets.dtype.kind == "f" else np.int64))
 
 
-def held_out(source: Examples, data: DataConfig) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The values (N, H, W) and targets (N,) that test, as the source has them; raises UserError as `split_indices`."""
+def held_out(source: Examples, data: DataConfig) -> Part:
+    """The examples that test, as the source has them; raises UserError as `split_indices`."""
     if source.test is not None:
-        return source.test.values, source.test.targets
+        return source.test
     return _held_out(source, split_indices(len(source.train.targets), data, has_test_files=False)[2])
 
 
-def _held_out(source: Examples, test: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _held_out(source: Examples, test: NDArray[np.int64]) -> Part:
     """The test files, or the examples at `test` for a source without."""
-    if source.test is not None:
-        return source.test.values, source.test.targets
-    return source.train.values[test], source.train.targets[test]
+    return source.train.take(test) if source.test is None else source.test
 
 
 def split_indices(

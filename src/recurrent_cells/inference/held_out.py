@@ -39,10 +39,10 @@ def load_held_out(trained: Trained, name: str | None = None, root: str | None = 
     if fault := root_fault(data):
         raise UserError(fault)
     source = load_examples(data)
-    images, labels = held_out(source, data)
-    _check(trained, data.name, images, labels)
+    part = held_out(source, data)
+    _check(trained, data.name, part.values, part.targets)
     is_own = source.digest == trained.record.tags.get(Tag.DATA_DIGEST)
-    return HeldOut(data.name, images, labels, is_own, "" if is_own else _warning(trained, data.name))
+    return HeldOut(data.name, part.values, part.targets, is_own, "" if is_own else _warning(trained, data.name))
 
 
 def _check(trained: Trained, name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:

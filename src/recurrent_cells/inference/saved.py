@@ -23,7 +23,7 @@ def ensure_saved(store: Store, record: TrialRecord) -> None:
     if has_model(store, record):
         return
     trained = load_trained(store, record)
-    images, _ = held_out(load_examples(trained.config.data), trained.config.data)
+    images = held_out(load_examples(trained.config.data), trained.config.data).values
     with tempfile.TemporaryDirectory() as folder:
         save_model(Path(folder), record.run_id, with_answers(trained.network, trained.config), images)
         add_files(store, record.run_id, Path(folder))

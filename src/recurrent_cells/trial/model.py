@@ -23,7 +23,7 @@ def save_network(run: TrialRun, config: Config, classifier: nn.Module, splits: S
     """Save a trial's network with the files that the trial leaves; raises OSError if there is no room."""
     classifier = copy.deepcopy(classifier).cpu().float().eval()
     network = ImageClassifier(classifier, config.data.sequence, splits.offset, splits.scale)
-    images, _ = held_out(load_examples(config.data), config.data)
+    images = held_out(load_examples(config.data), config.data).values
     twin = paths.EXPORTS / _graph(config, splits, images[:2])
     save_model(run.artifacts, run.run_id, with_answers(network, config), images, twin)
 

@@ -1,9 +1,10 @@
 """Where examples come from; a data source is a file here."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from recurrent_cells.config.schema import DataConfig
@@ -18,11 +19,20 @@ class Part:
         values: images (N, H, W) as unsigned bytes, or sequences (N, T, F) as float32.
         targets: classes (N,) as integers from 0, or numbers (N,) as float32.
         place: where the targets come from, for messages.
+        lengths: valid steps of each sequence (N,), 1 to T; None where all have T.
+        class_names: of classes 0, 1, …; None where they are called by their numbers.
     """
 
     values: NDArray[Any]
     targets: NDArray[Any]
     place: str
+    lengths: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] | None = None
+
+    def take(self, places: NDArray[np.int64]) -> "Part":
+        """The examples at these places."""
+        lengths = None if self.lengths is None else self.lengths[places]
+        return replace(self, values=self.values[places], targets=self.targets[places], lengths=lengths)
 
 
 class Source(ABC):
