@@ -18,8 +18,8 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 def builds_wheels() -> bool:
-    """Whether setuptools is here and can build a wheel by itself, which 70.1 and later can."""
-    return bool(importlib.util.find_spec("setuptools")) and int(version("setuptools").partition(".")[0]) > 70
+    """Whether setuptools is here and knows how a licence is named, which 77 and later do."""
+    return bool(importlib.util.find_spec("setuptools")) and int(version("setuptools").partition(".")[0]) >= 77
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def wheel(tmp_path_factory) -> Path:
     copy = tmp_path_factory.mktemp("sources")
     for name in ("src", "conf"):
         shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, copy)
     subprocess.run([*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", copy / "dist", copy], check=True)
     (built,) = (copy / "dist").glob("*.whl")
@@ -45,6 +45,7 @@ def test_it_holds_every_file_of_the_package_and_of_conf(wheel):
             if "__pycache__" not in file.parts and file.is_file():
                 assert f"{place}/{file.relative_to(REPOSITORY / folder)}" in held, "name its package in pyproject.toml"
     assert not any(name.startswith(("src/", "tests/", "benchmarks/")) for name in held)
+    assert any(name.endswith("licenses/LICENSE") for name in held)
 
 
 @pytest.mark.slow
