@@ -15,7 +15,7 @@ AT_ONCE = 16
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or none, also after a crash."""
+    """Write a file so that a reader sees all of it or none, also after a power failure, which leaves it then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}{uuid.uuid4().hex[:8]}")  # not a file of `tempfile`: others may not read those
     try:
@@ -27,6 +27,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+    _sync(path.parent)
 
 
 def make_folder(folder: Path) -> None:
