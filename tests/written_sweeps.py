@@ -1,6 +1,7 @@
 """Sweeps written straight into a store: what a report reads, without training anything."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,7 +45,8 @@ class Made:
 
     @property
     def fingerprint(self) -> str:
-        return f"{self.cell}{sorted(self.params.items())}{sorted(self.choices.items())}{self.seed}"
+        made_of = f"{self.cell}{sorted(self.params.items())}{sorted(self.choices.items())}{self.seed}"
+        return re.sub(r"[^\w.]", "-", made_of)  # as MLflow lets a tag be called
 
 
 @pytest.fixture

@@ -11,6 +11,13 @@ class TrialError(Exception):
     """A trial that cannot go on, for a reason its user should read (a loss that is not finite, say)."""
 
 
+class Stopped(TrialError):
+    """A trial that a tag asked to stop; its state is saved, and the trial can be gone on with."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(f"stopped: {value}")
+
+
 class TrialBusy(Exception):
     """Another process is training this very trial."""
 

@@ -4,17 +4,20 @@ import os
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from recurrent_cells.config.schema import Config
+from recurrent_cells.config.schema import Config, SweepConfig
 from recurrent_cells.errors import Interrupted
 from recurrent_cells.sweeps import drive as driving
+from recurrent_cells.sweeps import limits as limiting
 from recurrent_cells.sweeps.drive import drive
 from recurrent_cells.sweeps.feeds import GridFeed
+from recurrent_cells.sweeps.limits import Limits
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.pools import Pool
+from recurrent_cells.tracking.steering import ask_to_skip, ask_to_stop
 from recurrent_cells.trial.outcome import Outcome
 
 
@@ -108,6 +111,59 @@ def test_a_signal_has_running_trials_save_and_starts_no_more(store):
         drive(feed, pool, store, None, retries=1)
     assert (pool.started, pool.stopped, pool.has_ended) == (["a"], [signal.SIGTERM], True)
     assert feed.outcomes == {}  # the next start goes on with both
+
+
+def limits(store, parent=None, **settings):
+    return Limits(SweepConfig(**settings), store, parent, {"long": 100.0})
+
+
+def test_no_more_trials_start_once_the_parent_is_asked_to_stop(store, monkeypatch):
+    monkeypatch.setattr(limiting, "SECONDS_BETWEEN_LOOKS", 0.0)
+    parent = store.client.create_run(store.experiment_id).info.run_id
+
+    class Asked(Scripted):
+        def start(self, trials):
+            super().start(trials)
+            ask_to_stop(store, parent, "enough")
+
+    pool, found, feed = Asked(slots=1, seconds=0.1), limits(store, parent), GridFeed([trial("a"), trial("b")])
+    drive(feed, pool, store, parent, 0, found)
+    assert (pool.started, pool.stopped, found.reason) == (["a"], [], "stopped: enough")
+    assert {outcome.status for outcome in feed.outcomes.values()} == {"finished"}
+
+
+def test_a_trial_that_the_parent_is_asked_to_skip_is_left_out(store):
+    parent = store.client.create_run(store.experiment_id).info.run_id
+    ask_to_skip(store, parent, trial("b").fingerprint, "not now")
+    pool, feed = Scripted(slots=1), GridFeed([trial("a"), trial("b"), trial("c")])
+    drive(feed, pool, store, parent, 0, limits(store, parent))
+    assert pool.started == ["a", "c"]
+    assert feed.outcomes[trial("b").fingerprint] == Outcome("stopped", error="skipped: not now")
+
+
+def test_a_trial_that_would_not_end_within_the_budget_does_not_start(store):
+    pool, feed = Scripted(slots=1), GridFeed([trial("short", 2), replace(trial("long"), shape="long")])
+    found = limits(store, budget="1min")
+    drive(feed, pool, store, None, 0, found)
+    assert (pool.started, pool.stopped) == (["short"], [])
+    assert found.reason == "sweep.budget=1min is used"
+
+
+@pytest.mark.parametrize("waiting", [[], [trial("b")]])
+def test_trials_that_run_when_the_budget_is_used_save_and_end(store, waiting):
+    pool, feed, found = Scripted(slots=1, seconds=60), GridFeed([trial("a", 2), *waiting]), limits(store, budget="0.3s")
+    drive(feed, pool, store, None, 1, found)
+    assert (pool.started, pool.stopped) == (["a"], [signal.SIGTERM])
+    assert found.reason == "sweep.budget=0.3s is used"
+    assert feed.outcomes == {}  # the next start goes on with both
+
+
+def test_no_more_trials_start_once_so_many_have_failed(store):
+    pool = Scripted({name: [FAILED] for name in "abc"}, slots=1)
+    feed, found = GridFeed([trial(name) for name in "abc"]), limits(store, stop_after_failures=2)
+    drive(feed, pool, store, None, 0, found)
+    assert pool.started == ["a", "b"]
+    assert "stop_after_failures=2" in found.reason
 
 
 def test_the_parent_of_trials_that_wait_shows_that_the_sweep_is_at_work(store, monkeypatch):

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from recurrent_cells.sweeps import sweep as sweeps
 from recurrent_cells.tracking.manifest import local_folder
+from recurrent_cells.tracking.steering import ask_to_stop
 from recurrent_cells.training.module import TrialModule
 from recurrent_cells.trial.train import train
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
@@ -355,3 +356,68 @@ def test_the_plan_of_a_sweep_is_replaced_as_a_whole(sweep, parents, monkeypatch)
     monkeypatch.setattr(Path, "replace", lambda *_: sys.exit(9))
     assert sweep("seed=0").code == 9
     assert plan.read_bytes() == before
+
+
+def test_a_trial_stopped_by_its_tag_is_left_out_until_it_is_asked_for(
+    sweep, in_background, steps, store, trials, parents
+):
+    steps.seconds = 0.4
+    first = in_background(lambda: sweep("seed=0,1", "trainer.max_steps=200", train=steps.train))
+    steps.wait_for(2)
+    (stopped, _) = trials()
+    asked = time.monotonic()
+    ask_to_stop(store, stopped.run_id, "seen enough")
+    wait_until(lambda: trials()[0].status == "KILLED")
+    assert time.monotonic() - asked < 10
+    assert first.wait().code == 0
+    assert statuses(trials) == [(0, "KILLED"), (1, "FINISHED")]
+    assert trials()[0].error == "stopped: seen enough"
+    (parent,) = parents()
+    assert (parent.info.status, counts(parent)) == ("KILLED", (2, 1, 0))
+    assert (parent.data.tags["sweep.stopped"], parent.data.tags["sweep.left"]) == ("1 trial stopped", "1")
+
+    steps.seconds = 0.0
+    again = sweep("seed=0,1", "trainer.max_steps=200")
+    assert again.code == 0
+    assert "2 of 2 trials are left out" in again.err
+    assert sweep("seed=0,1", "trainer.max_steps=200", "sweep.rerun=stopped").code == 0
+    assert statuses(trials) == [(0, "FINISHED"), (1, "FINISHED")]
+    assert not trials()[0].error
+    (parent,) = parents()
+    assert parent.info.status == "FINISHED"
+    assert not {"sweep.stopped", "sweep.left"} & parent.data.tags.keys()
+
+
+def test_a_sweep_stopped_by_its_tag_ends_what_runs_and_goes_on_when_it_is_given_again(
+    sweep, in_background, steps, store, trials, parents
+):
+    steps.seconds = 0.4
+    command = ("seed=0,1", "trainer.max_steps=400", "trainer.eval_every=200")
+    first = in_background(lambda: sweep(*command, train=steps.train, launcher="hydra.launcher.slots=1"))
+    steps.wait_for(1)
+    (parent,) = parents()
+    ask_to_stop(store, parent.info.run_id, "lunch")
+    answer = first.wait()
+    assert answer.code == 0
+    assert answer.err.splitlines()[-1] == "stopped: lunch; 1 trial left, with which the same command goes on"
+    assert statuses(trials) == [(0, "FINISHED")]
+    (parent,) = parents()
+    assert (parent.info.status, parent.data.tags["sweep.left"]) == ("KILLED", "1")
+    assert sweep(*command).code == 0
+    assert statuses(trials) == [(0, "FINISHED"), (1, "FINISHED")]
+    assert "stop" not in parents()[0].data.tags
+
+
+def test_a_budget_is_kept_and_the_same_command_goes_on(sweep, steps, store, trials, parents):
+    steps.seconds = 0.5
+    command = ("seed=0,1", "trainer.max_steps=2000", "trainer.eval_every=1000", "trainer.checkpoint_every=1000")
+    start = time.monotonic()
+    answer = sweep(*command, "sweep.budget=3s", train=steps.train)
+    assert time.monotonic() - start < 13
+    assert answer.code == 0
+    assert answer.err.splitlines()[-1] == "sweep.budget=3s is used; 2 trials left, with which the same command goes on"
+    assert {status for _, status in statuses(trials)} == {"KILLED"}
+    steps.seconds = 0.0
+    assert sweep(*command).code == 0
+    assert statuses(trials) == [(0, "FINISHED"), (1, "FINISHED")]
+    assert [run.info.status for run in parents()] == ["FINISHED"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 
 from recurrent_cells.tracking.opening import RunSpec
 from recurrent_cells.tracking.provenance import process_tags
@@ -53,6 +54,9 @@ class Recorder:
         if self.away:
             raise MlflowException("away")
         self.batches.append([(point.key, point.value, point.step, point.timestamp) for point in metrics])
+
+    def search_runs(self, *_: object, **__: object) -> PagedList:
+        return PagedList([], None)
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         self.tags.append((run_id, key))

@@ -137,8 +137,8 @@ def test_the_courier_tells_once_that_it_fails_and_once_that_it_goes_on(tmp_path,
     monkeypatch.setattr(module, "SECONDS_BETWEEN_BEATS", 0.0)
     caplog.set_level("INFO")
     journal = Journal(tmp_path)
-    courier = Courier(SimpleNamespace(client=client), ["parent"])
-    courier.add("run", journal)
+    courier = Courier(SimpleNamespace(client=client, experiment_id="0"), ["parent"])
+    courier.add("run", journal, lambda why: None)
     client.away = True
     journal.write({"loss": 1.0}, 1)
     courier.start()

@@ -12,7 +12,7 @@ import torch
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import load_splits
-from recurrent_cells.errors import Interrupted
+from recurrent_cells.errors import Interrupted, Stopped
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.tables import OPTIMIZERS
@@ -56,7 +56,9 @@ class Kept:
 
         self.points.append(points)
         progress = Progress(config, schedule, task_of(config.task, config.model.readout), log)
-        run = SimpleNamespace(run_id="", folder=self.folder, checkpoint=lambda save: save(self.folder / "state.ckpt"))
+        run = SimpleNamespace(
+            run_id="", folder=self.folder, checkpoint=lambda save: save(self.folder / "state.ckpt"), stop=None
+        )
         member = Member(config, classifier, progress, run, state)  # type: ignore[arg-type]
         if state is not None:
             progress.load_state_dict(state)
@@ -274,6 +276,38 @@ def test_a_signal_saves_all_and_members_go_on_from_different_steps(configs, tmp_
         wanted, points = alone(config, tmp_path)
         assert_same(again.states[place], wanted)
         assert_same(again.points[place], points)
+
+
+@pytest.mark.parametrize("at", [20, 30, 60])  # between evaluations, at one, at that before the last
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_member_that_is_asked_to_stop_ends_at_once_and_goes_on_later(configs, tmp_path, count, at):
+    chosen = configs("trainer.max_steps=90", "trainer.eval_every=30", "trainer.log_every=10", each=DIFFERENT[:count])
+    kept = Kept(tmp_path)
+    first, *_ = [kept.add(config) for config in chosen]
+    log = first.progress._log_metrics
+
+    def log_and_ask(metrics: dict[str, float], step: int) -> None:
+        log(metrics, step)
+        if step == at:
+            first.run.stop = "seen enough"
+        if step > at and count > 1:
+            assert 0 in kept.errors  # the others went on when it had ended
+
+    for member in kept.members:
+        member.progress._log_metrics = log_and_ask if member is first else member.progress._log_metrics
+    kept.train()
+    assert isinstance(kept.errors[0], Stopped)
+    assert str(kept.errors[0]) == "stopped: seen enough"
+    assert first.state is not None
+    assert first.state["step"] == at
+    again = Kept(tmp_path)
+    again.add(chosen[0], first.state)
+    again.points[0] |= kept.points[0]
+    again.train()
+    for place, found in enumerate([again, *[kept] * (count - 1)]):
+        wanted, points = alone(chosen[place], tmp_path)
+        assert_same(found.states[place], wanted)
+        assert_same(found.points[place], points)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])

@@ -31,9 +31,13 @@ def conclude(swept: Swept | None) -> Records:
         from recurrent_cells.reports.write import report_sweep  # here: imports for seconds
 
         report_sweep(swept.store, swept.parent.run_id)
-    if swept.unfinished or swept.refused:
+    if swept.faulty or swept.refused:
         raise SweepFailed("\n".join(_failures(swept)))
-    if all(trial.config.registry for trial in swept.trials) and not swept.queued:
+    if swept.stopped and swept.left:
+        say(f"{swept.stopped}; {counted(len(swept.left), 'trial')} left, with which the same command goes on")
+    elif swept.left and not swept.queued:
+        say(f"{counted(len(swept.left), 'trial')} stopped; sweep.rerun=stopped goes on with what was stopped")
+    if all(trial.config.registry for trial in swept.trials) and not swept.left:
         from recurrent_cells.inference.champion import crown_best  # here: imports for seconds
 
         crown_best(swept.store, [swept.records[trial.fingerprint] for trial in swept.trials])
@@ -41,9 +45,11 @@ def conclude(swept: Swept | None) -> Records:
 
 
 def _failures(swept: Swept) -> Iterator[str]:
-    yield f"{counted(len(swept.unfinished) + len(swept.refused), 'trial')} not finished:"
+    if swept.stopped:
+        yield swept.stopped
+    yield f"{counted(len(swept.faulty) + len(swept.refused), 'trial')} not finished:"
     yield from (f"  {line}" for line in swept.refused)
-    for trial in swept.unfinished:
+    for trial in swept.faulty:
         outcome, record = swept.outcomes.get(trial.fingerprint), swept.records.get(trial.fingerprint)
         reason = (outcome.error if outcome else "") or (record.error if record else "") or "not started"
         yield f"  {trial.label}: {reason}"

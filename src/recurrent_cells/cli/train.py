@@ -25,7 +25,7 @@ from recurrent_cells.config import schema as config
 from recurrent_cells.config.help import FLAGS, schema_help
 from recurrent_cells.config.messages import explain
 from recurrent_cells.config.validation import check_own_keys, validated
-from recurrent_cells.errors import DeliveryError, Interrupted, SweepFailed, TrialBusy, TrialError, UserError
+from recurrent_cells.errors import DeliveryError, Interrupted, Stopped, SweepFailed, TrialBusy, TrialError, UserError
 from recurrent_cells.paths import command
 from recurrent_cells.trial.train import train
 
@@ -84,6 +84,9 @@ def _reported(tracebacks: bool) -> Iterator[None]:
         sys.exit(interruption.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Stopped as stop:
+        _say(f"{stop}; the same command goes on where this one was")
+        sys.exit(0)
     except Exception as error:
         if tracebacks:
             raise

@@ -1,6 +1,7 @@
 """What the value of a key may be."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,24 @@ def number(low: float, high: float = math.inf, above: bool = False, below: bool 
     if high != math.inf:
         words += f" and {'below' if below else 'at most'} {high:g}"
     return Rule(allows, words)
+
+
+def seconds_of(time: str) -> float:
+    """`90s`, `20min`, `1.5h` or `1h30min` in seconds; raises ValueError for anything else."""
+    parts = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)min)?(?:([\d.]+)s)?", time.replace(" ", ""))
+    if parts is None or not time.strip():
+        raise ValueError(time)
+    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+
+
+def _is_time(value: str) -> bool:
+    try:
+        return 0 < seconds_of(value) < math.inf
+    except ValueError:
+        return False
+
+
+A_TIME = Rule(_is_time, "a time above 0 such as 90s, 20min or 1h30min")
 
 
 def or_null(rule: Rule) -> Rule:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from recurrent_cells.config.rules import Rule, at_least, between, name_in, number, one_of, or_null
+from recurrent_cells.config.rules import A_TIME, Rule, at_least, between, name_in, number, one_of, or_null
 from recurrent_cells.tables import CELLS, OPTIMIZERS, SOURCES, TASKS
 
 # Where runs go by default; where the commands without Hydra look for them.
@@ -152,9 +152,11 @@ class TrackingConfig:
 class SweepConfig:
     """How a sweep (-m) runs."""
 
-    rerun: str = key("missing", "which trials to train", one_of("missing", "failed", "all"))
+    rerun: str = key("missing", "which trials to train", one_of("missing", "failed", "stopped", "all"))
     dry_run: bool = key(False, "list the trials and start none")
     retries: int = key(1, "how often a killed trial is started again", COUNT)
+    budget: str | None = key(None, "the time of a start of the sweep; the rest goes on later", or_null(A_TIME))
+    stop_after_failures: int | None = key(None, "start no more trials once so many have failed", or_null(POSITIVE))
     until: str = key("done", "decided: add seeds until each pair is decided", one_of("done", "decided"))
     margin: float = key(0.0, "of until=decided: what is as good as equal, in points or the metric's unit", number(0))
     max_seeds: int = key(30, "of until=decided: the most seeds of a configuration", at_least(2))

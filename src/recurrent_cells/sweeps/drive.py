@@ -1,13 +1,16 @@
 """The life of a sweep's trials: asked of a feed, started in a pool, heard of when they end, told to the feed."""
 
 import random
+import signal
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
+from recurrent_cells.config.schema import SweepConfig
 from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.feeds import Feed
+from recurrent_cells.sweeps.limits import Limits
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.view import View, counted, say
@@ -16,6 +19,7 @@ from recurrent_cells.tracking.recovery import at_work, recover
 from recurrent_cells.tracking.status import beat
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.claim import is_claimed
+from recurrent_cells.trial.outcome import Outcome
 
 # Between two limits, so that two machines that gave way to each other do not again.
 SECONDS_TO_WAIT_FOR_OTHERS = (0.5, 1.5)
@@ -23,11 +27,12 @@ SECONDS_TO_WAIT_FOR_OTHERS = (0.5, 1.5)
 SECONDS_BETWEEN_BEATS = 50.0
 
 
-def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int) -> None:
-    """Train the trials of a feed in a pool until no more come, and tell the feed how each ended.
+def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int, limits: Limits | None = None) -> None:
+    """Train the trials of a feed in a pool until no more come, or `limits` end it, and tell the feed how each ended.
 
     A trial that was killed is started again, at most `retries` times; a trial that another process trains is looked
-    at again later. After a first signal running trials save their state and no more start; a second ends them at once.
+    at again later. After a first signal, or once the budget is used, running trials save their state and no more
+    start; a second signal ends them at once.
 
     Args:
         parent: the run of the sweep, if it has one.
@@ -36,14 +41,18 @@ def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int
         Interrupted: after a signal, once no trial runs any more.
     """
     pulse, deaths = Pulse(store, parent), Counter[Trial]()
+    limits, is_over = limits or Limits(SweepConfig(), store, parent, {}), False
     with handled() as interruption, opened(pool):
         queue = Queue(feed, pool, store)
         queue.fill()
         view = View(lambda: queue.size, pool.slots, queue.where())
         with view, nullcontext() if pool.blocks else interruption.deferred():
-            while pool.running or not (interruption.asked or queue.done):
-                group = queue.take() if not interruption.asked and pool.running < pool.slots else ()
-                if group:
+            while pool.running or not (interruption.asked or limits.reason or queue.done):
+                limits.look()
+                may_start = pool.running < pool.slots and not (interruption.asked or limits.reason)
+                group = _wanted(queue.take(), feed, limits) if may_start else []
+                if group and limits.fit(group):
+                    limits.started(group)
                     for trial in group:
                         view.started(trial)
                     store.disconnect()  # a fork must not share connections
@@ -51,11 +60,12 @@ def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int
                     pool.start(group)
                 ended = list(pool.ended(0.0 if group else pool.poll_seconds))
                 for trial, outcome in ended:
+                    limits.ended(trial, outcome)
                     view.ended(trial, outcome)
                     deaths[trial] += outcome.status == "killed"
                     if outcome.status == "busy":
                         queue.give_way([trial])
-                    elif outcome.status == "killed" and interruption.asked:
+                    elif outcome.status == "killed" and (interruption.asked or is_over):
                         continue  # the next start of the sweep goes on with the trial
                     elif outcome.status == "killed" and deaths[trial] <= retries:
                         queue.again.append(trial)
@@ -63,12 +73,23 @@ def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int
                         feed.tell(trial, outcome)
                 if any(outcome.status in ("killed", "failed") for _, outcome in ended):
                     patiently(lambda: recover(store), store.patience)  # what a dead process left can be gone on with
-                if (signum := interruption.take()) is not None:
+                signum = interruption.take()
+                if limits.is_over and not is_over:
+                    is_over, signum = True, signum or signal.SIGTERM
+                if signum is not None:
                     view.stopping()
                     pool.stop(signum)
                 pulse.beat()
                 view.tick()
         interruption.raise_if_asked()
+
+
+def _wanted(trials: Sequence[Trial], feed: Feed, limits: Limits) -> list[Trial]:
+    """The trials but those that the sweep is asked to leave out, of which the feed is told."""
+    for trial in trials:
+        if trial.fingerprint in limits.skipped:
+            feed.tell(trial, Outcome("stopped", error=f"skipped: {limits.skipped[trial.fingerprint]}"))
+    return [trial for trial in trials if trial.fingerprint not in limits.skipped]
 
 
 @contextmanager

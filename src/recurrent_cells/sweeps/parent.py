@@ -74,8 +74,10 @@ def write_plan(store: Store, run_id: str, trials: Sequence[Trial]) -> None:
     artifacts.write_plan(store, run_id, entries)
 
 
-def close_parent(store: Store, run_id: str, counts: Mapping[str, int], status: str) -> None:
-    """Set the counts of trials (`finished`, `failed`) and the status, its files being on the disk."""
+def close_parent(
+    store: Store, run_id: str, counts: Mapping[str, int], status: str, tags: Mapping[str, str] | None = None
+) -> None:
+    """Set the counts of trials (`finished`, `failed`), more tags and the status, its files being on the disk."""
     sync_files(store, run_id)
-    tags = {f"{Tag.SWEEP}.{what}": str(count) for what, count in counts.items()}
-    set_ended(store, run_id, status, tags | {Tag.OPENED: next_opening(store)})
+    counted = {f"{Tag.SWEEP}.{what}": str(count) for what, count in counts.items()}
+    set_ended(store, run_id, status, {**(tags or {}), **counted, Tag.OPENED: next_opening(store)})

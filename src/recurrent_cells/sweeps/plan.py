@@ -127,9 +127,18 @@ def unfinished(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> l
 
 
 def to_run(trials: Sequence[Trial], records: Mapping[str, TrialRecord], rerun: str) -> list[Trial]:
-    """`missing`, `all`: those without a FINISHED run among those that count; `failed`: whose last run is FAILED."""
+    """Of the trials without a FINISHED run among those that count: `missing` leaves out those that were stopped,
+    `stopped` and `all` take them too, `failed` takes those whose last run is FAILED."""
     left = unfinished(trials, records)
-    return [trial for trial in left if has_status(records, trial, "FAILED")] if rerun == "failed" else left
+    if rerun == "failed":
+        return [trial for trial in left if has_status(records, trial, "FAILED")]
+    return [trial for trial in left if not is_stopped(records, trial)] if rerun == "missing" else left
+
+
+def is_stopped(records: Mapping[str, TrialRecord], trial: Trial) -> bool:
+    """Whether the trial ended because a tag asked for it."""
+    record = records.get(trial.fingerprint)
+    return record is not None and record.stopped
 
 
 def has_status(records: Mapping[str, TrialRecord], trial: Trial, status: str) -> bool:

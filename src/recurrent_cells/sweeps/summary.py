@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from recurrent_cells.statistics.comparisons import Estimate, estimate
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.view import counted, rounded
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.queries import TrialRecord
 
 SHOWN_BY_OTHER_COLUMNS = ("model", "model.cell", "model.hidden_size", "seed")
@@ -70,15 +71,20 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
+def seconds_by_shape(records: Sequence[TrialRecord]) -> dict[str, float]:
+    """The median time of finished trials by their shape."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        if record.status == "FINISHED" and record.seconds is not None and Tag.SHAPE in record.tags:
+            seconds[record.tags[Tag.SHAPE]].append(record.seconds)
+    return {shape: statistics.median(found) for shape, found in seconds.items()}
+
+
 def plan_table(
     trials: Sequence[Trial], todo: Sequence[Trial], records: Mapping[str, TrialRecord], known: Sequence[TrialRecord]
 ) -> str:
     """What a dry run prints: each trial with its state and, from `known` runs of its shape, its estimated time."""
-    seconds_by_shape: dict[str, list[float]] = defaultdict(list)
-    for record in known:
-        if record.status == "FINISHED" and record.seconds is not None and "shape" in record.tags:
-            seconds_by_shape[record.tags["shape"]].append(record.seconds)
-    seconds = {shape: statistics.median(found) for shape, found in seconds_by_shape.items()}
+    seconds = seconds_by_shape(known)
     planned = {trial.fingerprint for trial in todo}
     keys = list(trials[0].varied)
     rows = [["trial", *keys, "n_params", "state", "estimated seconds"]]

@@ -13,16 +13,17 @@ from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.drive import drive
 from recurrent_cells.sweeps.feeds import Feed, GridFeed
 from recurrent_cells.sweeps.grid import Point
+from recurrent_cells.sweeps.limits import Limits
 from recurrent_cells.sweeps.looks import Looks, check_first_look, question_name
 from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
 from recurrent_cells.sweeps.phases import Tuning, check_phases
-from recurrent_cells.sweeps.plan import Trial, has_status, plan_trials, shortened, to_run, unfinished
+from recurrent_cells.sweeps.plan import Trial, has_status, is_stopped, plan_trials, shortened, to_run, unfinished
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.stages import Stage, StagedFeed
-from recurrent_cells.sweeps.summary import plan_table, summary
+from recurrent_cells.sweeps.summary import plan_table, seconds_by_shape, summary
 from recurrent_cells.sweeps.view import counted, say
 from recurrent_cells.tracking.artifacts import read_question
-from recurrent_cells.tracking.names import Artifact
+from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.parents import read_parent
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
@@ -71,6 +72,7 @@ class Swept:
         outcomes: of the trials that were started, by fingerprint.
         refused: lines on trials that have no config.
         summary: a table of the trials.
+        stopped: why the sweep ended before its plan was done; empty where it did not.
         report: whether a report is wanted.
     """
 
@@ -81,6 +83,7 @@ class Swept:
     records: Records
     refused: Sequence[str]
     summary: str
+    stopped: str
     report: bool
 
     @property
@@ -89,10 +92,17 @@ class Swept:
         return queued(self.trials, self.outcomes)
 
     @property
-    def unfinished(self) -> list[Trial]:
-        """The trials that are neither finished nor queued."""
-        waiting = self.queued
-        return [it for it in unfinished(self.trials, self.records) if it not in waiting]
+    def left(self) -> list[Trial]:
+        """The trials that are not finished."""
+        return unfinished(self.trials, self.records)
+
+    @property
+    def faulty(self) -> list[Trial]:
+        """The trials that are neither finished nor queued, nor left on purpose."""
+        if self.stopped:
+            return [trial for trial in self.left if has_failed(trial, self.outcomes, self.records)]
+        on_purpose = self.queued | stopped(self.trials, self.outcomes, self.records)
+        return [trial for trial in self.left if trial not in on_purpose]
 
 
 def run_sweep(
@@ -180,37 +190,63 @@ def carry_out(
     Raises:
         Interrupted: after a signal.
     """
+    limits = Limits(runner.settings, store, parent.run_id, _known_seconds(runner.settings, store))
     with handled() as interruption:
         try:
             if not feed.done:
-                drive(feed, runner.pool, store, parent.run_id, runner.settings.retries)
+                drive(feed, runner.pool, store, parent.run_id, runner.settings.retries, limits)
         except BaseException:
             with interruption.deferred(), suppress(DeliveryError):  # what ended the sweep is what counts
                 _close(store, parent, feed, completed=False)
             raise
         with interruption.deferred():
-            records = _close(store, parent, feed, completed=True)
+            records = _close(store, parent, feed, completed=True, reason=limits.reason)
         interruption.raise_if_asked()
-    table = summary(feed.trials, records)
-    return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, runner.settings.report)
+    table, report = summary(feed.trials, records), runner.settings.report
+    return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, limits.reason, report)
 
 
-def _close(store: Store, parent: Parent, feed: Feed, completed: bool) -> Records:
-    """Give the parent its counts and its status; what the store knows of the trials."""
+def _known_seconds(settings: SweepConfig, store: Store) -> Mapping[str, float]:
+    """What trials take, by their shape; only asked where a budget has to be kept."""
+    if settings.budget is None:
+        return {}
+    return seconds_by_shape(patiently(lambda: trial_records(store), store.patience))
+
+
+def _close(store: Store, parent: Parent, feed: Feed, completed: bool, reason: str = "") -> Records:
+    """Give the parent its counts and its status; what the store knows of the trials.
+
+    Args:
+        reason: why the sweep ended before its plan was done, on purpose.
+    """
     feed.close()
     patiently(lambda: recover(store), store.patience)
     known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
     records = latest_by_fingerprint(known, parent.earlier)
     left, waiting = unfinished(feed.trials, records), queued(feed.trials, feed.outcomes)
-    ended = [trial for trial in left if trial not in waiting]
-    failed = [trial for trial in ended if trial.fingerprint in feed.outcomes or has_status(records, trial, "FAILED")]
+    asked = stopped(feed.trials, feed.outcomes, records)
+    failed = [it for it in left if it not in asked | waiting and has_failed(it, feed.outcomes, records)]
+    on_purpose = not failed and not feed.refused and (reason or set(left) <= asked)
     status = "FINISHED" if not (left or feed.refused) else "SCHEDULED" if waiting else "FAILED"
-    status = status if completed else "KILLED"
+    status = "KILLED" if not completed or (left and on_purpose and not waiting) else status
     counts = {"finished": len(feed.trials) - len(left), "failed": len(failed) + len(feed.refused)}
-    patiently(lambda: close_parent(store, parent.run_id, counts, status), store.patience)
+    tags = {Tag.STOPPED: reason or f"{counted(len(asked), 'trial')} stopped", Tag.LEFT: str(len(left))}
+    tags = tags if left and (reason or asked) else {}
+    patiently(lambda: close_parent(store, parent.run_id, counts, status, tags), store.patience)
     if not completed:
         say(f"{counts['finished']} of {counted(len(feed.trials), 'trial')} finished")
     return records
+
+
+def stopped(trials: Sequence[Trial], outcomes: Mapping[str, Outcome], records: Records) -> set[Trial]:
+    """The trials that ended, or never started, because a tag asked for it."""
+    told = {fingerprint for fingerprint, outcome in outcomes.items() if outcome.status == "stopped"}
+    return {it for it in unfinished(trials, records) if it.fingerprint in told or is_stopped(records, it)}
+
+
+def has_failed(trial: Trial, outcomes: Mapping[str, Outcome], records: Records) -> bool:
+    """Whether a trial that is not finished was started, and ended, in vain."""
+    return trial.fingerprint in outcomes or has_status(records, trial, "FAILED")
 
 
 def queued(trials: Sequence[Trial], outcomes: Mapping[str, Outcome]) -> set[Trial]:

@@ -93,8 +93,11 @@ class View:
 
     def status(self) -> str:
         running, done, failed = len(self._started), self._ended("finished"), self._ended("failed", "killed")
+        stopped = self._ended("stopped")
         left = self._count() - len(self._statuses) - running
         parts = [f"{done} done, {running} running, {failed} failed, {left} left"]
+        if stopped:
+            parts.append(f"{stopped} stopped")
         if self._durations and left + running:
             seconds = statistics.fmean(self._durations) * (left + running / 2) / self._slots
             parts.append(f"about {rounded(seconds)} left")

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from recurrent_cells.files import write_atomically
 from recurrent_cells.tracking.patience import reason
 from recurrent_cells.tracking.spool import Spool
 from recurrent_cells.tracking.status import beat
+from recurrent_cells.tracking.steering import SECONDS_BETWEEN_LOOKS, asked_to_stop
 from recurrent_cells.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -102,31 +103,37 @@ def _whole_lines(path: Path) -> list[str]:
 class Courier(threading.Thread):
     """Delivers journals from time to time while training goes on; a store that fails is tried again.
 
-    Now and then it beats for their runs, and for the parent runs in `parents`.
+    Now and then it beats for their runs, and for the parent runs in `parents`, and tells a run what asks it to stop.
     """
 
     def __init__(self, store: Store, parents: Iterable[str] = ()) -> None:
         super().__init__(daemon=True, name="courier")
         self._store, self._parents = store, list(parents)
         self._journals: dict[str, Journal] = {}
+        self._stops: dict[str, Callable[[str], None]] = {}
         self._delivering = threading.Lock()
         self._stop_asked = threading.Event()
 
-    def add(self, run_id: str, journal: Journal) -> None:
+    def add(self, run_id: str, journal: Journal, stop: Callable[[str], None]) -> None:
+        """Take a journal on; `stop` takes the reason for which its run is asked to stop."""
         with self._delivering:
-            self._journals[run_id] = journal
+            self._journals[run_id], self._stops[run_id] = journal, stop
 
     def remove(self, run_id: str) -> None:
         """After this call the courier leaves the journal alone."""
         with self._delivering:
-            del self._journals[run_id]
+            del self._journals[run_id], self._stops[run_id]
 
     def run(self) -> None:
         failing, next_beat, pause = False, time.monotonic() + SECONDS_BETWEEN_BEATS, SECONDS_BETWEEN_DELIVERIES
+        next_look = 0.0
         while not self._stop_asked.wait(pause):
             start = time.monotonic()
             try:
                 self._deliver(list(self._journals))
+                if start > next_look:
+                    self._look()
+                    next_look = start + SECONDS_BETWEEN_LOOKS
                 if start > next_beat:
                     beat(self._store, [*self._journals, *self._parents])
                     next_beat = start + SECONDS_BETWEEN_BEATS
@@ -144,6 +151,12 @@ class Courier(threading.Thread):
             with self._delivering:
                 if run_id in self._journals:
                     self._journals[run_id].deliver(self._store.client, run_id)
+
+    def _look(self) -> None:
+        for run_id, why in asked_to_stop(self._store).items():
+            with self._delivering:
+                if run_id in self._stops:
+                    self._stops[run_id](why)
 
     def stop(self) -> None:
         self._stop_asked.set()

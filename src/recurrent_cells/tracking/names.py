@@ -33,7 +33,11 @@ class Tag:
     CONFIGURATIONS = "sweep.configurations"  # a digest of those that the plan has, whatever their seeds
     ROUND = "sweep.round"  # of training all again; empty where finished trials count as they are
     TRIALS = "sweep.trials"
+    STOPPED = "sweep.stopped"  # why a sweep ended before its plan was done
+    LEFT = "sweep.left"  # how many trials such a sweep has left
+    SKIP = "skip."  # with the fingerprint of a trial that the sweep is to leave out
     # of both
+    STOP = "stop"  # asks a trial to save its state and end, a sweep to start no more trials; the value says why
     OPENED = "opened"  # counts the openings of runs of a trial, and those of sweeps: a clock may be set
     ERROR = "error"
     GIT_COMMIT = "git.commit"

@@ -57,6 +57,11 @@ class TrialRecord:
         return self.tags.get(Tag.ERROR, "")
 
     @property
+    def stopped(self) -> bool:
+        """Whether the trial ended because a tag asked for it."""
+        return self.status == "KILLED" and Tag.STOP in self.tags
+
+    @property
     def pruned(self) -> bool:
         """Whether a search stopped the trial before its budget was spent."""
         return Tag.PRUNED in self.tags

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from mlflow.entities import Run
 
-from recurrent_cells.errors import DeliveryError, Interrupted, TrialError
+from recurrent_cells.errors import DeliveryError, Interrupted, Stopped, TrialError
 from recurrent_cells.tracking.delivery import Outcome, clear, deliver, keep_end, outcome_of
 from recurrent_cells.tracking.journal import Courier, Journal
 from recurrent_cells.tracking.locks import trial_lock
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 class TrialRun:
     """An open run. `folder` holds its files until the run has ended, `artifacts` those to be kept in MLflow.
 
-    `tags` are set when the run ends.
+    `tags` are set when the run ends; `stop` is the reason for which the run is asked to stop, None until then.
     """
 
     store: Store
@@ -41,6 +41,7 @@ class TrialRun:
     journal: Journal
     parent: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    stop: str | None = None
     _no_checkpoints: bool = False
 
     @property
@@ -58,6 +59,9 @@ class TrialRun:
     @property
     def log_file(self) -> Path:
         return self.artifacts / Artifact.LOG
+
+    def ask_to_stop(self, reason: str) -> None:
+        self.stop = reason
 
     def checkpoint(self, save: Callable[[Path], None]) -> None:
         """Save the trial's state; if the disk does not take it, the last one stays and training goes on."""
@@ -84,7 +88,7 @@ def trial_run(store: Store, spec: RunSpec, courier: Courier | None = None) -> It
     """Run the body as one MLflow run, whose status tells how the body ended.
 
     A run of the same fingerprint that was killed is continued, else a new one is made. FINISHED at the end,
-    FAILED with the tag `error` after an exception, KILLED after a signal.
+    FAILED with the tag `error` after an exception, KILLED after a signal or where a tag asked the run to stop.
 
     Args:
         courier: delivers the metrics of several runs; None: the run has a courier of its own.
@@ -126,12 +130,15 @@ def _ended_truly(run: TrialRun, courier: Courier) -> Iterator[TrialRun]:
     handler = SpoolHandler(run.log_file, run.run_id)
     logging.getLogger().addHandler(handler)
     logging.getLogger("recurrent_cells").setLevel(logging.INFO)
-    courier.add(run.run_id, run.journal)
+    courier.add(run.run_id, run.journal, run.ask_to_stop)
     own_log = {"run_id": run.run_id}
     failure: BaseException | None = None
     try:
         yield run
         outcome = outcome_of("FINISHED")
+    except Stopped as stop:
+        outcome, failure = outcome_of("KILLED", str(stop)), stop
+        log.warning("%s", stop, extra=own_log)
     except (Interrupted, KeyboardInterrupt) as interruption:
         outcome, failure = outcome_of("KILLED", str(interruption) or "interrupted"), interruption
         log.warning("interrupted: %s", outcome.tags[Tag.ERROR], extra=own_log)

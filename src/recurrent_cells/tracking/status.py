@@ -22,10 +22,10 @@ def set_tags(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
 
 
 def set_running(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
-    """Set a run RUNNING, without the error of an earlier end; the tags name the process that works on it."""
+    """Set a run RUNNING, with nothing left of an earlier end; the tags name the process that works on it."""
     set_tags(store, run_id, tags)  # first: a run that says RUNNING must name a process that lives
     store.client.update_run(run_id, status="RUNNING")
-    _drop_error(store, run_id)
+    _drop(store, run_id, Tag.ERROR, Tag.STOP, Tag.STOPPED, Tag.LEFT)
 
 
 def set_ended(store: Store, run_id: str, status: str, tags: Mapping[str, str], end_time: int | None = None) -> None:
@@ -36,7 +36,7 @@ def set_ended(store: Store, run_id: str, status: str, tags: Mapping[str, str], e
     """
     set_tags(store, run_id, tags)
     if Tag.ERROR not in tags:
-        _drop_error(store, run_id)
+        _drop(store, run_id, Tag.ERROR)
     store.client.set_terminated(run_id, status=status, end_time=end_time)
 
 
@@ -54,6 +54,8 @@ def is_deleted(store: Store, run_id: str) -> bool:
         return isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST"
 
 
-def _drop_error(store: Store, run_id: str) -> None:
-    if Tag.ERROR in store.client.get_run(run_id).data.tags:
-        store.client.delete_tag(run_id, Tag.ERROR)
+def _drop(store: Store, run_id: str, *names: str) -> None:
+    known = store.client.get_run(run_id).data.tags
+    for name in names:
+        if name in known:
+            store.client.delete_tag(run_id, name)

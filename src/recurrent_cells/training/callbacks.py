@@ -3,15 +3,19 @@
 import logging
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 from tqdm import tqdm
 
+from recurrent_cells.errors import Stopped
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.training import state
+from recurrent_cells.training.member import Member
 from recurrent_cells.training.module import TrialModule
+from recurrent_cells.training.program import Program
 
 # The states of many trials take their time: so many times as long passes until the next are due.
 PAUSE_FACTOR = 20
@@ -57,6 +61,39 @@ class Checkpointing(pl.Callback):
             if self._seconds_between:
                 self._pause = max(self._seconds_between, PAUSE_FACTOR * (self._latest - start))
         self._interruption.raise_if_asked()
+
+
+class Stopping(pl.Callback):
+    """Ends members whose runs are asked to stop, their states saved; the others go on.
+
+    Args:
+        ended: takes a member that has ended while others go on.
+    """
+
+    def __init__(self, ended: Callable[[Member], None]) -> None:
+        self._ended = ended
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        assert isinstance(module, TrialModule)
+        schedule, step = module.program.schedule, module.step
+        if step % schedule.eval_every and step < schedule.total_steps:  # else the evaluation comes first
+            self._end_asked(module.program)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrialModule)
+        self._end_asked(module.program)
+
+    def _end_asked(self, program: Program) -> None:
+        asked = [it for _, it in program.open if it.run.stop is not None and not it.progress.done]
+        program.end(asked)
+        for member in asked:
+            assert member.state is not None
+            member.run.checkpoint(partial(state.save, member.state))
+            member.error = Stopped(str(member.run.stop))
+        if asked and not program.open:
+            raise Stopped(str(asked[0].run.stop))
+        for member in asked:
+            self._ended(member)
 
 
 class Lines(pl.Callback):

@@ -14,6 +14,7 @@ from recurrent_cells.data.splits import Splits
 from recurrent_cells.errors import TrialError
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.tasks import Task
+from recurrent_cells.training.callbacks import Stopping
 from recurrent_cells.training.datamodule import SequenceDataModule
 from recurrent_cells.training.device import Device
 from recurrent_cells.training.member import Member
@@ -58,7 +59,7 @@ class Fit:
         for member in members:
             if member.progress.done:  # killed after training, before the test
                 member.ended = True
-                self.ended(member)
+                self._tell(member)
         waiting = deque(self._groups([member for member in members if not member.ended]))
         while waiting:
             group = waiting.popleft()
@@ -69,13 +70,17 @@ class Fit:
                 left[0].error = TrialError("out of memory, alone in its program: a smaller data.batch_size may help")
                 left = []
             for member in group:
-                if member.ended:
-                    self.ended(member)
+                if member.ended and not member.told:
+                    self._tell(member)
             if not fits and left:
                 log.warning("%d trials at once are too many for the memory: in two halves", len(left))
                 waiting.extendleft([left[len(left) // 2 :], left[: len(left) // 2]])
             elif left:
                 waiting.appendleft(left)
+
+    def _tell(self, member: Member) -> None:
+        member.told = True
+        self.ended(member)
 
     def _groups(self, members: Sequence[Member]) -> Iterator[list[Member]]:
         most = self.most or self._as_many_as_fit(members)
@@ -124,7 +129,7 @@ class Fit:
             SequenceDataModule(self.data, size, program),
             TrialModule(program.networks.module, self.task, program),
         )
-        callbacks = [] if self.pruning is None else [self.pruning]
+        callbacks = [Stopping(self._tell), *([] if self.pruning is None else [self.pruning])]
         trainer = build_trainer(config.trainer, self.device, first.run.folder, self.interruption, callbacks)
         with self.interruption.deferred():
             if program.is_evaluation_due:

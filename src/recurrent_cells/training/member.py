@@ -18,7 +18,8 @@ class Member:
         classifier: the network as it is alone, on the CPU, with initial weights.
         state: all that training depends on, as `Program.states` has it; None before the first step.
         ended: whether there is nothing left to train: its budget is spent, it was stopped early, or it failed.
-        error: why it failed.
+        error: why it failed, or was stopped.
+        told: whether whoever waits for the end of the trial knows of it.
     """
 
     config: Config
@@ -28,6 +29,7 @@ class Member:
     state: dict[str, Any] | None = None
     ended: bool = False
     error: TrialError | None = None
+    told: bool = False
 
     def chosen_weights(self) -> dict[str, Any]:
         """The weights to test with: those of the best evaluation, or the last."""

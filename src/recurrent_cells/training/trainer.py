@@ -35,7 +35,7 @@ def build_trainer(
     quiet_lightning()
     use_determinism(config.deterministic)
     seconds_between = 0.0 if config.checkpoint_every else SECONDS_BETWEEN_CHECKPOINTS
-    callbacks: list[pl.Callback] = [Checkpointing(interruption, seconds_between), *more]
+    callbacks: list[pl.Callback] = [*more, Checkpointing(interruption, seconds_between)]
     if config.profile:
         callbacks.append(Profile(folder / "artifacts" / PROFILE))
     on_terminal = sys.stderr.isatty() if config.progress is None else config.progress

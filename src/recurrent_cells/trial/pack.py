@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from recurrent_cells.config.messages import explain
 from recurrent_cells.config.schema import Config
-from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy
+from recurrent_cells.errors import DeliveryError, Interrupted, Stopped, TrialBusy
 from recurrent_cells.interrupts import Interruption, handled
 from recurrent_cells.tracking.journal import Courier
 from recurrent_cells.tracking.names import Tag
@@ -97,8 +97,10 @@ class _Runs:
                 if error is not None:
                     raise error
                 outcome = Outcome("finished", finish(member, self._around, self._interruption))
-        except (Interrupted, DeliveryError) as stopped:
-            outcome, error = Outcome("killed", error=str(stopped)), stopped
+        except (Interrupted, DeliveryError) as cut:
+            outcome, error = Outcome("killed", error=str(cut)), cut
+        except Stopped as stopped:
+            outcome = Outcome("stopped", error=str(stopped))
         except Exception as fault:
             outcome = Outcome("failed", error=explain(fault))
         self._tell(place, outcome)

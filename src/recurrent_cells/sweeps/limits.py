@@ -1,0 +1,79 @@
+"""What keeps a sweep from starting more trials: a tag that asks it to stop, its budget, too many failures."""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from statistics import median
+
+from recurrent_cells.config.rules import seconds_of
+from recurrent_cells.config.schema import SweepConfig
+from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.parents import read_parent
+from recurrent_cells.tracking.patience import STORE_FAILURES
+from recurrent_cells.tracking.steering import SECONDS_BETWEEN_LOOKS, skipped
+from recurrent_cells.tracking.store import Store
+from recurrent_cells.trial.outcome import Outcome
+
+
+class Limits:
+    """Watches what may end a sweep before its plan is done.
+
+    Attributes:
+        reason: why no more trials start; empty while they may.
+        skipped: trials that the sweep is to leave out, by fingerprint, with the reasons.
+
+    Args:
+        known: seconds that a trial takes, by its shape, as far as the store knows.
+    """
+
+    def __init__(self, settings: SweepConfig, store: Store, parent: str | None, known: Mapping[str, float]) -> None:
+        self._store, self._parent, self._used = store, parent, f"sweep.budget={settings.budget} is used"
+        self._end = None if settings.budget is None else time.monotonic() + seconds_of(settings.budget)
+        self._most_failures, self._failures = settings.stop_after_failures, 0
+        self._known, self._measured = known, defaultdict[str, list[float]](list)
+        self._started: dict[Trial, float] = {}
+        self._next_look = 0.0
+        self.reason = ""
+        self.skipped: dict[str, str] = {}
+
+    def look(self) -> None:
+        """See whether the budget is used while trials run or wait and, now and then, what the parent's tags ask for."""
+        if self.is_over and not self.reason:
+            self.reason = self._used
+        if self._parent is None or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        with suppress(*STORE_FAILURES):  # the next look comes in time
+            tags = read_parent(self._store, self._parent).tags
+            self.skipped = skipped(tags)
+            if Tag.STOP in tags:
+                self.reason = f"stopped: {tags[Tag.STOP]}"
+
+    def fit(self, trials: Sequence[Trial]) -> bool:
+        """Whether trials that start now as one program would end in time, as far as is known; else no more start."""
+        if self._end is not None and not self.reason:
+            known = [
+                median(self._measured[it.shape]) if it.shape in self._measured else self._known.get(it.shape, 0.0)
+                for it in trials
+            ]
+            if time.monotonic() + max(known) >= self._end:
+                self.reason = self._used
+        return not self.reason
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the budget is used, so that running trials are to save their state and end."""
+        return self._end is not None and time.monotonic() >= self._end
+
+    def started(self, trials: Sequence[Trial]) -> None:
+        self._started |= dict.fromkeys(trials, time.monotonic())
+
+    def ended(self, trial: Trial, outcome: Outcome) -> None:
+        seconds = time.monotonic() - self._started.pop(trial)
+        if outcome.status == "finished":
+            self._measured[trial.shape].append(seconds)
+        self._failures += outcome.status == "failed"
+        if self._most_failures is not None and self._failures >= self._most_failures:
+            self.reason = f"sweep.stop_after_failures={self._most_failures}: so many trials have failed"
