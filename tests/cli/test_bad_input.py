@@ -17,6 +17,7 @@ from recurrent_cells.config.schema import TrainerConfig
 from recurrent_cells.data.idx_folder import IDX_FILES
 from recurrent_cells.errors import UserError
 from recurrent_cells.tracking import store
+from recurrent_cells.training import device
 from recurrent_cells.training.device import check_device, resolve_device
 from tests.support import python, write_idx
 
@@ -169,7 +170,7 @@ def test_a_sweep_with_trials_that_will_not_do_starts_none(refused):
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device, "num_gpus", lambda: 0)
 
 
 def test_a_device_that_is_not_there(refused, no_gpu):
@@ -179,7 +180,7 @@ def test_a_device_that_is_not_there(refused, no_gpu):
 def test_a_precision_the_device_lacks(refused, no_gpu, monkeypatch):
     words = "trainer.precision=16-mixed: needs a GPU; allowed on a CPU are auto, 32-true, 64-true, bf16-mixed"
     assert refused("trainer.precision=16-mixed") == words
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device, "num_gpus", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Old GPU")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
     assert check_device(TrainerConfig(precision="bf16-mixed")) == "gpu"

@@ -17,7 +17,8 @@ from recurrent_cells.interrupts import Interruption
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.tables import OPTIMIZERS
 from recurrent_cells.tasks import task_of
-from recurrent_cells.training.device import resolve_device
+from recurrent_cells.training import fit
+from recurrent_cells.training.device import Device, resolve_device
 from recurrent_cells.training.fit import Fit
 from recurrent_cells.training.member import Member
 from recurrent_cells.training.module import TrialModule
@@ -308,6 +309,33 @@ def test_a_member_that_is_asked_to_stop_ends_at_once_and_goes_on_later(configs, 
         wanted, points = alone(chosen[place], tmp_path)
         assert_same(found.states[place], wanted)
         assert_same(found.points[place], points)
+
+
+def test_a_pack_is_as_large_as_memory_allows_where_what_all_share_is_there_once(configs, tmp_path, monkeypatch):
+    shared, for_each, free, workspace = 1000, 30, 4000, 500
+    taken = {"now": 10_000, "peak": 0, "workspace": 0}
+
+    def program(members, *_):
+        def rehearse():
+            taken["now"] += workspace - taken["workspace"]  # kept by the libraries from the first time on
+            taken["workspace"] = workspace
+            taken["peak"] = taken["now"] + shared + for_each * len(members)
+
+        return SimpleNamespace(rehearse=rehearse)
+
+    monkeypatch.setattr(fit, "Program", program)
+    for name, value in {
+        "memory_allocated": lambda: taken["now"],
+        "max_memory_allocated": lambda: taken["peak"],
+        "reset_peak_memory_stats": lambda: None,
+        "empty_cache": lambda: None,
+        "mem_get_info": lambda: (free, 0),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    kept, (config,) = Kept(tmp_path), configs(each=[{}])
+    members = [kept.add(config) for _ in range(3)]
+    found = Fit(None, None, Device("gpu", "32-true", ""), Interruption(), kept.end)._as_many_as_fit(members)
+    assert shared + for_each * found <= fit.USABLE_MEMORY * free < shared + for_each * (found + 1)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.cells import Weights
+from recurrent_cells.models.precision import leaves_autocast
 from recurrent_cells.models.routes import numpy_loop, reference, torch_loop, torch_nn
 from recurrent_cells.tables import CELLS
 
@@ -26,6 +27,7 @@ class RecurrentLayers(nn.Module):
 
     With `biases=1` the second bias of each gate stays zero and is not trained, as in Keras and TensorFlow
     (where a GRU then applies its reset gate before the recurrent product; here, as in cuDNN, after it).
+    On a GPU they compute in the type of their weights, whatever autocast says: `models/precision.py` has the rule.
 
     Args:
         cell: a name of CELLS.
@@ -81,6 +83,9 @@ class RecurrentLayers(nn.Module):
 
     def _compute(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Sequence[Tensor]]:
         """All layers by the first route that fits; a last state counts only without lengths."""
+        if leaves_autocast(x.device.type):
+            with torch.autocast(x.device.type, enabled=False):
+                return self._compute(x.to(next(self.parameters()).dtype), lengths)
         routes = (route for kernel in self._kernels for route in ROUTES[kernel])
         route = next(route for route in routes if route.fits(self, x, lengths))
         if route is torch_nn:

@@ -29,8 +29,10 @@ class StackedClassifier(nn.Module):
         first = classifiers[0]
         self.shapes = {name: p.shape for name, p in first.named_parameters() if p.requires_grad}
         self._fixed = {name: p.shape for name, p in first.named_parameters() if not p.requires_grad}
-        self.generators = [torch.Generator(device) for _ in classifiers]
+        self.generators: list[torch.Generator] = []
         self._network = self._stack(classifiers)
+        if self.drops_out:
+            self.generators += (torch.Generator(device) for _ in classifiers)
         self.flat = torch.stack([self.row(it.state_dict()) for it in classifiers])
         self.flat = self.flat.to(device, dtype)
         parts = self.flat.split([shape.numel() for shape in self.shapes.values()], dim=1)

@@ -21,6 +21,7 @@ class Tag:
     # of a trial: on what it ran and how it ended
     DEVICE = "device"
     PRECISION = "precision"
+    LAYERS_PRECISION = "precision.layers"  # the type of the products in recurrent layers
     PACK = "pack"
     PRUNED = "pruned"  # the step at which a search stopped the trial
     PRUNED_BY = "pruned.by"  # the parent run of that search

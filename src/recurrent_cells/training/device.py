@@ -1,14 +1,18 @@
 """The device and precision of a trial."""
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from threadpoolctl import threadpool_limits
 
-from recurrent_cells.config.schema import TrainerConfig
+from recurrent_cells.config.schema import Config, TrainerConfig
 from recurrent_cells.data.splits import Splits
 from recurrent_cells.errors import UserError
+from recurrent_cells.models.precision import product_dtype
 
 # cuBLAS is deterministic only with a workspace of fixed size, set before its first use.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -42,10 +46,52 @@ class Device:
     precision: str
     name: str
 
+    @property
+    def kind(self) -> str:
+        """In torch's words."""
+        return "cuda" if self.accelerator == "gpu" else "cpu"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of weights and data."""
+        return torch.float64 if self.precision == "64-true" else torch.float32
+
     def hold(self, splits: Splits) -> Splits:
         """The splits on this device, in the type in which is computed."""
-        dtype = torch.float64 if self.precision == "64-true" else torch.float32
-        return splits.to(torch.device("cuda" if self.accelerator == "gpu" else "cpu"), dtype)
+        return splits.to(torch.device(self.kind), self.dtype)
+
+    def layers_precision(self, config: Config, stacked: bool) -> str:
+        """The type of the products in the recurrent layers of a trial, alone or as one of several stacked."""
+        model, low = config.model, {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(self.precision)
+        found = product_dtype(model.cell, model.kernel, self.kind, self.dtype, low, stacked)
+        in_tf32 = found == torch.float32 and self.accelerator == "gpu" and config.trainer.tf32
+        return "tf32" if in_tf32 else str(found).removeprefix("torch.")
+
+
+# cuInit and cuDeviceGetCount of NVIDIA's driver; torch's runtime counts what the driver does.
+COUNT_BY_DRIVER = """
+import ctypes
+driver, count = ctypes.CDLL("libcuda.so.1"), ctypes.c_int(0)
+driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+print(count.value)
+"""
+
+
+@cache
+def num_gpus() -> int:
+    """The GPUs that torch may use, counted without waking CUDA here: a process that has woken it must not fork.
+
+    NVML counts without waking anything. Where there is no NVML, or `CUDA_VISIBLE_DEVICES` names parts of a GPU (MIG),
+    torch would ask CUDA itself: then another process does.
+    """
+    if not torch.backends.cuda.is_built():
+        return 0
+    count = torch.cuda._device_count_nvml()
+    if count >= 0:
+        return count
+    asked = [sys.executable, "-S", "-c", COUNT_BY_DRIVER]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return int(found or 0)  # no driver, no GPU
 
 
 def check_device(trainer: TrainerConfig) -> str:
@@ -54,7 +100,7 @@ def check_device(trainer: TrainerConfig) -> str:
     Raises:
         UserError: if a GPU is asked for and there is none, or the precision is not for a CPU.
     """
-    has_gpu = torch.cuda.is_available()
+    has_gpu = num_gpus() > 0
     if not has_gpu:
         # Optimisers ask at every step, and NVML looks for its library each time: 0.1 ms.
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"

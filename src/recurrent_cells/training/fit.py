@@ -92,15 +92,22 @@ class Fit:
             yield from (together[start : start + size] for start in range(0, len(together), size))
 
     def _as_many_as_fit(self, members: Sequence[Member]) -> int:
+        """The most members of a program by what more of them take; what all share is taken once, the data already."""
         if self.device.accelerator != "gpu" or len(members) <= PROBED:
             return len(members)
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        Program(members[:PROBED], self.data, self.task, self.device).rehearse()
-        for_each = (torch.cuda.max_memory_allocated() - before) / PROBED
+        self._memory_of(members[:PROBED])  # the libraries' own, which stays
+        few, more = self._memory_of(members[:PROBED]), self._memory_of((*members, *members)[: 2 * PROBED])
+        for_each = (more - few) / PROBED
         torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info()
-        return max(1, int(USABLE_MEMORY * free / for_each))
+        return max(1, int((USABLE_MEMORY * free - few) / for_each) + PROBED)
+
+    def _memory_of(self, members: Sequence[Member]) -> int:
+        """The bytes that a program of these members takes beside the data."""
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        Program(members, self.data, self.task, self.device).rehearse()
+        return torch.cuda.max_memory_allocated() - before
 
     def _train(self, group: Sequence[Member]) -> bool:
         """Train a program until it is done; False if the memory does not hold it. Those left have their states then."""

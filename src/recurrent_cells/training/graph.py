@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor
+
+from recurrent_cells.errors import TrialError
 
 log = logging.getLogger(__name__)
 
@@ -22,26 +25,29 @@ def graphed(compute: Compute, inputs: Sequence[Tensor]) -> Compute | None:
     Args:
         compute: takes tensors on the GPU to others, of fixed shapes, changing and drawing nothing.
         inputs: some of their shapes and types.
+
+    Raises:
+        TrialError: if the GPU computes nothing any more after a record that failed.
     """
     static = [tensor.clone() for tensor in inputs]
-    graph = torch.cuda.CUDAGraph()
+    graph, pool, side = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle(), torch.cuda.Stream()
     try:
-        # As torch asks for: what is initialised late must not be recorded.
-        side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UPS):
+        with torch.cuda.stream(side):  # left whatever happens: torch 2.11 stays in a stream whose recording failed
+            for _ in range(WARM_UPS):  # as torch asks for: what is initialised late must not be recorded
                 wanted = [tensor.clone() for tensor in compute(*static)]
+            with torch.cuda.graph(graph, pool, side):
+                outputs = compute(*static)
         torch.cuda.current_stream().wait_stream(side)
-        with torch.cuda.graph(graph):
-            outputs = compute(*static)
         graph.replay()
         if not _alike(outputs, wanted):
             raise RuntimeError("what was recorded does something else")
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
-        log.warning("steps are launched kernel by kernel: no CUDA graph (%s)", str(error).splitlines()[0])
+        reason = str(error).splitlines()[0]
+        _end_recording(pool, reason)
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        log.warning("steps are launched kernel by kernel: no CUDA graph (%s)", reason)
         return None
 
     def replay(*given: Tensor) -> tuple[Tensor, ...]:
@@ -51,6 +57,24 @@ def graphed(compute: Compute, inputs: Sequence[Tensor]) -> Compute | None:
         return outputs
 
     return replay
+
+
+def _end_recording(pool: tuple[int, int], reason: str) -> None:
+    """End what torch 2.11 leaves under way when a recording fails: memory and random numbers for the graph alone."""
+    device = torch.cuda.current_device()
+    generator = torch.cuda.default_generators[device]
+    try:
+        with suppress(RuntimeError):  # it is not under way: torch has ended it
+            torch._C._cuda_endAllocateToPool(device, pool)
+            torch._C._cuda_releasePool(device, pool)
+            generator.graphsafe_set_state(generator.clone_state())  # a state that no graph has
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+    except RuntimeError as error:
+        raise TrialError(
+            f"the GPU computes nothing any more ({str(error).splitlines()[0]}) after a step could not be recorded "
+            f"({reason}); trainer.cuda_graph=false does without"
+        ) from error
 
 
 def _alike(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> bool:

@@ -134,9 +134,11 @@ class Program:
         return losses.detach(), self.task.final(outputs).detach(), *gradients
 
     def rehearse(self) -> None:
-        """Take the memory that a step takes, without taking one."""
-        for sequences, targets in self._inputs(0, 1):
-            self._gradients(sequences, targets)
+        """Take a step for the memory that it takes; the program is of no use after that."""
+        self._to_be_graphed = False
+        self.networks.prepare(0, 1)
+        for batch in self._inputs(0, 1):
+            self._take_step(0, *batch)
 
     def log_training(self) -> None:
         """Write a point of the training curves of each member; a member whose loss is not finite fails.

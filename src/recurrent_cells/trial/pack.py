@@ -44,7 +44,8 @@ def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
                 for place, config in enumerate(configs):
                     runs.open(place, config)
             interruption.raise_if_asked()
-            runs.tag_size()
+            if stacked:
+                runs.tag_as_pack()
             Fit(around.data, around.task, around.device, interruption, runs.end, most, stacked)(runs.members)
         except BaseException as error:
             runs.end_all(error)
@@ -83,10 +84,11 @@ class _Runs:
         else:
             self._open[member] = place, held
 
-    def tag_size(self) -> None:
-        """Have each run say with how many others it was trained."""
+    def tag_as_pack(self) -> None:
+        """Have each run say with how many others it is trained, and in which precision that is."""
         for member in self._open:
             member.run.tags[Tag.PACK] = str(len(self._open))
+            member.run.tags[Tag.LAYERS_PRECISION] = self._around.device.layers_precision(member.config, stacked=True)
 
     def end(self, member: Member, error: BaseException | None = None) -> None:
         """Finish a trained member, or end the run with an error."""

@@ -43,7 +43,7 @@ class LocalPool(Pool):
         """
         import torch
 
-        from recurrent_cells.training.device import use_threads
+        from recurrent_cells.training.device import num_gpus, use_threads
 
         use_threads(1)
         if torch.cuda.is_initialized():
@@ -51,7 +51,7 @@ class LocalPool(Pool):
         import recurrent_cells.trial.warm  # noqa: F401
         from recurrent_cells.tracking.provenance import git_tags, library_tags
 
-        if self.config.registry and torch.cuda.device_count() == 0:  # an export might wake CUDA before the fork
+        if self.config.registry and num_gpus() == 0:  # an export might wake CUDA before the fork
             from recurrent_cells.tracking import model
 
             model.warm_up()
@@ -62,9 +62,9 @@ class LocalPool(Pool):
     @cached_property
     def gpus(self) -> int:
         """How many GPUs trials may use."""
-        import torch
+        from recurrent_cells.training.device import num_gpus
 
-        return 0 if self.config.trainer.accelerator == "cpu" else torch.cuda.device_count()
+        return 0 if self.config.trainer.accelerator == "cpu" else num_gpus()
 
     @property
     def slots(self) -> int:

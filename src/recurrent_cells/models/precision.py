@@ -1,0 +1,29 @@
+"""The type in which recurrent layers compute, where the network around them is under autocast.
+
+On a GPU it is the type of their weights, with autocast off: float32, whose products are in TF32 where that is allowed,
+or float64. Under autocast cuDNN would compute every cell in float16, also where bfloat16 was asked for and no loss is
+scaled. Front end and head stay under autocast. On a CPU products are in autocast's type, but for torch's own GRU,
+which autocast leaves alone.
+"""
+
+import torch
+
+
+def leaves_autocast(device: str) -> bool:
+    """Whether recurrent layers on a device, `cpu` or `cuda`, have to switch off the autocast that they are under."""
+    return device != "cpu" and torch.is_autocast_enabled(device)
+
+
+def product_dtype(
+    cell: str, kernel: str, device: str, weights: torch.dtype, low: torch.dtype | None, stacked: bool
+) -> torch.dtype:
+    """The type of the products in recurrent layers.
+
+    Args:
+        device: `cpu` or `cuda`.
+        low: autocast's type; None without autocast.
+        stacked: whether the layers are those of K networks.
+    """
+    by_torch = kernel != "reference" and not stacked
+    in_full = device != "cpu" or (cell == "gru" and by_torch)
+    return weights if low is None or in_full else low
