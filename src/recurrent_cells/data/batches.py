@@ -1,5 +1,7 @@
 """Training batches as a function of the step: nothing to remember, nothing to lose in an interruption."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -30,15 +32,20 @@ class Batches:
 
     def indices(self, start: int, stop: int) -> Tensor:
         """The places in the split of the same batches, (S, B), on the CPU."""
-        return torch.stack([self._indices(step) for step in range(start, stop)])
-
-    def _indices(self, step: int) -> Tensor:
         if self.order == "file":
-            first = step * self.batch_size
-            return torch.arange(first, first + self.batch_size) % len(self.split)
-        epoch, batch = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
-            self._permutation = torch.randperm(len(self.split), generator=generator)
-            self._epoch = epoch
-        return self._permutation[batch * self.batch_size : (batch + 1) * self.batch_size]
+            found = torch.arange(start * self.batch_size, stop * self.batch_size) % len(self.split)
+        else:
+            found = torch.cat(list(self._by_epoch(start, stop)))
+        return found.view(stop - start, self.batch_size)
+
+    def _by_epoch(self, start: int, stop: int) -> Iterator[Tensor]:
+        """The places of shuffled batches in a row, those of an epoch at once."""
+        while start < stop:
+            epoch, batch = divmod(start, self.steps_per_epoch)
+            end = min(stop, (epoch + 1) * self.steps_per_epoch)
+            if epoch != self._epoch:
+                generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
+                self._permutation = torch.randperm(len(self.split), generator=generator)
+                self._epoch = epoch
+            yield self._permutation[batch * self.batch_size : (batch + end - start) * self.batch_size]
+            start = end

@@ -11,7 +11,7 @@ import torch
 
 def leaves_autocast(device: str) -> bool:
     """Whether recurrent layers on a device, `cpu` or `cuda`, have to switch off the autocast that they are under."""
-    return device != "cpu" and torch.is_autocast_enabled(device)
+    return device == "cuda" and torch.is_autocast_enabled(device)
 
 
 def product_dtype(

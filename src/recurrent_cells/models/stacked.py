@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recurrent_cells.models.classifier import Classifier
+from recurrent_cells.models.masks import dropped_at, random_bits
 
 
 class StackedClassifier(nn.Module):
@@ -29,10 +30,9 @@ class StackedClassifier(nn.Module):
         first = classifiers[0]
         self.shapes = {name: p.shape for name, p in first.named_parameters() if p.requires_grad}
         self._fixed = {name: p.shape for name, p in first.named_parameters() if not p.requires_grad}
-        self.generators: list[torch.Generator] = []
+        self.generators = [torch.Generator() for _ in classifiers]
+        self.seeds = torch.zeros(len(classifiers), dtype=torch.int64, device=device)
         self._network = self._stack(classifiers)
-        if self.drops_out:
-            self.generators += (torch.Generator(device) for _ in classifiers)
         self.flat = torch.stack([self.row(it.state_dict()) for it in classifiers])
         self.flat = self.flat.to(device, dtype)
         parts = self.flat.split([shape.numel() for shape in self.shapes.values()], dim=1)
@@ -67,7 +67,7 @@ class StackedClassifier(nn.Module):
     def _stack(self, classifiers: Sequence[Classifier]) -> Classifier:
         """A classifier whose layers with weights, and those that draw, wait for stacked weights."""
         stacked = copy.deepcopy(classifiers[0])
-        for name, module in classifiers[0].named_modules():
+        for place, (name, module) in enumerate(classifiers[0].named_modules()):
             layer: nn.Module
             if isinstance(module, nn.Linear):
                 layer = StackedLinear()
@@ -75,7 +75,8 @@ class StackedClassifier(nn.Module):
                 layer = StackedConv2d()
             elif isinstance(module, nn.Dropout):
                 dropouts = [classifier.get_submodule(name) for classifier in classifiers]
-                layer = StackedDropout([it.p for it in dropouts if isinstance(it, nn.Dropout)], self.generators)
+                probabilities = [it.p for it in dropouts if isinstance(it, nn.Dropout)]
+                layer = StackedDropout(probabilities, self.generators, self.seeds, place)
             else:
                 continue
             stacked.set_submodule(name, layer)
@@ -84,6 +85,15 @@ class StackedClassifier(nn.Module):
     def _set(self, name: str, parameter: nn.Parameter) -> None:
         module, _, attribute = name.rpartition(".")
         self._network.get_submodule(module).register_parameter(attribute, parameter)
+
+
+# Between the seeds of two layers.
+SEEDS_APART = 0x2545F4914F6CDD1D
+
+
+def is_hashed(device: torch.device) -> bool:
+    """Whether masks follow from seeds and not from generators."""
+    return device.type == "cuda"
 
 
 class StackedLinear(nn.Module):
@@ -111,19 +121,30 @@ class StackedConv2d(nn.Module):
 
 
 class StackedDropout(nn.Module):
-    """Dropout (K, …) with a probability for each network, drawn by a generator of its own.
+    """Dropout (K, …) with a probability for each network.
 
-    From generators seeded alike it drops what torch.nn drops on a CPU.
+    On a CPU each network has a generator: seeded alike it drops what torch.nn drops. On a GPU masks are drawn for all
+    networks at once, by `seeds` (K,) and the `place` of the layer.
     """
 
-    def __init__(self, probabilities: Sequence[float], generators: Sequence[torch.Generator]) -> None:
+    def __init__(
+        self, probabilities: list[float], generators: Sequence[torch.Generator], seeds: Tensor, place: int
+    ) -> None:
         super().__init__()
-        self._probabilities, self._generators = probabilities, generators
+        self._probabilities, self._generators, self._seeds = probabilities, generators, seeds
+        self._place = int(SEEDS_APART * place) % (1 << 62)
+        self._dropped_at = dropped_at(probabilities, seeds.device)
+        scales = [[1 / (1 - p)] for p in probabilities]
+        self._scale = torch.tensor(scales, dtype=torch.float64, device=seeds.device)
         self.acts = any(probability > 0 for probability in probabilities)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.acts:
             return x
+        if is_hashed(self._seeds.device):
+            rows = x.flatten(1)
+            is_kept = random_bits(self._seeds + self._place, rows.shape[1]) >= self._dropped_at
+            return torch.where(is_kept, rows * self._scale.to(x.dtype), 0.0).view_as(x)
         return torch.stack(
             [
                 kept if p == 0 else kept * torch.empty_like(kept).bernoulli_(1 - p, generator=generator).div_(1 - p)

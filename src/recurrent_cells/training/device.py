@@ -94,6 +94,13 @@ def num_gpus() -> int:
     return int(found or 0)  # no driver, no GPU
 
 
+def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Values from the CPU on a device, without waiting for what the device does before."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
 def check_device(trainer: TrainerConfig) -> str:
     """The accelerator a trial will use, found without initialising any, so that the process may still fork.
 

@@ -6,7 +6,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from recurrent_cells.models.stacked import StackedClassifier
+from recurrent_cells.models.stacked import StackedClassifier, is_hashed
+from recurrent_cells.seeds import derive
+from recurrent_cells.training.device import to_device
 from recurrent_cells.training.member import Member
 from recurrent_cells.training.optimizers import optimizer_of
 from recurrent_cells.training.pack_optimizer import PackOptimizer
@@ -18,15 +20,15 @@ class Networks(Protocol):
     Attributes:
         module: sequences → outputs; those of K networks have a leading dimension K, those of one have none.
         trained: the tensors whose gradients an update takes.
-        drops_out: whether a step draws dropout masks.
+        draws: whether a step draws by generators, which a CUDA graph cannot.
     """
 
     module: nn.Module
     trained: list[nn.Parameter]
-    drops_out: bool
+    draws: bool
 
-    def seed_dropout(self, seeds: Sequence[int]) -> None:
-        """Make the masks of the next step a function of a seed for each trial."""
+    def seed_dropout(self, step: int) -> None:
+        """Make the dropout masks of a step a function of each trial's seed and the step."""
 
     def total(self, losses: Tensor) -> Tensor:
         """The number whose gradients are taken, of the losses (K,) or of one ()."""
@@ -52,7 +54,7 @@ class SingleNetwork:
         self.module: nn.Module = member.classifier.to(device, dtype)
         self.trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         model = member.config.model
-        self.drops_out = model.dropout > 0 or model.output_dropout > 0
+        self.draws = model.dropout > 0 or model.output_dropout > 0
         self._clip_norm, self._device = settings.clip_norm, device
         self._scaler = torch.amp.GradScaler(device.type) if precision == "16-mixed" else None
         self._best: dict[str, Tensor] = {}
@@ -65,8 +67,10 @@ class SingleNetwork:
             if self._scaler is not None:
                 self._scaler.load_state_dict(member.state["scaler"])
 
-    def seed_dropout(self, seeds: Sequence[int]) -> None:
-        (seed,) = seeds
+    def seed_dropout(self, step: int) -> None:
+        if not self.draws:
+            return
+        seed = _dropout_seed(self._member, step)
         if self._device.type == "cuda":
             torch.cuda.manual_seed(seed)
         else:
@@ -118,7 +122,9 @@ class StackedNetworks:
         self._members = members
         self._stack = StackedClassifier([member.classifier for member in members], device, dtype)
         self.module: nn.Module = self._stack
-        self.drops_out = self._stack.drops_out
+        self._is_hashed = self._stack.drops_out and is_hashed(device)
+        self.draws = self._stack.drops_out and not self._is_hashed
+        self._seeds, self._start = self._stack.seeds, 0
         states = [member.state for member in members]
         for place, state in enumerate(states):
             if state is not None:
@@ -135,15 +141,21 @@ class StackedNetworks:
         )
         self.trained = self._stack.trained
 
-    def seed_dropout(self, seeds: Sequence[int]) -> None:
-        for generator, seed in zip(self._stack.generators, seeds, strict=True):
-            generator.manual_seed(seed)
+    def seed_dropout(self, step: int) -> None:
+        if self._is_hashed:
+            self._stack.seeds.copy_(self._seeds[step - self._start])
+        elif self.draws:
+            for generator, member in zip(self._stack.generators, self._members, strict=True):
+                generator.manual_seed(_dropout_seed(member, step))
 
     def total(self, losses: Tensor) -> Tensor:
         return losses.sum()
 
     def prepare(self, start: int, stop: int) -> None:
         self._optimizer.prepare(start, stop)
+        if self._is_hashed:
+            seeds = [[_dropout_seed(member, step) for member in self._members] for step in range(start, stop)]
+            self._seeds, self._start = to_device(torch.tensor(seeds), self._stack.seeds.device), start
 
     def update(self, gradients: Sequence[Tensor], step: int) -> Tensor | None:
         return self._optimizer.step(torch.cat([gradient.flatten(1) for gradient in gradients], dim=1), step)
@@ -169,3 +181,7 @@ class StackedNetworks:
     def _weights(self, member: Member, row: Tensor) -> dict[str, Tensor]:
         fixed = {name: value.to(row.dtype) for name, value in member.classifier.state_dict().items()}
         return fixed | self._stack.weights(row)
+
+
+def _dropout_seed(member: Member, step: int) -> int:
+    return derive(member.config.seed, "dropout", step)

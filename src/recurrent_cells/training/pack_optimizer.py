@@ -1,12 +1,14 @@
 """The optimisers of K trials over weights that are the rows of one matrix, each with its own settings."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from recurrent_cells.config.schema import OptimizerConfig
+from recurrent_cells.training.device import to_device
 from recurrent_cells.training.optimizers import optimizer_of
 
 EPSILON = 1e-6  # as in torch.nn.utils.clip_grad_norm_
@@ -49,16 +51,23 @@ class PackOptimizer:
             for name in self._kind.memory
         }
         self._start, self._rates = 0, flat
+        # The trials whose rates are computed, one for each setting, and of each trial which of these it follows.
+        settings = [astuple(config) for config in configs]
+        self._different = [settings.index(it) for it in dict.fromkeys(settings)]
+        self._which = torch.tensor([self._different.index(settings.index(it)) for it in settings])
 
     def prepare(self, start: int, stop: int) -> None:
         """Bring what changes from step to step, from `start` to `stop`, to the device at once."""
         rows = []
         for step in range(start, stop):
-            powers = [(config.beta1 ** (step + 1), config.beta2 ** (step + 1)) for config in self._configs]
-            rates = [self._learning_rate(place, step) for place in range(len(self._configs))]
-            rows.append([rates, [1 - first for first, _ in powers], [1 - second for _, second in powers]])
+            configs = [self._configs[place] for place in self._different]
+            corrections = [
+                [1 - beta ** (step + 1) for beta in betas] for betas in zip(*map(_betas, configs), strict=True)
+            ]
+            rows.append([[self._learning_rate(place, step) for place in self._different], *corrections])
         self._start = start
-        self._rates = torch.tensor(rows, dtype=torch.float64).to(self._flat).unsqueeze(-1)  # (S, 3, K, 1)
+        rates = torch.tensor(rows, dtype=torch.float64)[:, :, self._which]  # (S, 3, K)
+        self._rates = to_device(rates.to(self._flat.dtype), self._flat.device).unsqueeze(-1)
 
     def step(self, gradients: Tensor, step: int) -> Tensor | None:
         """One update of all trials from gradients (K, P); their norms (K,) before clipping, if any is clipped."""
@@ -122,6 +131,10 @@ class PackOptimizer:
 
     def _column(self, values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64).to(self._flat).unsqueeze(1)
+
+
+def _betas(config: OptimizerConfig) -> tuple[float, float]:
+    return config.beta1, config.beta2
 
 
 def _of_row(optimizer: torch.optim.Optimizer, memory: Mapping[str, Tensor]) -> torch.optim.Optimizer:

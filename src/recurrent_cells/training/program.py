@@ -9,9 +9,8 @@ from torch import Tensor
 from recurrent_cells.data.batches import Batches
 from recurrent_cells.data.splits import Splits
 from recurrent_cells.errors import TrialError
-from recurrent_cells.seeds import derive
 from recurrent_cells.tasks import Task
-from recurrent_cells.training.device import Device
+from recurrent_cells.training.device import Device, to_device
 from recurrent_cells.training.graph import graphed
 from recurrent_cells.training.member import Member
 from recurrent_cells.training.networks import Networks, SingleNetwork, StackedNetworks
@@ -20,6 +19,8 @@ from recurrent_cells.training.window import Stopwatch, TrainWindow
 
 # Batches of several steps are gathered at once up to so many numbers: one call instead of many.
 MOST_GATHERED = 1 << 24
+# The first step, that after the last, and the inputs of steps that are prepared.
+NOTHING_AHEAD: tuple[int, int, Iterable[Any]] = (0, 0, ())
 
 
 class Program:
@@ -51,10 +52,10 @@ class Program:
         self._to_be_graphed = (
             trainer.cuda_graph
             and sequences.device.type == "cuda"
-            and not (self.networks.drops_out or trainer.detect_anomaly)
+            and not (self.networks.draws or trainer.detect_anomaly)
         )
         self._compute, self._is_graphed = self._gradients, False
-        self._window, self._stopwatch = TrainWindow(), Stopwatch()
+        self._window, self._stopwatch, self._ahead = TrainWindow(), Stopwatch(), NOTHING_AHEAD
         windows = [member.state["window"] for member in members if member.state is not None]
         if windows:
             self._window.load_states(windows, sequences.device)
@@ -89,9 +90,9 @@ class Program:
         start, taken = self.step, []
         try:
             with self._stopwatch:
-                self.networks.prepare(start, stop)
-                for step, (sequences, targets) in zip(range(start, stop), self._inputs(start, stop), strict=True):
+                for step, (sequences, targets) in zip(range(start, stop), self._prepared(start, stop), strict=True):
                     taken.append((*self._take_step(step, sequences, targets), targets))
+                self._look_ahead(stop)
         finally:
             if taken:
                 losses, answers, norms, answered = zip(*taken, strict=True)
@@ -102,11 +103,25 @@ class Program:
             for _, member in self.open:
                 member.progress.step = start + len(taken)
 
+    def _prepared(self, start: int, stop: int) -> Iterable[tuple[Tensor, Tensor]]:
+        """The inputs of each step, the networks being ready for these steps."""
+        (first, last, inputs), self._ahead = self._ahead, NOTHING_AHEAD
+        if (first, last) == (start, stop):
+            return inputs
+        self.networks.prepare(start, stop)
+        return self._inputs(start, stop)
+
+    def _look_ahead(self, start: int) -> None:
+        """Prepare the steps up to the next pause while a GPU is still at work on those before."""
+        if self._train.sequences.device.type == "cuda" and start < self.schedule.total_steps:
+            stop = self.schedule.next_pause(start)
+            self._ahead = start, stop, self._prepared(start, stop)
+
     def _inputs(self, start: int, stop: int) -> Iterable[tuple[Tensor, Tensor]]:
         """Sequences ([K,] B, T, F) and targets ([K,] B) of each step."""
         sequences, targets = self._train.sequences, self._train.targets
         indices = torch.stack([batches.indices(start, stop) for batches in self._batches], dim=1)  # (S, K, B)
-        indices = (indices if self._is_stacked else indices.squeeze(1)).to(targets.device)
+        indices = to_device(indices if self._is_stacked else indices.squeeze(1), targets.device)
         if indices.numel() * sequences[0].numel() > MOST_GATHERED:
             return ((sequences[places], targets[places]) for places in indices)
         flat = indices.flatten()
@@ -115,8 +130,7 @@ class Program:
 
     def _take_step(self, step: int, sequences: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """One optimiser step of all; losses ([K]), answers ([K,] B, C), and gradient norms ([K]) if any is clipped."""
-        if self.networks.drops_out:
-            self.networks.seed_dropout([derive(member.config.seed, "dropout", step) for member in self.members])
+        self.networks.seed_dropout(step)
         if self._to_be_graphed:
             recorded = graphed(self._gradients, [sequences, targets])
             self._to_be_graphed, self._is_graphed = False, recorded is not None

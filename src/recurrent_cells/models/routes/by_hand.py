@@ -20,25 +20,17 @@ class Pass:
     planes: Sequence[Any]
     saved: Sequence[tuple[Any, ...]]
 
-    def forward(self, bias: Any, products: Callable[[Any], Any]) -> None:
+    def forward(self, add_products: Callable[[Any, Any], None]) -> None:
         """Fill `saved`; what the inputs give in `planes` becomes activations.
 
-        `bias` (A, …, 1, H) is that of the gates that stand apart, `products(h)` are (G, …, B, H).
+        `add_products(planes, h)` has the first G planes of a step take in the recurrent products and their biases, h
+        (…, B, H) being the state before; None is zero.
         """
-        steps, arrays = self.steps, self.arrays
-        gates, apart = steps.num_gates, steps.num_apart
         before = None
         for planes, saved in zip(self.planes, self.saved, strict=True):
-            if before is None:
-                planes[:apart] = bias
-                before = tuple(map(arrays.zeros, saved))
-            elif apart:
-                found = products(before[0])
-                arrays.add(found[:apart], bias, out=planes[:apart])
-                planes[apart:gates] += found[apart:]
-            else:
-                planes += products(before[0])
-            steps.forward(arrays, planes, before, saved)
+            add_products(planes, None if before is None else before[0])
+            before = before or tuple(map(self.arrays.zeros, saved))
+            self.steps.forward(self.arrays, planes, before, saved)
             before = saved
 
     def backward(self, d_outputs: Sequence[Any] | None, d_h: Any, products: Callable[[Any, Any], Any]) -> None:

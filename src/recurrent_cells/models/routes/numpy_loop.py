@@ -72,13 +72,25 @@ class _Layer(torch.autograd.Function):
         transposed = halved.transpose(0, 2, 1)
         planes = np.empty((apart + gates, count, batch, hidden), inputs.dtype)
         saved = np.empty((steps.num_saved, count, batch, hidden), inputs.dtype)
-        products = np.empty_like(planes[:gates, 0])
+        products, bias_apart = np.empty_like(planes[:gates, 0]), bias_recurrent[joint:, None]
+
+        def add_products(planes: Array, h: Array | None) -> None:
+            if h is None:
+                planes[:apart] = bias_apart
+                return
+            np.matmul(h, transposed, out=products)
+            if apart:
+                np.add(products[:apart], bias_apart, out=planes[:apart])
+                planes[apart:gates] += products[apart:]
+            else:
+                planes += products
+
         with np.errstate(all="ignore"):  # a diverging trial is told by its loss
             to_gates = planes[apart:].reshape(gates, count * batch, hidden)
             np.matmul(inputs, weight.transpose(0, 2, 1), out=to_gates)
             of_states = list(zip(*(_in_order(state, reverse) for state in saved), strict=True))
             steps_taken = Pass(steps, ARRAYS, _in_order(planes, reverse), of_states)
-            steps_taken.forward(bias_recurrent[joint:, None], lambda h: np.matmul(h, transposed, out=products))
+            steps_taken.forward(add_products)
         ctx.save_for_backward(weight_ih, weight_hh)  # so that autograd notices if they are changed before backward
         ctx.kept = steps_taken, planes, saved, recurrent, products, inputs, reverse
         return torch.from_numpy(saved[0]), torch.from_numpy(saved[0, 0 if reverse else -1].copy())
@@ -136,7 +148,7 @@ def _sigmoid(halves: Array) -> None:
 
 
 ARRAYS = SimpleNamespace(
-    add=np.add, multiply=np.multiply, subtract=np.subtract, tanh=np.tanh, one=1, sigmoid=_sigmoid, zeros=np.zeros_like
+    multiply=np.multiply, subtract=np.subtract, tanh=np.tanh, one=1, sigmoid=_sigmoid, zeros=np.zeros_like
 )
 
 

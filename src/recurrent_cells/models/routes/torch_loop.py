@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
 
 from recurrent_cells.models.cells import Cell, Steps, Weights
 from recurrent_cells.models.routes.by_hand import Pass
@@ -20,72 +21,90 @@ def layer(cell: Cell, x: Tensor, weights: Weights, hidden_size: int, reverse: bo
     return outputs, last
 
 
+# Columns are filled up to a multiple of so many: vectors of 16 bytes are fast on a GPU.
+ALIGNED = 4
+
+
 class _Layer(torch.autograd.Function):
     """One layer in one direction: (K, T, B, F) → (K, T, B, H), and the last state (K, B, H).
 
-    Products are in autocast's type, all else in the weights'. Planes lie beside one another in the last dimension.
+    Products are in autocast's type on a CPU, all else in the weights'. Planes lie beside one another in the last
+    dimension. On a GPU a step is one piece of memory, in the order (T, B, K), whose parts cuBLAS still takes as they
+    are: each network's for a step, and all steps' for a network.
     """
 
     @staticmethod
     def forward(ctx: Any, steps: type[Steps], reverse: bool, x: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
         ctx.set_materialize_grads(False)  # where only the last state is read there are no gradients of all steps
         weight_ih, weight_hh, bias_ih, bias_hh = weights
-        kind, hidden = x.device.type, weight_hh.shape[2]
-        low = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight_ih.dtype
+        hidden, low = weight_hh.shape[2], weight_ih.dtype
+        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):  # off on a GPU
+            low = torch.get_autocast_dtype("cpu")
         apart, joint = steps.num_apart * hidden, (steps.num_gates - steps.num_apart) * hidden
-        bias = bias_ih.clone()
-        bias[:, :joint] += bias_hh[:, :joint]
-        with torch.autocast(kind, enabled=False):
-
-            def times(a: Tensor, b: Tensor) -> Tensor:
-                return torch.bmm(a.to(low), b.to(low)).to(weight_ih.dtype)
-
-            inputs = x.flatten(1, 2)
-            planes = bias.new_empty(*x.shape[:3], apart + bias.shape[1])
-            to_gates = times(inputs, weight_ih.mT).unflatten(1, x.shape[1:3])
-            torch.add(to_gates, bias[:, None, None], out=planes[..., apart:])
-            saved = bias.new_empty(steps.num_saved, *x.shape[:3], hidden)
-            recurrent = weight_hh.roll(apart, dims=1).to(low) if apart else weight_hh.to(low)
+        with torch.autocast("cpu", enabled=False):
+            # The first of the columns of ones carries the biases, and in the backward pass their gradients.
+            more = ALIGNED - weight_ih.shape[-1] % ALIGNED
+            inputs = pad(x, (0, more), value=1.0).flatten(1, 2).to(low)
+            bias = bias_ih.clone()
+            bias[:, :joint] += bias_hh[:, :joint]
+            weight = torch.cat((weight_ih, bias.unsqueeze(-1)), dim=-1)
+            if apart:
+                weight = torch.cat((pad(bias_hh[:, joint:, None], (weight_ih.shape[-1], 0)), weight), dim=1)
+            weight = pad(weight, (0, more - 1))
+            recurrent = (weight_hh.roll(apart, dims=1) if apart else weight_hh).to(low)
+            planes, *saved = (
+                _new(x, weight_ih.dtype, width) for width in (weight.shape[1], *[hidden] * steps.num_saved)
+            )
+            _multiply(inputs, weight.to(low).mT, planes.flatten(1, 2))
             by_step = _in_order(planes.unflatten(-1, (-1, hidden)).movedim(-2, 0), reverse)
             of_states = list(zip(*(_in_order(state, reverse) for state in saved), strict=True))
             steps_taken = Pass(steps, ARRAYS, by_step, of_states)
-            steps_taken.forward(
-                bias_hh[:, joint:].unflatten(1, (steps.num_apart, 1, hidden)).movedim(1, 0),
-                lambda h: times(h, recurrent.mT).unflatten(-1, (-1, hidden)).movedim(-2, 0),
-            )
+
+            def add_products(planes: Tensor, h: Tensor | None) -> None:
+                if h is not None:
+                    _multiply(h.to(low), recurrent.mT, _beside(planes[: steps.num_gates]), add=True)
+
+            steps_taken.forward(add_products)
         ctx.save_for_backward(weight_ih)
-        ctx.kept = steps_taken, planes, saved, recurrent, inputs, times, reverse
-        return saved[0], saved[0, :, 0 if reverse else -1].clone()
+        ctx.kept = steps_taken, planes, saved[0], recurrent, inputs, reverse
+        return saved[0], saved[0][:, 0 if reverse else -1].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_outputs: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:
         (weight_ih,) = ctx.saved_tensors
-        (steps_taken, planes, saved, recurrent, inputs, times, reverse), ctx.kept = ctx.kept, None
-        outputs, hidden = saved[0], saved.shape[-1]
+        (steps_taken, planes, outputs, recurrent, inputs, reverse), ctx.kept = ctx.kept, None
+        hidden, features, low = outputs.shape[-1], weight_ih.shape[-1], recurrent.dtype
         gates, apart = steps_taken.steps.num_gates, steps_taken.steps.num_apart * hidden
+        d_h = torch.zeros_like(outputs[:, 0])
+        if d_last is not None:
+            d_h.copy_(d_last)
 
-        def back(after: Tensor, d_h: Tensor | None) -> Tensor:
-            product = times(after[:gates].movedim(0, -2).flatten(-2), recurrent)
-            return product if d_h is None else d_h.add_(product)
+        def back(after: Tensor, kept: Tensor | None) -> Tensor:
+            return _multiply(
+                _beside(after[:gates]).to(low), recurrent, d_h if kept is None else kept, add=kept is not None
+            )
 
-        d_h = torch.zeros_like(outputs[:, 0]) if d_last is None else d_last.clone()
-        steps_taken.steps.slopes(ARRAYS, planes.unflatten(-1, (-1, hidden)).movedim(-2, 0), saved)
+        by_gate = planes.unflatten(-1, (-1, hidden)).movedim(-2, 0)
+        steps_taken.steps.slopes(ARRAYS, by_gate, outputs.unsqueeze(0))
         steps_taken.backward(None if d_outputs is None else _in_order(d_outputs, reverse), d_h, back)
-        flat = planes.flatten(1, 2)
-        d_gates, d_products = flat[..., apart:], planes[..., : gates * hidden]
+        low_planes = planes.to(low)
         now, before = (slice(0, -1), slice(1, None)) if reverse else (slice(1, None), slice(0, -1))
-        d_recurrent = times(d_products[:, now].flatten(1, 2).mT, outputs[:, before].flatten(1, 2))
-        d_x = times(d_gates, weight_ih).unflatten(1, outputs.shape[1:3]) if ctx.needs_input_grad[2] else None
-        d_bias = flat.sum(dim=1)
+        d_products = low_planes[:, now, :, : gates * hidden].flatten(1, 2)
+        d_recurrent = torch.bmm(d_products.mT, outputs[:, before].flatten(1, 2).to(low)).to(weight_ih.dtype)
+        d_weight = torch.bmm(low_planes.flatten(1, 2).mT, inputs).to(weight_ih.dtype)
+        d_x = None
+        if ctx.needs_input_grad[2]:
+            d_gates = low_planes[..., apart:].flatten(1, 2)
+            d_x = torch.bmm(d_gates, weight_ih.to(low)).to(weight_ih.dtype).unflatten(1, outputs.shape[1:3])
+        d_bias = d_weight[..., features]
         d_bias_hh = d_bias[:, : gates * hidden]
         if apart:
             d_recurrent, d_bias_hh = d_recurrent.roll(-apart, dims=1), d_bias_hh.roll(-apart, dims=1)
-        return None, None, d_x, times(d_gates.mT, inputs), d_recurrent, d_bias[:, apart:], d_bias_hh
+        return None, None, d_x, d_weight[:, apart:, :features], d_recurrent, d_bias[:, apart:], d_bias_hh
 
 
 ARRAYS = SimpleNamespace(
-    add=torch.add,
     multiply=torch.multiply,
     subtract=torch.subtract,
     tanh=torch.tanh,
@@ -93,6 +112,31 @@ ARRAYS = SimpleNamespace(
     sigmoid=torch.sigmoid_,
     zeros=torch.zeros_like,
 )
+
+
+def on_gpu(x: Tensor) -> bool:
+    return x.device.type == "cuda"
+
+
+def _new(x: Tensor, dtype: torch.dtype, width: int) -> Tensor:
+    """Memory (K, T, B, width) for all steps of x (K, T, B, F)."""
+    networks, steps, batch, _ = x.shape
+    if not on_gpu(x):
+        return x.new_empty(networks, steps, batch, width, dtype=dtype)
+    return x.new_empty(steps, batch, networks, width, dtype=dtype).permute(2, 0, 1, 3)
+
+
+def _beside(planes: Tensor) -> Tensor:
+    """Planes (G, K, B, H) of a step as they lie in memory, (K, B, G·H)."""
+    return planes.movedim(0, -2).flatten(-2)
+
+
+def _multiply(a: Tensor, b: Tensor, out: Tensor, add: bool = False) -> Tensor:
+    """Write the products of matrices into `out`, or add them to what is there."""
+    if on_gpu(a):
+        return out.baddbmm_(a, b) if add else torch.bmm(a, b, out=out)
+    products = torch.bmm(a, b)  # into a piece of memory of its own: the same bits for any number of networks
+    return out.add_(products) if add else out.copy_(products)
 
 
 def _in_order(planes: Tensor, reverse: bool) -> list[Tensor]:

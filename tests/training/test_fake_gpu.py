@@ -1,0 +1,106 @@
+"""Steps of a trial and of a pack on a GPU that is not there: where each tensor lies, and that the host reads none."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.models.routes import torch_loop
+from recurrent_cells.tables import CELLS
+from recurrent_cells.tasks import task_of
+from recurrent_cells.training import program as programs
+from recurrent_cells.training.device import Device
+from recurrent_cells.training.program import Program
+from tests.models.fake_gpu import fake_gpu
+from tests.training.test_fit import Kept
+
+NAMES = ("simple_rnn", "lstm", "gru")
+
+
+class Launches(TorchDispatchMode):
+    """Operations by their names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names[function.name().removeprefix("aten::").partition(".")[0]] += 1
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def no_engine(monkeypatch):
+    """Gradients with nothing in them: autograd's engine would look for the GPU."""
+    monkeypatch.setattr(torch.autograd, "grad", lambda losses, trained: [torch.empty_like(it) for it in trained])
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+
+
+def all_on_gpu(tensors) -> bool:
+    return all(it.device.type == "cuda" for it in tensors if it is not None)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true", "64-true"])
+@pytest.mark.parametrize(
+    ("count", "optimizer"),
+    [(1, "adam"), (1, "rmsprop"), (3, "adam"), (3, "rmsprop"), (3, "sgd")],  # torch's fused SGD has no shapes alone
+)
+def test_steps_stay_on_the_gpu(configs, tmp_path, monkeypatch, no_engine, count, optimizer, precision):
+    overrides = ("model=gru", f"optimizer={optimizer}", "optimizer.momentum=0.5", "optimizer.clip_norm=1")
+    each = [{"seed": seed, "optimizer.lr": 0.01 * (1 + seed)} for seed in range(count)]
+    chosen, kept = configs(*overrides, "trainer.cuda_graph=false", each=each), Kept(tmp_path)
+    device, splits = Device("gpu", precision, "fake"), load_splits(chosen[0].data)
+    for config in chosen:
+        kept.add(config)
+    with fake_gpu(monkeypatch, precision):
+        data = device.hold(splits)
+        program = Program(kept.members, data, task_of("auto", "last"), device)
+        program.train(3)  # a read by the host raises
+        program.train(5)
+        outputs = program.outputs(data.val.sequences)
+        window = program._window
+        assert all_on_gpu([outputs, window._sums, *program.networks.trained])
+        assert {it.dtype for it in program.networks.trained} == {device.dtype}
+    assert kept.members[0].progress.step == 5
+
+
+@pytest.mark.parametrize("outputs_are_read", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", NAMES)
+def test_a_packs_layer_goes_forward_and_backward_on_the_gpu(monkeypatch, cell, reverse, outputs_are_read):
+    kind, (count, steps, batch, features, hidden) = CELLS[cell](), (2, 5, 4, 3, 6)
+    with fake_gpu(monkeypatch, "bf16-mixed"), torch.no_grad():
+        shapes = kind.shapes(features, hidden)
+        weights = [torch.empty(count, *shape, device="cuda") for shape in shapes.values()]
+        x = torch.empty(count, batch, steps, features, device="cuda").transpose(1, 2)
+        context = SimpleNamespace(
+            set_materialize_grads=lambda wanted: None, needs_input_grad=[True] * 7, save_for_backward=lambda *kept: None
+        )
+        outputs, last = torch_loop._Layer.forward(context, kind.by_hand, reverse, x, *weights)
+        context.saved_tensors = (weights[0],)
+        d_outputs = torch.empty_like(outputs) if outputs_are_read else None
+        found = torch_loop._Layer.backward(context, d_outputs, torch.empty_like(last))
+        gradients = [it for it in found if it is not None]
+        assert all_on_gpu([outputs, last, *gradients])
+        assert [it.shape for it in gradients] == [x.shape, *(weight.shape for weight in weights)]
+        assert {it.dtype for it in (outputs, last, *gradients)} == {torch.float32}
+
+
+def test_a_packs_masks_are_drawn_at_once_and_its_steps_can_be_a_graph(configs, tmp_path, monkeypatch, no_engine):
+    each = [{"seed": seed, "model.dropout": 0.1 * seed} for seed in range(3)]
+    chosen, kept = configs("model=lstm", "model.num_layers=2", each=each), Kept(tmp_path)
+    device, splits = Device("gpu", "32-true", "fake"), load_splits(chosen[0].data)
+    for config in chosen:
+        kept.add(config)
+    recorded = []
+    monkeypatch.setattr(programs, "graphed", lambda compute, inputs: recorded.append(compute))
+    with fake_gpu(monkeypatch, "32-true"):
+        program = Program(kept.members, device.hold(splits), task_of("auto", "last"), device)
+        with Launches() as seen:
+            program.train(1)
+    assert len(recorded) == 1
+    assert seen.names["bernoulli_"] == 0
+    assert seen.names["ge"] == 1
