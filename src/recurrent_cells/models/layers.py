@@ -11,14 +11,17 @@ from torch import Tensor, nn
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.cells import Weights
-from recurrent_cells.models.routes import numpy_loop, reference, torch_loop, torch_nn
+from recurrent_cells.models.routes import numpy_loop, reference, torch_loop, torch_nn, triton
 from recurrent_cells.tables import CELLS
 
 ROUTES: dict[str, tuple[ModuleType, ...]] = {
     "reference": (reference,),
     "numpy": (numpy_loop,),
     "torch": (torch_nn, torch_loop),
+    "triton": (triton,),
 }
+# What computes layers only where model.kernel names it: not measured on a GPU yet.
+ON_REQUEST = ("triton",)
 
 
 class RecurrentLayers(nn.Module):
@@ -61,7 +64,8 @@ class RecurrentLayers(nn.Module):
         if kernel not in allowed:
             raise UserError(f"model.kernel={kernel}: allowed for the cell {cell} is {', '.join(allowed)}")
         others = () if kernel == "reference" else (*self.cell.routes, "reference")
-        self._kernels = [name for name in (kernel, *others) if name != "auto"]
+        self._kernels = [] if kernel == "auto" else [kernel]
+        self._kernels += [name for name in others if name not in ON_REQUEST]
         for layer in range(num_layers):
             size = input_size if layer == 0 else len(self.suffixes) * hidden_size
             shapes = self.cell.shapes(size, hidden_size)
@@ -125,6 +129,12 @@ class RecurrentLayers(nn.Module):
         super()._apply(fn, recurse)
         torch_nn.flatten(self)
         return self
+
+
+def check_kernel(kernel: str, accelerator: str) -> None:
+    """Raises UserError if what is to compute the layers in training needs another device."""
+    if kernel == "triton" and accelerator == "cpu" and not triton.interprets():
+        raise UserError("model.kernel=triton: needs a GPU; allowed on a CPU are auto, reference, torch, numpy")
 
 
 def _turned(lengths: Tensor, count: int) -> Tensor:
