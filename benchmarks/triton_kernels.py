@@ -1,9 +1,8 @@
 """What the kernels of the route `triton` need on an H100 or H200: compiled here, without a GPU.
 
-python -m benchmarks.triton_kernels [--out benchmarks/results/triton_kernels.md]
+python -m benchmarks.triton_kernels >> benchmarks/results/triton_kernels.md
 """
 
-import argparse
 import re
 import subprocess
 import tempfile
@@ -12,7 +11,7 @@ from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
-from benchmarks.record import machine, write_result
+from benchmarks.record import machine
 from recurrent_cells.models.cells import Cell
 from recurrent_cells.models.routes.triton import Blocks, blocks, kernels
 from recurrent_cells.tables import CELLS
@@ -108,25 +107,5 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path)
-    out = parser.parse_args().out
-    text = f"""# The kernels of `model.kernel=triton`, compiled for sm_90
-
-`python -m benchmarks.triton_kernels --out benchmarks/results/triton_kernels.md`
-
-Triton {version("triton")}; {machine()}
-
-Compiled for an H100 or H200 on a machine without a GPU: what a program takes, not how fast it is. A program holds
-`rows` rows of a network's batch for all steps; `stages` of 2 reads a step ahead. Registers and stack (bytes) are of a
-thread; a stack of 0 means that no register is spilled. `programs` run at once on a multiprocessor, as their registers
-and shared memory allow. Exact products (`ieee`) do without tensor cores; fp16 needs what bf16 does.
-
-{table()}
-"""
-    write_result(text, out)
-
-
 if __name__ == "__main__":
-    main()
+    print(f"\n## Triton {version('triton')}\n\n{machine()}\n\n{table()}")

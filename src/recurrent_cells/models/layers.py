@@ -132,9 +132,13 @@ class RecurrentLayers(nn.Module):
 
 
 def check_kernel(kernel: str, accelerator: str) -> None:
-    """Raises UserError if what is to compute the layers in training needs another device."""
-    if kernel == "triton" and accelerator == "cpu" and not triton.interprets():
+    """Raises UserError if what is to compute the layers in training needs what is not there."""
+    if kernel != "triton" or triton.interprets():
+        return
+    if accelerator == "cpu":
         raise UserError("model.kernel=triton: needs a GPU; allowed on a CPU are auto, reference, torch, numpy")
+    if lacking := triton.missing():
+        raise UserError(f"model.kernel=triton: needs {lacking}; model.kernel=auto does without")
 
 
 def _turned(lengths: Tensor, count: int) -> Tensor:

@@ -174,9 +174,20 @@ def test_training_on_a_cpu_is_refused(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with pytest.raises(UserError, match=r"^model.kernel=triton: needs a GPU; allowed on a CPU are auto, ref"):
         check_kernel("triton", "cpu")
-    check_kernel("triton", "gpu")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     check_kernel("triton", "cpu")
+
+
+def test_training_without_a_compiler_is_refused(monkeypatch, tmp_path):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.delenv("CC", raising=False)
+    (tmp_path / "gcc").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    check_kernel("triton", "gpu")
+    (tmp_path / "gcc").unlink()
+    with pytest.raises(UserError, match=r"^model.kernel=triton: needs a C compiler, gcc or clang; "):
+        check_kernel("triton", "gpu")
+    check_kernel("auto", "gpu")
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ the chip for all steps; what is no recurrence, the inputs' part and the gradient
 import importlib
 import math
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -41,15 +43,16 @@ def blocks(cell: Cell, hidden_size: int, products: str, backward: bool, memory: 
     """Blocks that hold the weights and most rows, and next what they read ahead, within `memory`; None if none does."""
     size, gates = PRODUCTS[products].itemsize, cell.by_hand.num_gates
     width = max(16, 1 << (hidden_size - 1).bit_length())  # a power of two, as tensor cores want
-    read = 4 * kernels(cell).NUM_READ if backward else size * gates
-    # Exact products are unrolled, without tensor cores: more than a thread has registers for.
-    unrolled = products == "ieee" and gates > 1
-    if unrolled and width > 64:
+    # Bytes of a row and unit: what is read of a step, and what is handed between threads, as the compiler has it.
+    read, handed = (4 * kernels(cell).NUM_READ, (gates + 1) * size) if backward else (gates * size, 4)
+    # Exact products are unrolled, without tensor cores: with large weights a thread runs out of registers.
+    unrolled = products == "ieee"
+    if unrolled and gates > 1 and width > 64:
         return None
-    warps = 4 if gates == 1 and width <= 64 else 8
-    for rows, stages in ((16 if unrolled else 32, 2), (16, 2), (16, 1)):
-        needed = gates * width * width * size + rows * width * (4 + (stages - 1) * read)
-        if needed <= memory:
+    warps = 4 if gates == 1 and width <= 64 and not unrolled else 8
+    for rows, stages in ((32, 2), (16, 2), (16, 1)):
+        needed = gates * width * width * size + rows * width * ((stages - 1) * read + handed)
+        if needed <= memory and not (unrolled and rows > 16):
             return Blocks(rows, width, warps, stages, needed)
     return None
 
@@ -62,6 +65,15 @@ def kernels(cell: Cell) -> Any:
 def interprets() -> bool:
     """Whether Triton interprets kernels, on any device, rather than compiles them."""
     return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def missing() -> str:
+    """What compiling kernels takes and this machine does not have, in words; nothing if there is all."""
+    if find_spec("triton") is None:
+        return "the package triton, which torch brings on Linux"
+    if not any(map(shutil.which, (os.environ.get("CC", ""), "gcc", "clang"))):
+        return "a C compiler, gcc or clang"
+    return ""
 
 
 def fits(layers: "RecurrentLayers", x: Tensor, lengths: Tensor | None) -> bool:

@@ -9,7 +9,7 @@ NUM_SAVED = 4  # q, r, z, n
 NUM_READ = 6
 
 
-@triton.jit(repr=lambda _: "gru_forward")
+@triton.jit(repr=lambda _: "gru_forward", do_not_specialize=["B"])
 def forward(
     inputs,
     bias,
@@ -57,7 +57,7 @@ def forward(
             tl.store(kept + 3 * SIZE, n, mask=inside)
 
 
-@triton.jit(repr=lambda _: "gru_backward")
+@triton.jit(repr=lambda _: "gru_backward", do_not_specialize=["B"])
 def backward(
     outputs,
     saved,

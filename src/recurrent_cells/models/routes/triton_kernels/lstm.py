@@ -9,7 +9,7 @@ NUM_SAVED = 5  # i, f, g, o, c
 NUM_READ = 6
 
 
-@triton.jit(repr=lambda _: "lstm_forward")
+@triton.jit(repr=lambda _: "lstm_forward", do_not_specialize=["B"])
 def forward(
     inputs,
     bias,
@@ -62,7 +62,7 @@ def forward(
             tl.store(kept + 4 * SIZE, c, mask=inside)
 
 
-@triton.jit(repr=lambda _: "lstm_backward")
+@triton.jit(repr=lambda _: "lstm_backward", do_not_specialize=["B"])
 def backward(
     outputs,
     saved,

@@ -9,7 +9,7 @@ NUM_SAVED = 0
 NUM_READ = 2
 
 
-@triton.jit(repr=lambda _: "simple_rnn_forward")
+@triton.jit(repr=lambda _: "simple_rnn_forward", do_not_specialize=["B"])
 def forward(
     inputs,
     bias,
@@ -38,7 +38,7 @@ def forward(
         tl.store(outputs + row * SIZE + place, h, mask=inside)
 
 
-@triton.jit(repr=lambda _: "simple_rnn_backward")
+@triton.jit(repr=lambda _: "simple_rnn_backward", do_not_specialize=["B"])
 def backward(
     outputs,
     saved,
