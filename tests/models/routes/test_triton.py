@@ -42,7 +42,8 @@ def pair(cell: str, hidden_size: int, networks: int | None = None, **settings) -
         alone = [RecurrentLayers(cell, 3, hidden_size, kernel=kernel, **settings) for _ in range(networks or 1)]
         if networks is not None:
             for name, parameter in list(alone[0].named_parameters()):
-                values = torch.stack([network.get_parameter(name).detach() for network in alone])
+                # As those of a pack, these do not lie in one piece.
+                values = torch.stack([network.get_parameter(name).detach() for network in alone], dim=-1).movedim(-1, 0)
                 alone[0].register_parameter(name, nn.Parameter(values, parameter.requires_grad))
         return alone[0]
 

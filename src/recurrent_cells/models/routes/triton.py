@@ -30,7 +30,7 @@ H100_MEMORY = 232_448
 
 @dataclass(frozen=True)
 class Blocks:
-    """What a program of a kernel takes: rows padded to `width` units, warps of threads, steps at once, most bytes."""
+    """How a kernel is divided: rows of a program, units with padding, warps of threads, steps at once, most bytes."""
 
     rows: int
     width: int
@@ -40,19 +40,19 @@ class Blocks:
 
 
 def blocks(cell: Cell, hidden_size: int, products: str, backward: bool, memory: int = H100_MEMORY) -> Blocks | None:
-    """Blocks that hold the weights and most rows, and next what they read ahead, within `memory`; None if none does."""
+    """Blocks that hold the weights and most rows, and next what is read ahead, within `memory`; None if none does."""
     size, gates = PRODUCTS[products].itemsize, cell.by_hand.num_gates
     width = max(16, 1 << (hidden_size - 1).bit_length())  # a power of two, as tensor cores want
-    # Bytes of a row and unit: what is read of a step, and what is handed between threads, as the compiler has it.
-    read, handed = (4 * kernels(cell).NUM_READ, (gates + 1) * size) if backward else (gates * size, 4)
-    # Exact products are unrolled, without tensor cores: with large weights a thread runs out of registers.
-    unrolled = products == "ieee"
-    if unrolled and gates > 1 and width > 64:
+    # Exact products do without tensor cores: of large weights a thread would hold more than it has registers for.
+    exact = products == "ieee"
+    if exact and gates > 1 and width > 64:
         return None
-    warps = 4 if gates == 1 and width <= 64 and not unrolled else 8
-    for rows, stages in ((32, 2), (16, 2), (16, 1)):
+    warps = 4 if gates == 1 and width <= 64 and not exact else 8
+    # Bytes of a row and unit: what a step reads, and what threads hand one another, at most.
+    read, handed = (4 * kernels(cell).NUM_READ, (gates + 1) * size) if backward else (gates * size, 4)
+    for rows, stages in ((16, 2), (16, 1)) if exact else ((32, 2), (16, 2), (16, 1)):
         needed = gates * width * width * size + rows * width * ((stages - 1) * read + handed)
-        if needed <= memory and not (unrolled and rows > 16):
+        if needed <= memory:
             return Blocks(rows, width, warps, stages, needed)
     return None
 
@@ -165,8 +165,7 @@ def _launch(
 ) -> None:
     """Run a kernel for all networks and rows of outputs of `shape`."""
     networks, steps, batch, hidden = shape
-    device = tensors[0].device
-    chosen = blocks(cell, hidden, products, backward, _memory(device))
+    chosen = blocks(cell, hidden, products, backward, _memory(tensors[0].device))
     assert chosen is not None, "fits says whether there are blocks"
     kernel = kernels(cell).backward if backward else kernels(cell).forward
     with torch.cuda.device_of(tensors[0]):

@@ -6,7 +6,7 @@ import triton.language as tl
 from recurrent_cells.models.routes.triton_kernels.arithmetic import gate_weights, product, program, read, sigmoid, tanh
 
 NUM_SAVED = 4  # q, r, z, n
-NUM_READ = 6
+NUM_READ = 6  # q, r, z, n, h of the step before, and the gradient of the output
 
 
 @triton.jit(repr=lambda _: "gru_forward", do_not_specialize=["B"])

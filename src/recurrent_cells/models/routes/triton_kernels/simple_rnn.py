@@ -6,7 +6,7 @@ import triton.language as tl
 from recurrent_cells.models.routes.triton_kernels.arithmetic import gate_weights, product, program, read, tanh
 
 NUM_SAVED = 0
-NUM_READ = 2
+NUM_READ = 2  # h and the gradient of the output
 
 
 @triton.jit(repr=lambda _: "simple_rnn_forward", do_not_specialize=["B"])
