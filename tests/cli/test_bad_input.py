@@ -177,6 +177,12 @@ def test_a_device_that_is_not_there(refused, no_gpu):
     assert refused("trainer=gpu") == "trainer.accelerator=gpu: no CUDA device here; use trainer=auto or trainer=cpu"
 
 
+def test_kernels_for_a_device_that_is_not_there(refused, no_gpu):
+    words = "model.kernel=triton: needs a GPU; allowed on a CPU are auto, reference, torch, numpy"
+    assert refused("model.kernel=triton") == words
+    assert refused("-m", "model.kernel=numpy,triton").startswith(words)
+
+
 def test_a_precision_the_device_lacks(refused, no_gpu, monkeypatch):
     words = "trainer.precision=16-mixed: needs a GPU; allowed on a CPU are auto, 32-true, 64-true, bf16-mixed"
     assert refused("trainer.precision=16-mixed") == words

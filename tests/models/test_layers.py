@@ -154,8 +154,8 @@ def test_what_numpy_cannot_do_is_done_by_torch(monkeypatch, cell):
 
 
 def test_a_route_that_a_cell_does_not_have_is_refused():
-    with pytest.raises(UserError, match=r"^model.kernel=triton: .* gru .*auto, reference, numpy, torch$"):
-        RecurrentLayers("gru", 5, 7, kernel="triton")
+    with pytest.raises(UserError, match=r"^model.kernel=cuda: .* gru .*auto, reference, numpy, torch, triton$"):
+        RecurrentLayers("gru", 5, 7, kernel="cuda")
 
 
 def test_every_cell_says_what_it_is():

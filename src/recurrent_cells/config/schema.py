@@ -12,7 +12,7 @@ from recurrent_cells.tables import CELLS, OPTIMIZERS, SOURCES, TASKS
 # Where runs go by default; where the commands without Hydra look for them.
 EXPERIMENT = "recurrent-cells"
 HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
-KERNELS = ("auto", "reference", "torch", "numpy")
+KERNELS = ("auto", "reference", "torch", "numpy", "triton")
 SCALINGS = ("none", "unit", "standard")
 PRECISIONS = ("auto", "32-true", "64-true", "bf16-mixed", "16-mixed")
 

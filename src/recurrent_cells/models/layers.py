@@ -12,14 +12,17 @@ from torch import Tensor, nn
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.cells import Weights
 from recurrent_cells.models.precision import leaves_autocast
-from recurrent_cells.models.routes import numpy_loop, reference, torch_loop, torch_nn
+from recurrent_cells.models.routes import numpy_loop, reference, torch_loop, torch_nn, triton
 from recurrent_cells.tables import CELLS
 
 ROUTES: dict[str, tuple[ModuleType, ...]] = {
     "reference": (reference,),
     "numpy": (numpy_loop,),
     "torch": (torch_nn, torch_loop),
+    "triton": (triton,),
 }
+# What computes layers only where model.kernel names it: not measured on a GPU yet.
+ON_REQUEST = ("triton",)
 
 
 class RecurrentLayers(nn.Module):
@@ -63,7 +66,8 @@ class RecurrentLayers(nn.Module):
         if kernel not in allowed:
             raise UserError(f"model.kernel={kernel}: allowed for the cell {cell} is {', '.join(allowed)}")
         others = () if kernel == "reference" else (*self.cell.routes, "reference")
-        self._kernels = [name for name in (kernel, *others) if name != "auto"]
+        self._kernels = [] if kernel == "auto" else [kernel]
+        self._kernels += [name for name in others if name not in ON_REQUEST]
         for layer in range(num_layers):
             size = input_size if layer == 0 else len(self.suffixes) * hidden_size
             shapes = self.cell.shapes(size, hidden_size)
@@ -83,11 +87,11 @@ class RecurrentLayers(nn.Module):
 
     def _compute(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Sequence[Tensor]]:
         """All layers by the first route that fits; a last state counts only without lengths."""
-        if leaves_autocast(x.device.type):
-            with torch.autocast(x.device.type, enabled=False):
-                return self._compute(x.to(next(self.parameters()).dtype), lengths)
         routes = (route for kernel in self._kernels for route in ROUTES[kernel])
         route = next(route for route in routes if route.fits(self, x, lengths))
+        if route is not triton and leaves_autocast(x.device.type):
+            with torch.autocast(x.device.type, enabled=False):
+                return self._compute(x.to(next(self.parameters()).dtype), lengths)
         if route is torch_nn:
             return torch_nn.stack(self, x)
         x = x.transpose(-3, -2)
@@ -130,6 +134,16 @@ class RecurrentLayers(nn.Module):
         super()._apply(fn, recurse)
         torch_nn.flatten(self)
         return self
+
+
+def check_kernel(kernel: str, accelerator: str) -> None:
+    """Raises UserError if what is to compute the layers in training needs what is not there."""
+    if kernel != "triton" or triton.interprets():
+        return
+    if accelerator == "cpu":
+        raise UserError("model.kernel=triton: needs a GPU; allowed on a CPU are auto, reference, torch, numpy")
+    if lacking := triton.missing():
+        raise UserError(f"model.kernel=triton: needs {lacking}; model.kernel=auto does without")
 
 
 def _turned(lengths: Tensor, count: int) -> Tensor:

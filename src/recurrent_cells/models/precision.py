@@ -2,7 +2,8 @@
 
 On a GPU it is the type of their weights, with autocast off: float32, whose products are in TF32 where that is allowed,
 or float64. Under autocast cuDNN would compute every cell in float16, also where bfloat16 was asked for and no loss is
-scaled. Front end and head stay under autocast. On a CPU products are in autocast's type, but for torch's own GRU,
+scaled. Our own kernels (`model.kernel=triton`) multiply in autocast's type, bfloat16 as it is. Front end and head stay
+under autocast. On a CPU products are in autocast's type, but for torch's own GRU,
 which autocast leaves alone.
 """
 
@@ -25,5 +26,5 @@ def product_dtype(
         stacked: whether the layers are those of K networks.
     """
     by_torch = kernel != "reference" and not stacked
-    in_full = device != "cpu" or (cell == "gru" and by_torch)
+    in_full = (device != "cpu" and kernel != "triton") or (cell == "gru" and by_torch)
     return weights if low is None or in_full else low

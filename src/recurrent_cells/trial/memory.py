@@ -3,6 +3,7 @@
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import Splits
 from recurrent_cells.memory import check_memory
+from recurrent_cells.models.layers import check_kernel
 from recurrent_cells.models.size import count_parameters
 
 # Of the weights: themselves, their gradients, the best so far, and what an optimiser keeps of each, twice.
@@ -14,8 +15,10 @@ def check_trial(config: Config, splits: Splits, accelerator: str) -> int:
     """The parameters of a trial's network.
 
     Raises:
-        UserError: if training it needs more memory than there is; a GPU's own memory is left to torch.
+        UserError: if its layers need another device, or if training it needs more memory than there is; a GPU's own
+            memory is left to torch.
     """
+    check_kernel(config.model.kernel, accelerator)
     parameters = count_parameters(config.model, splits.num_features, splits.num_outputs)
     needed = _estimate(config, splits, parameters)
     if accelerator == "gpu":

@@ -52,7 +52,7 @@ class GRU(Cell):
 
     name, label, color = "gru", "GRU", "#009E73"
     source = "Cho et al. 2014, Learning phrase representations using RNN encoder-decoder"
-    routes = ("numpy", "torch")
+    routes = ("numpy", "torch", "triton")
     by_hand = GRUSteps
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:

@@ -48,7 +48,7 @@ class LSTM(Cell):
     name, label, color = "lstm", "LSTM", "#0072B2"
     source = "Hochreiter and Schmidhuber 1997, Long short-term memory; Gers et al. 2000, Learning to forget"
     num_states = 2
-    routes = ("torch", "numpy")
+    routes = ("torch", "numpy", "triton")
     by_hand = LSTMSteps
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:

@@ -33,7 +33,7 @@ class SimpleRNN(Cell):
 
     name, label, color = "simple_rnn", "SimpleRNN", "#D55E00"
     source = "Elman 1990, Finding structure in time"
-    routes = ("numpy", "torch")
+    routes = ("numpy", "torch", "triton")
     by_hand = SimpleRNNSteps
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
