@@ -30,6 +30,8 @@ def prepare(network: Network, x: Any, y: Any, option: str = "") -> Round:
         f"model.num_layers={network.num_layers}",
         f"data.batch_size={network.batch_size}",
         f"trainer.cuda_graph={option != 'kernels'}",
+        f"trainer.precision={network.precision}",
+        f"trainer.tf32={network.tf32}",
     ]
 
     def train_once(steps: int) -> float:
