@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from recurrent_cells.config import schema
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
 from recurrent_cells.tracking.store import Store, open_store
@@ -30,6 +34,13 @@ class Command:
     before: float
     training: float
     records: list[TrialRecord]
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The config of `python -m src.train OVERRIDES`."""
+    schema.register()
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
 
 
 def store_in(folder: Path) -> dict[str, str]:

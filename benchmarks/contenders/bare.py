@@ -13,11 +13,11 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from benchmarks.contenders import Network, Round
+from benchmarks.precision import autocast
 from recurrent_cells.models.layers import RecurrentLayers
 from recurrent_cells.training.device import use_tf32
 
 LAYERS = {"simple_rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-LOW = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 WARM_UPS = 3
 
 
@@ -50,7 +50,6 @@ def prepare(network: Network, x: Any, y: Any, option: str = "") -> Round:
     model = Model(network, x.shape[2], own=option in ("own", "floor")).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True, capturable=option == "graph")
     scaler = torch.amp.GradScaler(device.type, enabled=network.precision == "16-mixed")
-    low = LOW.get(network.precision)
     loss_function = nn.CrossEntropyLoss()
     size = network.batch_size
     batches = len(labels) // size
@@ -58,7 +57,7 @@ def prepare(network: Network, x: Any, y: Any, option: str = "") -> Round:
 
     def differentiate(chosen: Tensor) -> None:
         batch, targets = fixed if option == "floor" else (sequences[chosen], labels[chosen])
-        with torch.autocast(device.type, low, enabled=low is not None, cache_enabled=option != "graph"):
+        with autocast(network.precision, device.type, cache=option != "graph"):
             loss = loss_function(model(batch), targets)
         optimizer.zero_grad()
         scaler.scale(loss).backward()

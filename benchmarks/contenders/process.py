@@ -28,11 +28,15 @@ class Contender:
         folder: Path = REPOSITORY,
     ) -> None:
         self.name = name
+        self._python, self._data, self._core, self._folder = python, data, core, folder
+        self._start(network)
+
+    def _start(self, network: Network) -> None:
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `end`
         self.process = subprocess.Popen(
-            [python, "-m", "benchmarks.contenders", name, json.dumps(network.told()), str(data)],
-            cwd=folder,
-            env=os.environ | ({} if core is None else {"CORE": str(core)}),
+            [self._python, "-m", "benchmarks.contenders", self.name, json.dumps(network.told()), str(self._data)],
+            cwd=self._folder,
+            env=os.environ | ({} if self._core is None else {"CORE": str(self._core)}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -40,8 +44,12 @@ class Contender:
         )
 
     def take(self, network: Network) -> None:
-        """Have the next steps train another network; a process that has died says so at the next `train`."""
-        self._tell(json.dumps(network.told()))
+        """Have the next steps train another network, in a new process if this one has died."""
+        if self.process.poll() is None:
+            self._tell(json.dumps(network.told()))
+        else:
+            self.end()
+            self._start(network)
 
     def train(self, steps: int) -> float:
         """Seconds a step.

@@ -19,7 +19,6 @@ from benchmarks.contenders.process import together, write_data
 from benchmarks.packs.programs import Shape, measure, measure_one_by_one, shares
 from benchmarks.packs.report import ONE_BY_ONE, Report
 from benchmarks.packs.sweeps import CELLS, accuracy, commands
-from recurrent_cells.training.device import use_determinism, use_threads
 
 
 def where_time_goes() -> Iterator[str]:
@@ -39,6 +38,7 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="*", default=[1, 8, 32, 64, 128, 256])
     parser.add_argument("--hidden-sizes", type=int, nargs="*", default=[50, 128, 256])
     parser.add_argument("--precisions", nargs="*", default=["32-true", "bf16-mixed"] if gpu else ["32-true"])
+    parser.add_argument("--tf32", action="store_true", help="on a GPU: products of float32 in TF32")
     parser.add_argument("--kernels", nargs="*", default=["auto"], help="routes, as in model.kernel")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--commands", action="store_true", help="time whole commands too")
@@ -46,11 +46,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="of whole commands")
     parser.add_argument("--write", type=Path, help="the Markdown file to write; a picture and JSON go beside it")
     arguments = parser.parse_args()
-    use_threads(1)
-    use_determinism(True)
     report = Report(arguments.write)
     shapes = [
-        Shape(cell, hidden_size, precision, kernel)
+        Shape(cell, hidden_size, precision, kernel, arguments.tf32)
         for precision in arguments.precisions
         for hidden_size in arguments.hidden_sizes
         for cell in CELLS

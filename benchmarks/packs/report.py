@@ -52,7 +52,7 @@ def table(results: Results) -> Iterator[str]:
             remarks = [f"{gain:.1f} ×"] if gain else []
             remarks += [f"{memory / 2**20:.0f} MiB"] if memory else []
             cells.append(f"{1000 * found[count].seconds:.2f} ms" + (f" ({', '.join(remarks)})" if remarks else ""))
-        yield f"| {shape.cell} | {shape.hidden_size} | {shape.precision} | {shape.kernel} | {' | '.join(cells)} |"
+        yield f"| {shape.cell} | {shape.hidden_size} | {shape.arithmetic} | {shape.kernel} | {' | '.join(cells)} |"
 
 
 def draw(points: Sequence[Point], path: Path) -> None:
@@ -65,7 +65,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
         curves[point.shape].append(point)
     styles = dict(zip(sorted({shape.hidden_size for shape in curves}), ("-", "--", ":", "-."), strict=False))
     markers = dict(
-        zip(sorted({(it.precision, it.kernel) for it in curves}), ("o", "s", "^", "v", "x", "+"), strict=False)
+        zip(sorted({(it.arithmetic, it.kernel) for it in curves}), ("o", "s", "^", "v", "x", "+"), strict=False)
     )
     for shape, found in curves.items():
         axes.plot(
@@ -73,9 +73,9 @@ def draw(points: Sequence[Point], path: Path) -> None:
             [1000 * point.seconds for point in found],
             color=COLORS[shape.cell],
             linestyle=styles[shape.hidden_size],
-            marker=markers[shape.precision, shape.kernel],
+            marker=markers[shape.arithmetic, shape.kernel],
             markersize=4,
-            label=f"{shape.cell} {shape.hidden_size}, {shape.precision}, {shape.kernel}",
+            label=f"{shape.cell} {shape.hidden_size}, {shape.arithmetic}, {shape.kernel}",
         )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")

@@ -31,7 +31,9 @@ def commands(epochs: int, precision: str, count: int) -> Iterator[str]:
             (few, ["hydra.launcher.slots=1"]),
             (few, ["hydra.launcher.slots=8"]),
         ):
-            ran = timed_sweep(*sweep_of(cell, number, epochs, precision), *launcher)
+            ran = timed_sweep(
+                *sweep_of(cell, number, epochs, precision), f"data.batch_size={BATCH_SIZE}", "registry=false", *launcher
+            )
             rates.append(3600 * number / (ran.whole if launcher is packed else ran.training))
         yield f"| {cell} | {' | '.join(f'{rate:.0f}' for rate in rates)} | {rates[0] / rates[1]:.1f} |"
     yield ""
@@ -41,7 +43,7 @@ def sweep_of(cell: str, count: int, epochs: int, precision: str) -> list[str]:
     """The arguments of a sweep of trials that differ in their seeds alone."""
     return [
         *(f"model={cell}", f"seed=range(0,{count})", f"trainer.max_epochs={epochs}", f"trainer.precision={precision}"),
-        *(f"data.batch_size={BATCH_SIZE}", "sweep.report=false", "registry=false"),
+        "sweep.report=false",
     ]
 
 
