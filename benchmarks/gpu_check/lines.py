@@ -8,7 +8,11 @@ Line = dict[str, Any]
 
 
 class Lines:
-    """A file of lines of JSON, one for each point (stage, step, point, seconds, and result or error) and each call."""
+    """A file of lines of JSON.
+
+    There is a line for each point (stage, step, point, seconds, and result or error), for each step that has come to
+    its end, and for each call.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,7 +34,11 @@ class Lines:
 
     def points(self, step: str) -> dict[str, Line]:
         """The latest line of each point of a step."""
-        return {line["point"]: line for line in self.read() if line.get("step") == step}
+        return {line["point"]: line for line in self.read() if line.get("step") == step and "point" in line}
+
+    def is_over(self, step: str) -> bool:
+        """Whether all points of a step have been tried."""
+        return any(line.get("step") == step and "over" in line for line in self.read())
 
     def calls(self) -> list[Line]:
         return [line for line in self.read() if "call" in line]

@@ -7,6 +7,8 @@ from importlib import import_module
 from benchmarks.gpu_check.lines import Line, Lines
 from benchmarks.gpu_check.steps import STAGES
 
+Results = dict[str, dict[str, object]]
+
 
 def record(lines: Lines) -> str:
     """All that was measured, what failed and what is left."""
@@ -18,10 +20,18 @@ def record(lines: Lines) -> str:
         for step in steps:
             results = _results(lines, step)
             if results:
-                module = import_module(f"benchmarks.gpu_check.steps.{step}")
-                text += [f"## {stage}. {module.TITLE}", "", *module.report(results)]
+                text += [*_table(stage, step, results)]
     text += _remarks(lines)
     return "\n".join(text).rstrip() + "\n"
+
+
+def _table(stage: int, step: str, results: Results) -> list[str]:
+    module = import_module(f"benchmarks.gpu_check.steps.{step}")
+    title = f"## {stage}. {module.TITLE}"
+    try:
+        return [title, "", *module.report(results)]
+    except (KeyError, TypeError, ValueError) as error:  # lines of another version: the rest of the record is worth more
+        return [title, "", f"No table could be made of the lines ({type(error).__name__}: {error}).", ""]
 
 
 def name(lines: Lines) -> str:
@@ -30,7 +40,7 @@ def name(lines: Lines) -> str:
     return f"gpu_{re.sub('[^a-z0-9]+', '_', device.lower()).strip('_')}.md"
 
 
-def _results(lines: Lines, step: str) -> dict[str, dict[str, object]]:
+def _results(lines: Lines, step: str) -> Results:
     return {point: line["result"] for point, line in lines.points(step).items() if "result" in line}
 
 

@@ -67,11 +67,15 @@ class Runner:
         left = []
         for step in steps:
             tried: set[str] = set()
+            if self.lines.is_over(step.name) and not self.again:
+                continue
             try:
                 while not self._run_process(step, tried):
                     pass
             except OutOfTime as words:
                 left.append(f"stage {step.stage}, {step.name}: {words}")
+            else:
+                self.lines.add({"stage": step.stage, "step": step.name, "over": True})
         return left
 
     def _run_process(self, step: Step, tried: set[str]) -> bool:

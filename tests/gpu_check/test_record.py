@@ -60,6 +60,12 @@ def test_what_failed_was_warned_of_or_is_left_stands_at_the_end(lines):
     assert "- stage 4, memory: what is not measured yet" in end
 
 
+def test_lines_of_which_no_table_can_be_made_cost_no_other_table(lines):
+    lines.add({"stage": 4, "step": "memory", "point": "lstm", "seconds": 1.0, "result": {"most": 3}})
+    assert "No table could be made" in record(lines)
+    assert "## 2. One network at a time" in record(lines)
+
+
 def test_the_record_alone_is_written_from_the_lines(lines, monkeypatch, capsys):
     folder = lines.path.parent
     monkeypatch.setattr(sys, "argv", ["gpu_check", "--record", "--out", str(folder)])

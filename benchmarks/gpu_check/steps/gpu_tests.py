@@ -10,6 +10,7 @@ from benchmarks.gpu_check.check import Check, Point
 from src import REPOSITORY
 
 TITLE, SECONDS = "`pytest -m gpu`", 60
+LIMIT = 160  # seconds: less than a point may take, so that what was found until then is kept
 
 
 def points(check: Check) -> Iterator[Point]:
@@ -17,25 +18,33 @@ def points(check: Check) -> Iterator[Point]:
 
 
 def run_tests(check: Check) -> dict[str, Any]:
-    """Each test's outcome; all that pytest says goes to pytest.txt."""
-    arguments = ["-m", "gpu", "-p", "no:cacheprovider", "-p", "no:xdist", "-rA", "--tb=short", "--durations=0"]
-    with (check.out / "pytest.txt").open("w+") as said:
-        command = [sys.executable, "-m", "pytest", *arguments]
-        code = subprocess.run(command, cwd=REPOSITORY, stdout=said, stderr=said, check=False).returncode
-        said.seek(0)
-        text = said.read()
-    outcomes = re.findall(r"^(PASSED|FAILED|ERROR|SKIPPED) (.*)$", text, re.MULTILINE)
+    """Each test's outcome as far as they came; all that pytest says goes to pytest.txt."""
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "-p", "no:xdist", "-vv", "-rfE"]
+    path = check.out / "pytest.txt"
+    with path.open("w") as said:
+        try:
+            code = subprocess.run(
+                command, cwd=REPOSITORY, stdout=said, stderr=said, check=False, timeout=LIMIT
+            ).returncode
+        except subprocess.TimeoutExpired:
+            code = None
+    text = path.read_text()
+    outcomes = re.findall(r"^(tests/\S+::.*) (PASSED|FAILED|ERROR|SKIPPED)", text, re.MULTILINE)
+    reasons = dict(re.findall(r"^(?:FAILED|ERROR) (tests/\S+::.*?) - (.*)$", text, re.MULTILINE))
+    last = text.strip().splitlines()[-1].strip("= ") if text.strip() else "nothing said"
     return {
         "exit code": code,
-        "passed": sum(outcome == "PASSED" for outcome, _ in outcomes),
-        "failed": [f"{outcome} {test[:300]}" for outcome, test in outcomes if outcome in ("FAILED", "ERROR")],
-        "summary": text.strip().splitlines()[-1] if text.strip() else "",
+        "passed": sum(outcome == "PASSED" for _, outcome in outcomes),
+        "failed": [
+            f"{test}: {reasons.get(test, '')[:300]}" for test, outcome in outcomes if outcome in ("FAILED", "ERROR")
+        ],
+        "summary": last if code is not None else f"stopped after {LIMIT} s at {last}",
     }
 
 
 def report(found: Mapping[str, Any]) -> Iterator[str]:
     for result in found.values():
-        yield f"{result['summary'].strip('= ')}; {result['passed']} passed, {len(result['failed'])} failed."
+        yield f"{result['summary']}; {result['passed']} passed, {len(result['failed'])} failed."
         yield from ["", *(f"- {test}" for test in result["failed"])]
         if result["failed"]:
             yield ""
