@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.autograd import DeviceType
 
 from benchmarks.contenders import Network
 from benchmarks.contenders.process import Contender
@@ -153,7 +154,7 @@ def shares(shape: Shape, count: int, steps: int = 40) -> dict[str, float]:
     seconds: dict[str, float] = defaultdict(float)
     kernels = 0
     for event in profile.key_averages():
-        if event.self_device_time_total > 0:
+        if event.device_type == DeviceType.CUDA and not event.is_user_annotation:
             name = event.key.lower()
             kind = next((kind for kind, words in KINDS.items() if any(word in name for word in words)), "elementwise")
             seconds[kind] += event.self_device_time_total / 1e6

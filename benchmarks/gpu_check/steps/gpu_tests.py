@@ -1,5 +1,6 @@
 """The tests that need a GPU."""
 
+import os
 import re
 import subprocess
 import sys
@@ -19,12 +20,13 @@ def points(check: Check) -> Iterator[Point]:
 
 def run_tests(check: Check) -> dict[str, Any]:
     """Each test's outcome as far as they came; all that pytest says goes to pytest.txt."""
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "-p", "no:xdist", "-vv", "-rfE"]
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "-vv", "-rfE"]
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # warnings of others' plugins would be errors
     path = check.out / "pytest.txt"
     with path.open("w") as said:
         try:
             code = subprocess.run(
-                command, cwd=REPOSITORY, stdout=said, stderr=said, check=False, timeout=LIMIT
+                command, cwd=REPOSITORY, env=environment, stdout=said, stderr=said, check=False, timeout=LIMIT
             ).returncode
         except subprocess.TimeoutExpired:
             code = None
