@@ -18,17 +18,17 @@ STEPS = 40
 
 
 def points(check: Check) -> Iterator[Point]:
-    if check.device == "gpu":
-        yield Point("a failed capture", failed_capture)
     for cell in check.sizes.cells:
         for precision in check.sizes.precisions:
-            for count in (1, 2):
-                if count == 1 or precision != "16-mixed":
-                    shape = Shape(cell, check.sizes.wide[-1], precision)
-                    yield Point(f"{cell}, {precision}, K = {count}", partial(replays, shape, count, "adam"))
+            programs = [("auto", 1), *((route, 2) for route in check.routes if precision != "16-mixed")]
+            for route, count in programs:
+                shape = Shape(cell, check.sizes.wide[-1], precision, route)
+                yield Point(f"{cell}, {precision}, {route}, K = {count}", partial(replays, shape, count, "adam"))
     for optimizer in OPTIMIZERS.names:
         shape = Shape("lstm", check.sizes.wide[-1], "bf16-mixed")
         yield Point(f"lstm, {shape.precision}, {optimizer}", partial(replays, shape, 1, optimizer))
+    if check.device == "gpu":
+        yield Point("a failed capture", failed_capture)
 
 
 def replays(shape: Shape, count: int, optimizer: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def replays(shape: Shape, count: int, optimizer: str) -> dict[str, Any]:
 
 
 def failed_capture() -> dict[str, Any]:
-    """A step that asks the host cannot be recorded; whether memory and graphs work afterwards as before."""
+    """A step that asks the host cannot be recorded; whether memory, draws and graphs work afterwards as before."""
 
     def asks(x: Tensor) -> tuple[Tensor, ...]:
         return (x * x.sum().item(),)
@@ -74,6 +74,7 @@ def failed_capture() -> dict[str, Any]:
         "memory usable": bool(torch.isfinite(more.sum())),
         "draws repeat": torch.equal(drawn, torch.rand(4, device="cuda").cpu()),
         "graphs usable": torch.equal(after(x)[0], 2 * x),
+        "steps usable": timed(build_program(Shape("lstm", 50, "32-true"), 1), STEPS) > 0,
     }
 
 

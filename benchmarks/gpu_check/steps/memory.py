@@ -30,7 +30,7 @@ def points(check: Check) -> Iterator[Point]:
 
 
 def compare(shape: Shape, counts: tuple[int, ...]) -> dict[str, Any]:
-    """Bytes a trial as `max_pack=auto` reckons, and as programs of so many trials take at most; 0 on a CPU."""
+    """Bytes a trial as `max_pack=auto` reckons, and the most that programs of so many trials take; 0 on a CPU."""
     members = build_members(shape, 4)
     config = members[0].config
     device, task = resolve_device(config.trainer), task_of("auto", "last")
@@ -41,7 +41,7 @@ def compare(shape: Shape, counts: tuple[int, ...]) -> dict[str, Any]:
     return {
         "most": most,
         "predicted": USABLE_MEMORY * free / most,
-        "measured": {str(count): measure(shape, count, 1, 0.1).memory / count for count in counts},
+        "measured": {str(count): measure(shape, count, 1, 0.1).memory for count in counts},
         "memory of the device": torch.cuda.mem_get_info()[1] if gpu else 0,
     }
 
@@ -49,10 +49,14 @@ def compare(shape: Shape, counts: tuple[int, ...]) -> dict[str, Any]:
 def report(found: Mapping[str, Any]) -> Iterator[str]:
     counts = list(dict.fromkeys(count for result in found.values() for count in result["measured"]))
     heads = " | ".join(f"K = {count}" for count in counts)
-    yield from ["MiB a trial, the data that all share included in what is measured:", ""]
-    yield f"| | most trials at once | expected | {heads} |"
-    yield "|---|---|---|" + "---|" * len(counts)
+    yield "MiB a trial: as `max_pack=auto` reckons, as packs take at most with the data that all share, and what each"
+    yield from ["further trial takes between the two largest packs.", ""]
+    yield f"| | most trials at once | reckoned | {heads} | a further trial |"
+    yield "|---|---|---|---|" + "---|" * len(counts)
     for name, result in found.items():
-        measured = " | ".join(f"{result['measured'][count] / MIB:.1f}" for count in counts)
-        yield f"| {name} | {result['most']} | {result['predicted'] / MIB:.1f} | {measured} |"
+        sizes = {int(count): memory for count, memory in result["measured"].items()}
+        few, many = sorted(sizes)[-2:]
+        further = (sizes[many] - sizes[few]) / (many - few)
+        each = " | ".join(f"{memory / count / MIB:.1f}" for count, memory in sizes.items())
+        yield f"| {name} | {result['most']} | {result['predicted'] / MIB:.1f} | {each} | {further / MIB:.1f} |"
     yield ""
