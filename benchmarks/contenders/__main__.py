@@ -24,7 +24,8 @@ def main() -> None:
     data = arrays["x"], arrays["y"]
     prepare = import_module(f"benchmarks.contenders.{module}").prepare
     options = [option] if option else []
-    answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print what they like
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries and compilers may print what they like
     train = prepare(Network(**json.loads(network)), *data, *options)
     for line in sys.stdin:
         told = json.loads(line)

@@ -34,8 +34,10 @@ class Model(nn.Module):
         self.head = nn.Linear(network.hidden_size, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs, last = self.layers(x)
-        logits: Tensor = self.head(last[0] if self.own else outputs[:, -1])
+        _, last = self.layers(x)
+        if not self.own:  # (L, B, H), an LSTM's with its cell states
+            last = (last[0] if isinstance(last, tuple) else last)[-1:]
+        logits: Tensor = self.head(last[0])
         return logits
 
 

@@ -35,7 +35,8 @@ class Warnings(logging.Handler):
 def main() -> None:
     told: dict[str, Any] = json.loads(sys.argv[2])
     check = Check(told["device"], Path(told["data"]) if told["data"] else None, Path(told["out"]))
-    answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print what they like
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries and compilers may print what they like
     if check.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if check.device == "gpu":
