@@ -9,10 +9,10 @@ READY := $(VENV)/.ready
 RUN := $(BIN)/python -m src.train
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep train test lint ui serve server report check doctor bench clean
+.PHONY: help install sweep train test lint ui serve server report check doctor bench gpu-check clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 install: $(READY)  ## set up the environment (about two minutes the first time)
 
@@ -57,6 +57,9 @@ doctor: $(READY)  ## list runs that say something untrue about themselves, and r
 
 bench: $(READY)  ## the harness beside a hand-written loop, the usual Lightning set-up and Keras
 	$(BIN)/python -m benchmarks.solo $(ARGS)
+
+gpu-check: $(READY)  ## the first minutes on a machine with a GPU (ARGS='--data FOLDER --stages 1 2')
+	$(BIN)/python -m benchmarks.gpu_check $(ARGS)
 
 clean:  ## remove caches and build products (runs, data and the environment stay)
 	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache outputs multirun multirun.yaml

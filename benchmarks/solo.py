@@ -1,6 +1,9 @@
 """One network, one thread: this harness beside a hand-written loop, the usual Lightning set-up, and Keras.
 
 python -m benchmarks.solo --write benchmarks/results/solo.md [--keras-python PYTHON]
+
+All contenders compute in the precision that is named. Without a GPU all share one core; with one they take any.
+What is measured is written network by network.
 """
 
 import argparse
@@ -15,12 +18,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.contenders import Network
-from benchmarks.contenders.process import Contender, write_data
-from benchmarks.record import machine, write_result
+from benchmarks.contenders.process import Contender, take_turns, write_data
+from benchmarks.record import machine
 
 NETWORKS = (
     Network("simple_rnn", 50, 50),
@@ -29,17 +33,19 @@ NETWORKS = (
     Network("gru", 128, 128),
     Network("gru", 200, 64, num_layers=3),
 )
-HARNESS, OWN = "harness", "bare:own"
+HARNESS, KERNELS, OWN, GRAPH = "harness", "harness:kernels", "bare:own", "bare:graph"
 CONTENDERS = {
     HARNESS: "this harness, everything on",
-    "harness:kernels": "this harness on a GPU without its graph",
+    KERNELS: "this harness without its CUDA graph",
     OWN: "bare loop, this project's layers",
     "bare": "bare loop, torch.nn",
+    GRAPH: "bare loop, torch.nn, a step as one CUDA graph",
     "bare:floor": "floor: one fixed batch, this project's layers",
     "lightning": "usual Lightning + DataLoader + MLFlowLogger",
     "keras_fit:jax": "Keras on JAX",
     "keras_fit:tensorflow": "Keras on TensorFlow",
 }
+ON_GPU = (KERNELS, GRAPH)
 SECONDS_A_ROUND = 1.5
 
 
@@ -58,7 +64,7 @@ class Times:
 def measure(network: Network, names: Sequence[str], data: Path, repeats: int, keras: str) -> dict[str, Times]:
     """Every contender that runs here, in turn `repeats` times after a round to warm up."""
     found: dict[str, Times] = {}
-    core = min(os.sched_getaffinity(0))
+    core = None if torch.cuda.is_available() else min(os.sched_getaffinity(0))
     with ExitStack() as stack:
         running: dict[str, tuple[Contender, int]] = {}
         for name in names:
@@ -68,14 +74,13 @@ def measure(network: Network, names: Sequence[str], data: Path, repeats: int, ke
             stack.callback(contender.end)
             try:
                 seconds = contender.train(60)
-            except RuntimeError:
-                print(f"{network.title}: {CONTENDERS[name]} does not run here", file=sys.stderr)
+            except RuntimeError as error:
+                print(f"{network.title}: {CONTENDERS[name]} does not run here ({error})", file=sys.stderr)
                 continue
             found[name] = Times(whole=time.perf_counter() - start)
             running[name] = contender, max(40, int(SECONDS_A_ROUND / seconds))
-        for _ in range(repeats):
-            for name, (contender, steps) in running.items():
-                found[name].rounds.append(contender.train(steps))
+        for name, rounds in take_turns(running, repeats).items():
+            found[name].rounds = rounds
     return found
 
 
@@ -106,20 +111,24 @@ def report(results: dict[Network, dict[str, Times]], command: str) -> str:
     others = {
         OWN: "bare loop, same layers",
         "bare": "bare loop, torch.nn",
+        GRAPH: "that as a graph",
         "lightning": "usual Lightning",
         "keras": "the faster Keras",
         "bare:floor": "floor",
-        "harness:kernels": "itself without the graph",
+        KERNELS: "itself without the graph",
     }
     ratios = {network: _ratios(found, others) for network, found in results.items() if HARNESS in found}
     used = [name for name in others if any(name in found for found in ratios.values())]
+    first, gpu = next(iter(results)), torch.cuda.is_available()
+    products = f", float32 products {'in' if first.tf32 else 'not in'} TF32" if gpu else ""
     lines = [
-        "# One network, one core",
+        f"# One network, one {'GPU' if gpu else 'core'}",
         "",
         f"`{command}`",
         "",
-        "Milliseconds a training step, medians of rounds taken in turn; each contender is a process of its own, all on "
-        "one core. Of the harness, evaluations with their logging and the copy of the best weights are left out.",
+        f"Milliseconds a training step in {first.precision}{products}, medians of rounds taken in turn; each contender "
+        f"is a process of its own{'' if gpu else ', all on one core'}. Of the harness, evaluations with their logging "
+        "and the copy of the best weights are left out.",
         "",
         *table(lambda _, times: f"{1000 * times.median:.2f}"),
         "Images per second:",
@@ -153,7 +162,7 @@ def draw(results: dict[Network, dict[str, Times]], path: Path) -> None:
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    colors = ("#0072B2", "#56B4E9", "#999999", "#CCCCCC", "#D55E00", "#009E73", "#E69F00", "#CC79A7")
+    colors = ("#0072B2", "#56B4E9", "#999999", "#CCCCCC", "#F0E442", "#D55E00", "#009E73", "#E69F00", "#CC79A7")
     color_of = dict(zip(CONTENDERS, colors, strict=True))
     shown = [name for name in CONTENDERS if any(name in found for found in results.values())]
     width = 0.8 / len(shown)
@@ -178,32 +187,45 @@ def command_line() -> str:
     return " ".join(["python -m benchmarks.solo", *(it for last, it in pairs if not {last, it} & set(elsewhere))])
 
 
+def keep(results: dict[Network, dict[str, Times]], path: Path) -> str:
+    """Write what was measured so far: the report, a picture and JSON beside it."""
+    text = report(results, command_line())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    draw(results, path.with_suffix(".png"))
+    times = {
+        network.title: {name: asdict(times) for name, times in found.items()} for network, found in results.items()
+    }
+    path.with_suffix(".json").write_text(json.dumps({"machine": machine(), "times": times}, indent=1) + "\n")
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=5)
-    everywhere = [name for name in CONTENDERS if name != "harness:kernels"]
-    parser.add_argument("--only", nargs="*", choices=list(CONTENDERS), default=everywhere)
+    here = [name for name in CONTENDERS if torch.cuda.is_available() or name not in ON_GPU]
+    parser.add_argument("--only", nargs="*", choices=list(CONTENDERS), default=here)
     parser.add_argument("--networks", type=int, nargs="*", default=list(range(len(NETWORKS))), help="by their place")
     parser.add_argument("--batch-sizes", type=int, nargs="*", help="instead of each network's own")
+    parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed", "16-mixed"])
+    parser.add_argument("--tf32", action="store_true", help="on a GPU: products of float32 in TF32")
     parser.add_argument("--keras-python", default=sys.executable, help="of an environment that has keras")
     parser.add_argument("--write", type=Path, help="the Markdown file to write; a picture and JSON go beside it")
     arguments = parser.parse_args()
+    results: dict[Network, dict[str, Times]] = {}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
         write_data(data)
-        networks = [NETWORKS[place] for place in arguments.networks]
-        chosen = [replace(it, batch_size=size) for it in networks for size in arguments.batch_sizes or [it.batch_size]]
-        keras = arguments.keras_python
-        results = {it: measure(it, arguments.only, data, arguments.repeats, keras) for it in chosen}
-    write_result(report(results, command_line()), arguments.write)
-    if arguments.write is not None:
-        draw(results, arguments.write.with_suffix(".png"))
-        raw = {
-            network.title: {name: asdict(times) for name, times in found.items()} for network, found in results.items()
-        }
-        arguments.write.with_suffix(".json").write_text(
-            json.dumps({"machine": machine(), "times": raw}, indent=1) + "\n"
-        )
+        named = [
+            replace(NETWORKS[place], precision=arguments.precision, tf32=arguments.tf32) for place in arguments.networks
+        ]
+        chosen = [replace(it, batch_size=size) for it in named for size in arguments.batch_sizes or [it.batch_size]]
+        path = arguments.write or Path(folder) / "solo.md"
+        for network in chosen:
+            results[network] = measure(network, arguments.only, data, arguments.repeats, arguments.keras_python)
+            text = keep(results, path)
+            print(f"{network.title}: done", file=sys.stderr, flush=True)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -6,21 +6,16 @@ python -m benchmarks.sweep --write benchmarks/results/sweep.md
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
+from benchmarks.commands import timed_sweep
 from benchmarks.contenders import Network
 from benchmarks.contenders.process import Contender, write_data
 from benchmarks.record import machine, write_result
-from recurrent_cells.tracking.queries import search
-from recurrent_cells.tracking.store import open_store
-from src import REPOSITORY
 
 SEEDS = 3
 STEPS = 930  # 15 epochs of 4,000 images in batches of 64
@@ -42,15 +37,8 @@ class Times:
 
 def command(*options: str) -> tuple[float, float]:
     """Seconds of the sweep's command, and those until its first trial began, with a store of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-        start = time.time()
-        arguments = [sys.executable, "-m", "src.train", "-m", "+sweep=cells", "sweep.report=false", *options]
-        subprocess.run(arguments, cwd=REPOSITORY, env=os.environ | environment, check=True, capture_output=True)
-        seconds = time.time() - start
-        with patch.dict(os.environ, environment):
-            runs = [run for run in search(open_store("recurrent-cells")) if "fingerprint" in run.data.tags]
-        return seconds, min(run.info.start_time for run in runs) / 1000 - start
+    ran = timed_sweep("+sweep=cells", "sweep.report=false", *options)
+    return ran.whole, ran.before
 
 
 def usual(data: Path) -> float:

@@ -9,13 +9,11 @@ import time
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
 
+from benchmarks.commands import composed
 from benchmarks.contenders import Network, Round
-from recurrent_cells.config import schema as config
 from recurrent_cells.training.module import TrialModule
 from recurrent_cells.trial.train import train
-from src import REPOSITORY
 
 COMMON = ("optimizer.lr=1e-3", "optimizer.schedule=none", "optimizer.clip_norm=null", "trainer.progress=false")
 
@@ -30,6 +28,8 @@ def prepare(network: Network, x: Any, y: Any, option: str = "") -> Round:
         f"model.num_layers={network.num_layers}",
         f"data.batch_size={network.batch_size}",
         f"trainer.cuda_graph={option != 'kernels'}",
+        f"trainer.precision={network.precision}",
+        f"trainer.tf32={network.tf32}",
     ]
 
     def train_once(steps: int) -> float:
@@ -64,10 +64,7 @@ def _seconds_a_step(overrides: list[str], steps: int) -> float:
 
     _put(step, start, end)
     try:
-        config.register()
-        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-            cfg = compose("config", overrides=[*overrides, f"trainer.max_steps={steps + steps // 10}"])
-        train(cfg)
+        train(composed(*overrides, f"trainer.max_steps={steps + steps // 10}"))
     finally:
         _put(*plain)
     (first_step, first), (last_step, last) = marks[0], marks[-1]

@@ -6,12 +6,17 @@ from typing import Any
 
 from benchmarks.contenders import Network, Round
 
+POLICIES = {"32-true": "float32", "bf16-mixed": "mixed_bfloat16", "16-mixed": "mixed_float16"}
+
 
 def prepare(network: Network, x: Any, y: Any, option: str) -> Round:
     os.environ["KERAS_BACKEND"] = option
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not network.tf32:
+        os.environ["NVIDIA_TF32_OVERRIDE"] = "0"  # read by NVIDIA's libraries, whatever the backend
     import keras
 
+    keras.mixed_precision.set_global_policy(POLICIES[network.precision])
     layer = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[network.cell]
     model = keras.Sequential([keras.Input(x.shape[1:])])
     for index in range(network.num_layers):

@@ -18,6 +18,7 @@ from torchvision.transforms.functional import to_pil_image, to_tensor
 
 from benchmarks.contenders import Network, Round
 from benchmarks.contenders.bare import Model
+from recurrent_cells.training.device import use_tf32
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
@@ -64,6 +65,7 @@ class Clock(pl.Callback):
 
 def prepare(network: Network, x: Any, y: Any) -> Round:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
+    use_tf32(network.tf32)
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     folder = tempfile.TemporaryDirectory()
@@ -79,8 +81,9 @@ def prepare(network: Network, x: Any, y: Any) -> Round:
             enable_model_summary=False,
             accelerator="auto",
             devices=1,
+            precision=network.precision,
         )
-        trainer.fit(Usual(Model(network, x.shape[2], "torch")), data)
+        trainer.fit(Usual(Model(network, x.shape[2])), data)
         return (clock.end - clock.start) / clock.steps
 
     return train

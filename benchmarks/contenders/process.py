@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,33 +27,80 @@ class Contender:
         python: str = sys.executable,
         folder: Path = REPOSITORY,
     ) -> None:
+        self.name = name
+        self._python, self._data, self._core, self._folder = python, data, core, folder
+        self._start(network)
+
+    def _start(self, network: Network) -> None:
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `end`
         self.process = subprocess.Popen(
-            [python, "-m", "benchmarks.contenders", name, json.dumps(asdict(network)), str(data)],
-            cwd=folder,
-            env=os.environ | ({} if core is None else {"CORE": str(core)}),
+            [self._python, "-m", "benchmarks.contenders", self.name, json.dumps(network.told()), str(self._data)],
+            cwd=self._folder,
+            env=os.environ | ({} if self._core is None else {"CORE": str(self._core)}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self.errors,
             text=True,
         )
 
+    def take(self, network: Network) -> None:
+        """Have the next steps train another network, in a new process if this one has died."""
+        if self.process.poll() is None:
+            self._tell(json.dumps(network.told()))
+        else:
+            self.end()
+            self._start(network)
+
     def train(self, steps: int) -> float:
-        """Seconds a step; raises RuntimeError if the process has died."""
-        assert self.process.stdin is not None
+        """Seconds a step.
+
+        Raises:
+            RuntimeError: with the last line the process wrote, if it has died.
+        """
+        self._tell(str(steps))
         assert self.process.stdout is not None
-        try:
-            self.process.stdin.write(f"{steps}\n")
-            self.process.stdin.flush()
-            return float(self.process.stdout.readline())
-        except (OSError, ValueError):
-            raise RuntimeError("it does not run here") from None
+        answer = self.process.stdout.readline()
+        if not answer:
+            self.process.wait()
+            self.errors.seek(0)
+            lines = [line.strip() for line in self.errors if line.strip()]
+            raise RuntimeError(f"{self.name}: {lines[-1] if lines else 'ended without a word'}")
+        return float(answer)
 
     def end(self) -> None:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
+        self.errors.close()
+
+    def _tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # a process that has died gives no answer
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
+
+
+def take_turns(running: Mapping[str, tuple[Contender, int]], repeats: int) -> dict[str, list[float]]:
+    """Seconds a step of each contender in each round; a round has so many steps of each, one after the other."""
+    found: dict[str, list[float]] = {name: [] for name in running}
+    for _ in range(repeats):
+        for name, (contender, steps) in running.items():
+            found[name].append(contender.train(steps))
+    return found
+
+
+@contextmanager
+def together(names: Sequence[str], network: Network, data: Path) -> Iterator[dict[str, Contender]]:
+    """Contenders by name that start at once, on any core, and end together."""
+    started: dict[str, Contender] = {}
+    with ExitStack() as stack:
+        for name in names:
+            started[name] = Contender(name, network, data, core=None)
+            stack.callback(started[name].end)
+        yield started
 
 
 def write_data(path: Path) -> None:

@@ -33,7 +33,8 @@ class Profile(pl.Callback):
         if self._done or self._profile is not None or not warm:
             return
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if module.device.type == "cuda" else [])]
-        self._profile, self._first = profile(activities=activities), module.step
+        # all events are of one cycle; torch 2.11 warns unless told so
+        self._profile, self._first = profile(activities=activities, acc_events=True), module.step
         self._profile.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:

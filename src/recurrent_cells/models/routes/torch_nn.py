@@ -33,6 +33,7 @@ def stack(layers: "RecurrentLayers", x: Tensor) -> tuple[Tensor, tuple[Tensor, .
         directions > 1,
         True,  # batch first
     )
+    last = last.flatten(0, -3)  # where an LSTM is exported torch 2.11 has one dimension too many
     return outputs, last.unbind()[-directions:]
 
 

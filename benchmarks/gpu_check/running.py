@@ -1,0 +1,167 @@
+"""Runs steps one after another, each point under a time limit, all within a budget."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import IO, Any
+
+from benchmarks.gpu_check.check import Check
+from benchmarks.gpu_check.child import FAILED, NO_GPU
+from benchmarks.gpu_check.lines import Line, Lines
+from src import REPOSITORY
+
+# A point that takes so many times its usual time is ended; a process that starts may take a while to begin with one.
+PATIENCE, STARTING = 3, 90
+START = 10  # seconds until the first point of a process, where all is well
+
+
+class NoGpu(Exception):
+    """The machine has no CUDA device."""
+
+
+class OutOfTime(Exception):
+    """The budget is used; says what of a step is left."""
+
+
+@dataclass(frozen=True)
+class Step:
+    stage: int
+    name: str
+    module: str
+
+    @property
+    def seconds(self) -> float:
+        """The usual time of a point."""
+        return float(import_module(self.module).SECONDS)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs what the lines do not know yet.
+
+    Args:
+        deadline: on the monotonic clock; what does not fit before is left.
+        again: whether points that failed are measured again.
+    """
+
+    check: Check
+    lines: Lines
+    deadline: float
+    again: bool = False
+
+    def run(self, steps: Sequence[Step]) -> list[str]:
+        """Run the steps; those that are left, in words.
+
+        Raises:
+            NoGpu: if the check is for a GPU and there is none.
+        """
+        left = []
+        for step in steps:
+            tried: set[str] = set()
+            if self.lines.is_over(step.name) and not self.again:
+                continue
+            try:
+                while not self._run_process(step, tried):
+                    pass
+            except OutOfTime as words:
+                left.append(f"stage {step.stage}, {step.name}: {words}")
+            else:
+                self.lines.add({"stage": step.stage, "step": step.name, "over": True})
+        return left
+
+    def _run_process(self, step: Step, tried: set[str]) -> bool:
+        """Run one process of a step; whether the step is over, else the points that are not tried need another."""
+        if self._left() < step.seconds + START:
+            raise OutOfTime("what is not measured yet")
+        with _Process(self._command(step, tried), self.check) as process:
+            point = ""  # that is being measured
+            while True:
+                limit = step.seconds * PATIENCE if point else STARTING
+                line = process.next_line(min(limit, self._left()))
+                if self._left() <= 0 or (line and "begins" in line and self._left() < step.seconds):
+                    raise OutOfTime(f"from {line['begins'] if line and 'begins' in line else point or 'its start'} on")
+                if line is None:
+                    self._keep(step, point or "start", tried, {"error": f"ended after {limit:g} s", "seconds": limit})
+                    return not point
+                if "ended" in line:
+                    return self._is_over(step, point, line["ended"], tried)
+                point = line.get("begins", "")
+                if not point:
+                    self._keep(step, line.pop("point"), tried, line)
+
+    def _is_over(self, step: Step, point: str, code: int, tried: set[str]) -> bool:
+        if code == NO_GPU:
+            raise NoGpu
+        if code in (0, FAILED):
+            return code == 0
+        self._keep(step, point or "start", tried, {"error": f"the process ended with {code}: see log.txt"})
+        return not point
+
+    def _keep(self, step: Step, point: str, tried: set[str], line: Line) -> None:
+        tried.add(point)
+        self.lines.add({"stage": step.stage, "step": step.name, "point": point} | line)
+        words = line.get("error") or json.dumps(line.get("result"))
+        print(f"{step.stage} {step.name}, {point}: {words[:200]}", flush=True)
+
+    def _command(self, step: Step, tried: set[str]) -> list[str]:
+        told = self.lines.points(step.name)
+        known = tried | {name for name, line in told.items() if "result" in line or not self.again}
+        data = None if self.check.data is None else str(self.check.data)
+        check = {"device": self.check.device, "data": data, "out": str(self.check.out), "known": sorted(known)}
+        return [sys.executable, "-m", "benchmarks.gpu_check.child", step.module, json.dumps(check)]
+
+    def _left(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+class _Process:
+    """A process in a group of its own, which ends with this context; what it says on standard error goes to log.txt."""
+
+    def __init__(self, command: Sequence[str], check: Check) -> None:
+        self._log = (check.out / "log.txt").open("ab")
+        self._process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            start_new_session=True,
+        )
+        self._lines: queue.Queue[Line] = queue.Queue()
+        assert self._process.stdout is not None
+        self._output: IO[str] = self._process.stdout
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> "_Process":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._reader.join()
+        self._output.close()
+        self._log.close()
+
+    def next_line(self, seconds: float) -> Line | None:
+        """The next line, or {"ended": code}; None if there is none within so many seconds."""
+        with suppress(queue.Empty):
+            return self._lines.get(timeout=max(seconds, 0.0))
+        return None
+
+    def _read(self) -> None:
+        for text in self._output:
+            self._lines.put(json.loads(text))
+        self._lines.put({"ended": self._process.wait()})

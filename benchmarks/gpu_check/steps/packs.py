@@ -1,0 +1,84 @@
+"""Packs by route and number of trials, over cuDNN's trials one after another."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.contenders.process import Contender, together, write_data
+from benchmarks.gpu_check.check import Check, Point
+from benchmarks.packs import programs
+from benchmarks.packs.programs import BATCH_SIZE, Shape
+from benchmarks.packs.report import ONE_BY_ONE, Results, table
+
+TITLE, SECONDS = "Packs", 15
+SECONDS_A_ROUND = 0.4
+ALONE = "one by one"
+
+
+def points(check: Check) -> Iterator[Point]:
+    sizes = check.sizes
+    names = [name for name in ONE_BY_ONE if check.device == "gpu" or name == "bare"]
+    shapes = [
+        [Shape(cell, hidden_size, precision, route, tf32) for route in check.routes]
+        for precision, tf32 in sizes.arithmetics
+        for hidden_size in sizes.wide
+        for cell in sizes.cells
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data.npz"
+        write_data(data)
+        with together(names, shapes[0][0].network, data) as contenders:
+            for by_route in shapes:
+                network = by_route[0].network
+                title = f"{network.cell} {network.hidden_size}, {by_route[0].arithmetic}"
+                yield Point(f"{title}, {ALONE}", partial(one_by_one, contenders, by_route[0], sizes.repeats))
+                for count in sizes.counts:
+                    for shape in by_route:
+                        act = partial(measure, shape, count, sizes.repeats)
+                        yield Point(f"{title}, {shape.kernel}, K = {count}", act)
+
+
+def one_by_one(contenders: Mapping[str, Contender], shape: Shape, repeats: int) -> dict[str, Any]:
+    return {
+        "shape": asdict(shape),
+        ALONE: programs.measure_one_by_one(contenders, shape.network, repeats, SECONDS_A_ROUND),
+    }
+
+
+def measure(shape: Shape, count: int, repeats: int) -> dict[str, Any]:
+    try:
+        return asdict(programs.measure(shape, count, repeats, SECONDS_A_ROUND))
+    except torch.OutOfMemoryError:
+        return {"shape": asdict(shape), "count": count, "seconds": None, "memory": torch.cuda.max_memory_allocated()}
+
+
+def results_of(found: Mapping[str, Any]) -> Results:
+    """What the points say, as the benchmark of packs has it."""
+    results = Results()
+    for result in found.values():
+        shape = Shape(**result["shape"])
+        if ALONE in result:
+            results.one_by_one[shape.network] = result[ALONE]
+        elif result["seconds"] is not None:
+            results.points.append(programs.Point(shape, result["count"], result["seconds"], result["memory"]))
+    return results
+
+
+def report(found: Mapping[str, Any]) -> Iterator[str]:
+    results = results_of(found)
+    yield f"A step of all K trials of a program, batch {BATCH_SIZE}, 28 rows of 28; in brackets trials a second as a"
+    yield "multiple of trials one after another over cuDNN's layers in a loop by hand, a step as one CUDA graph; and"
+    yield "the most memory in use."
+    yield from ["", *table(results), ""]
+    best = max(results.points, key=lambda point: results.gain(point) or 0.0, default=None)
+    if best is not None and results.gain(best):
+        steps = 10 * (55_000 // BATCH_SIZE)
+        rate = 3600 / (steps * best.seconds_a_trial)
+        what = f"{best.shape.cell} {best.shape.hidden_size}, {best.shape.arithmetic}, {best.shape.kernel}"
+        yield f"The most: {results.gain(best):.1f} × ({what}, K = {best.count}), {rate:,.0f} trials of 10 epochs of"
+        yield from ["55,000 images an hour, evaluations and tests left out.", ""]

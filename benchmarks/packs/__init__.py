@@ -1,0 +1,1 @@
+"""Trials as packs beside trials one by one."""
