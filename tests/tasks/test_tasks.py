@@ -47,3 +47,30 @@ def test_per_step_is_the_mean_over_steps_and_the_last_answer_counts():
     torch.testing.assert_close(task.loss(logits, labels), torch.stack(by_step).mean())
     assert torch.equal(task.final(logits), logits[:, -1])
     assert torch.equal(task.scores(logits, labels)[:, -1], (logits[:, -1].argmax(1) == labels).double())
+
+
+def test_a_sequence_that_has_ended_keeps_its_last_answer():
+    torch.manual_seed(0)
+    task, lengths = task_of("auto", "every"), torch.tensor([4, 1, 3])
+    logits, labels = torch.randn(3, 4, 5), torch.randint(0, 5, (3,))
+    right = logits.argmax(-1) == labels[:, None]
+    scores = task.scores(logits, labels, lengths)
+    for place, length in enumerate(lengths.tolist()):
+        assert scores[place, :length].tolist() == right[place, :length].tolist()
+        assert scores[place, length - 1 :].unique().tolist() == [float(right[place, length - 1])]
+    final = task.final(logits, lengths)
+    assert torch.equal(final, torch.stack([logits[0, 3], logits[1, 0], logits[2, 2]]))
+    assert torch.equal(task.outcomes(final, labels), scores[:, -1])
+
+
+def test_steps_with_classes_of_their_own_count_where_one_is_asked_for():
+    torch.manual_seed(0)
+    task = TASKS["per_step"](of_steps=True)
+    logits = torch.randn(2, 4, 5)
+    targets = torch.tensor([[-1, 2, 0, -1], [3, -1, -1, -1]])
+    of_first = F.cross_entropy(logits[0, 1:3], targets[0, 1:3])
+    of_second = F.cross_entropy(logits[1, :1], targets[1, :1])
+    torch.testing.assert_close(task.loss(logits, targets), (of_first + of_second) / 2)
+    shares = [(logits[0, 1:3].argmax(-1) == targets[0, 1:3]).double().mean(), float(logits[1, 0].argmax() == 3)]
+    assert task.scores(logits, targets).tolist() == [[share] for share in shares]
+    assert torch.equal(task.final(logits), logits)

@@ -37,6 +37,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """What batches are cut from: sequences, targets, and lengths where there are any."""
+        return (self.sequences, self.targets) if self.lengths is None else (self.sequences, self.targets, self.lengths)
+
     def to(self, device: torch.device, dtype: torch.dtype) -> "Split":
         targets = self.targets.to(dtype) if self.targets.is_floating_point() else self.targets
         lengths = None if self.lengths is None else self.lengths.to(device)

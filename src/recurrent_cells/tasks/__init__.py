@@ -14,7 +14,8 @@ class Task(ABC):
     """A loss, and the metric by which networks are compared.
 
     B is the number of sequences and C that of outputs; leading dimensions (…) are those of networks that are trained
-    together. Outputs are (…, B, C), or (…, B, T, C) of a network that answers after every step.
+    together. Outputs are (…, B, C), or (…, B, T, C) of a network that answers after every step. `lengths` (…, B) are
+    the valid steps of padded sequences; where all are valid they are None, or not given.
     """
 
     table: ClassVar[Table] = TASKS
@@ -26,8 +27,12 @@ class Task(ABC):
     # whether the network answers after every step (`model.readout=every`)
     every_step: ClassVar[bool] = False
 
+    def __init__(self, of_steps: bool = False) -> None:
+        """`of_steps`: whether each step has a target of its own."""
+        self.of_steps = of_steps
+
     @abstractmethod
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The mean loss of each network in at least float32: outputs and targets (…, B) → (…)."""
 
     @cached_property
@@ -36,14 +41,17 @@ class Task(ABC):
         judge: Metric = METRICS[self.metric]()
         return judge
 
-    def scores(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The metric of each answer to each sequence: outputs and targets (…, B) → (…, B, T'), T' = 1 or T."""
-        answers = outputs if self.every_step else outputs.unsqueeze(-2)
-        return self.judge(answers, targets.unsqueeze(-1).expand(answers.shape[:-1]))
+    def final(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The answers that count: (…, B, C), or (…, B, T, C) where each step has a target."""
+        return outputs
 
-    def final(self, outputs: Tensor) -> Tensor:
-        """The answer that counts, (…, B, C): that after the last step."""
-        return outputs[..., -1, :] if self.every_step else outputs
+    def outcomes(self, answers: Tensor, targets: Tensor) -> Tensor:
+        """The metric of each sequence, (…, B), from the answers that count."""
+        return self.judge(answers, targets)
+
+    def scores(self, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The metric of each sequence after each of T' answers, (…, B, T'); the last are `outcomes`."""
+        return self.outcomes(self.final(outputs, lengths), targets).unsqueeze(-1)
 
 
 def task_of(name: str, readout: str) -> Task:

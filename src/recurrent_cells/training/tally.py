@@ -17,12 +17,13 @@ class Tally:
         self._losses: Tensor | float = 0.0
         self._scores: Tensor | float = 0.0
 
-    def add(self, outputs: Tensor, targets: Tensor) -> None:
-        """Outputs ([K,] B, C) or ([K,] B, T, C), and targets (B,) that the networks share."""
+    def add(self, outputs: Tensor, targets: Tensor, *lengths: Tensor) -> None:
+        """Outputs ([K,] B, C) or ([K,] B, T, C), with targets (B, …) and lengths (B,) that the networks share."""
+        networks = outputs.shape[: outputs.dim() - (3 if self._task.every_step else 2)]
+        wanted = [it.expand(*networks, *it.shape) for it in (targets, *lengths)]
         self._count += len(targets)
-        targets = targets.expand(*outputs.shape[: outputs.dim() - (3 if self._task.every_step else 2)], -1)
-        self._losses += self._task.loss(outputs, targets).double().reshape(-1) * targets.shape[-1]
-        scores = self._task.scores(outputs, targets).sum(dim=-2)  # ([K,] T')
+        self._losses += self._task.loss(outputs, *wanted).double().reshape(-1) * len(targets)
+        scores = self._task.scores(outputs, *wanted).sum(dim=-2)  # ([K,] T')
         self._scores += scores.view(-1, scores.shape[-1])
 
     @property
@@ -45,9 +46,9 @@ class Outcomes:
         self._task = task
         self._scores: list[Tensor] = []
 
-    def add(self, outputs: Tensor, targets: Tensor) -> None:
-        """Outputs (B, C) or (B, T, C), and targets (B,)."""
-        self._scores.append(self._task.scores(outputs, targets)[..., -1])
+    def add(self, outputs: Tensor, targets: Tensor, *lengths: Tensor) -> None:
+        """Outputs (B, C) or (B, T, C), with targets (B, …) and lengths (B,)."""
+        self._scores.append(self._task.scores(outputs, targets, *lengths)[..., -1])
 
     @property
     def values(self) -> NDArray[np.float32]:
@@ -56,15 +57,15 @@ class Outcomes:
 
 
 class Confusion:
-    """How often each class (rows) was taken for each (columns), by the answer that counts."""
+    """How often each class (rows) was taken for each (columns), by the answers that count."""
 
     def __init__(self) -> None:
         self._counts: Tensor | int = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Logits (B, C), labels (B,)."""
-        num_classes = logits.shape[1]
-        pairs = labels * num_classes + logits.argmax(dim=1)
+        """Logits (…, C), labels (…), below 0 where none is asked for."""
+        num_classes, asked = logits.shape[-1], labels >= 0
+        pairs = labels[asked] * num_classes + logits.argmax(dim=-1)[asked]
         self._counts += torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
 
     @property

@@ -28,12 +28,19 @@ def protocol(config: Config) -> str:
 
 
 def trial_task(config: Config, splits: Splits) -> Task:
-    """The task of a trial; raises UserError if its data are of another kind."""
+    """The task of a trial; raises UserError if its data are not for this task or this network."""
     task = task_of(config.task, config.model.readout)
     if task.has_classes and not splits.num_classes:
         raise UserError(
             f"task={config.task}: data={config.data.name} has numbers as targets, {task.name} needs classes; "
             "choose a task without classes"
+        )
+    if config.model.frontend == "conv" and any(
+        it.lengths is not None for it in (splits.train, splits.val, splits.test)
+    ):
+        raise UserError(
+            f"model.frontend=conv: data={config.data.name} has sequences of different lengths, and convolutions would "
+            "read what stands after them; use model.frontend=none or linear"
         )
     return task
 
