@@ -11,8 +11,7 @@ from recurrent_cells.config.schema import ModelConfig
 from recurrent_cells.data.splits import Split, Splits
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.models.classifier import Classifier, build_classifier
-from recurrent_cells.tables import TASKS
-from recurrent_cells.tasks import Task, task_of
+from recurrent_cells.tasks import Targets, Task, task_of
 from recurrent_cells.training import fit
 from recurrent_cells.training.device import resolve_device
 from tests.training import test_fit
@@ -21,21 +20,31 @@ from tests.training.test_fit import DIFFERENT, alone, assert_same, packed
 FEATURES, CLASSES, LONGEST = 3, 4, 9
 
 
-def drawn(count: int, seed: int, padding: float = 0.0, width: int = LONGEST) -> Split:
-    """Series whose class is where their first feature is largest, with their lengths."""
+def drawn(count: int, seed: int, padding: float = 0.0, width: int = LONGEST, asked: str = "class") -> Split:
+    """Series with their lengths, and what is asked of them.
+
+    Their `class` is where their first feature is largest; `numbers` are two of their means; the classes of their
+    `steps` are signs of two features, asked for where the third is positive.
+    """
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(count, LONGEST, FEATURES, generator=generator)
     lengths = torch.randint(2, LONGEST + 1, (count,), generator=generator)
     lengths[0], lengths[1] = LONGEST, 1
     values = torch.nn.functional.pad(values, (0, 0, 0, width - LONGEST))
     padded = (torch.arange(width) >= lengths[:, None]).unsqueeze(-1)
-    largest = values[:, :, 0].masked_fill(padded[..., 0], -10).argmax(dim=1)
-    return Split(values.masked_fill(padded, padding), largest % CLASSES, lengths)
+    targets = values[:, :, 0].masked_fill(padded[..., 0], -10).argmax(dim=1) % CLASSES
+    if asked == "numbers":
+        targets = values.masked_fill(padded, 0).sum(dim=1)[:, :2] / lengths[:, None] * 100 + 7
+    elif asked == "steps":
+        of_steps = (values[:, :, 0] > 0).long() + 2 * (values[:, :, 1] > 0)
+        targets = of_steps.masked_fill((values[:, :, 2] < 0) | padded[..., 0], -1)
+    return Split(values.masked_fill(padded, padding), targets, lengths)
 
 
-def series(padding: float = 0.0, width: int = LONGEST) -> Splits:
-    train, val, test = (drawn(count, seed, padding, width) for seed, count in enumerate((60, 23, 31)))
-    return Splits(train, val, test, CLASSES, None, False, (width, FEATURES), "", 0.0, 1.0)
+def series(padding: float = 0.0, width: int = LONGEST, asked: str = "class") -> Splits:
+    train, val, test = (drawn(count, seed, padding, width, asked) for seed, count in enumerate((60, 23, 31)))
+    classes = 0 if asked == "numbers" else CLASSES
+    return Splits(train, val, test, classes, None, False, (width, FEATURES), "", 0.0, 1.0)
 
 
 @pytest.fixture
@@ -114,8 +123,10 @@ def after_test(config: Any, folder: Any, size: int) -> tuple[fit.Tested, dict[st
     kept = packed([config], folder)
     (member,) = kept.members
     member.config = replace(config, data=replace(config.data, eval_batch_size=size))
-    device, task = resolve_device(config.trainer), task_of(config.task, config.model.readout)
-    found = fit.test(member, device.hold(series()), task, device, Interruption())
+    device = resolve_device(config.trainer)
+    found = fit.test(
+        member, device.hold(test_fit.load_splits(config.data)), member.progress.task, device, Interruption()
+    )
     return found, member.progress.latest
 
 
@@ -136,7 +147,7 @@ def looped(network: Classifier, task: Task, split: Split) -> Tensor:
     """The mean loss over sequences that are each read alone and cut at their last valid step."""
     losses = []
     for values, target, length in zip(*split.parts, strict=True):
-        steps = target[None, :length] if task.of_steps else target[None]
+        steps = target[None, :length] if task.targets.of_steps else target[None]
         losses.append(task.loss(network(values[None, :length]), steps))
     return torch.stack(losses).mean()
 
@@ -157,7 +168,7 @@ def test_losses_and_gradients_are_those_of_a_loop_over_sequences(cell, kernel, b
         asked = torch.randint(-1, CLASSES, (7, LONGEST), generator=generator)
         asked[:, 0] = 0
         split = replace(split, targets=asked)
-    task: Task = TASKS["per_step" if readout == "every" else "classification"](of_steps)
+    task: Task = task_of("auto", readout, Targets(of_steps=of_steps))
     sequences, targets, lengths = split.parts
     found, wanted = task.loss(network(sequences, lengths), targets, lengths), looped(network, task, split)
     trained = list(network.parameters())
@@ -165,3 +176,36 @@ def test_losses_and_gradients_are_those_of_a_loop_over_sequences(cell, kernel, b
     torch.testing.assert_close(
         torch.autograd.grad(found, trained), torch.autograd.grad(wanted, trained), rtol=1e-11, atol=1e-12
     )
+
+
+@pytest.mark.parametrize(("asked", "readout"), [("numbers", "last"), ("numbers", "mean"), ("steps", "every")])
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+def test_other_things_are_asked_of_packs_as_of_trials_alone(configs, tmp_path, read, asked, readout, cell):
+    read(asked=asked, padding=float("nan"))
+    chosen = configs(f"model={cell}", f"model.readout={readout}", "trainer.max_steps=60", each=DIFFERENT)
+    kept = packed(chosen, tmp_path)
+    assert kept.errors == dict.fromkeys(range(3))
+    for place, config in enumerate(chosen):
+        wanted, points = alone(config, tmp_path)
+        assert_same(kept.states[place], wanted)
+        assert_same(kept.points[place], points)
+
+
+@pytest.mark.parametrize(("asked", "readout"), [("numbers", "last"), ("steps", "every")])
+def test_other_things_are_tested_in_chunks_as_a_whole_and_learnt(configs, tmp_path, read, asked, readout):
+    read(asked=asked)
+    shared = ("model=gru", "optimizer.lr=0.03", "trainer.max_steps=400", "trainer.eval_every=100")
+    (config,) = configs(*shared, f"model.readout={readout}", each=[{"seed": 0}])
+    whole, latest = after_test(config, tmp_path, 1000)
+    chunks, found = after_test(config, tmp_path, 7)
+    assert_same(found["test/loss"], latest["test/loss"])
+    assert_same(chunks.scores, whole.scores)
+    assert whole.outcomes.mean() == pytest.approx(whole.scores[-1])
+    if asked == "numbers":
+        assert latest["test/r2"] > 0.5
+        assert latest["test/mse"] == pytest.approx(whole.scores[-1])
+        assert found["test/mae"] == pytest.approx(latest["test/mae"])
+        assert whole.confusion is None
+    else:
+        assert latest["test/acc"] > 0.6
+        assert sum(map(sum, whole.confusion)) == (read(asked=asked).test.targets >= 0).sum()

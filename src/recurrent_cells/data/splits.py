@@ -77,8 +77,9 @@ class Splits:
 
     @property
     def num_outputs(self) -> int:
-        """Outputs of a network: one for each class, or one number."""
-        return self.num_classes or 1
+        """Outputs of a network: one for each class, or for each number."""
+        targets = self.train.targets
+        return self.num_classes or (1 if targets.dim() == 1 else targets.shape[1])
 
     @property
     def num_features(self) -> int:

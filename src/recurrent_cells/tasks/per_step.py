@@ -5,21 +5,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recurrent_cells.lengths import NOT_ASKED, in_padding, last_valid
-from recurrent_cells.tasks import Task
-from recurrent_cells.tasks.classification import cross_entropy, in_full_precision
+from recurrent_cells.tasks.classification import Classification, cross_entropy, in_full_precision
 
 
-class PerStep(Task):
+class PerStep(Classification):
     """The mean cross-entropy of the answers after all valid steps, of each sequence and then over sequences.
 
-    Targets (…, B) are asked for after every step; what counts is the last answer. With `of_steps` targets (…, B, T) are
-    a class for each step, -1 where none is asked for; what counts are all answers that are asked for.
+    Targets (…, B) are asked for after every step; what counts is the last answer. Targets (…, B, T) are a class for
+    each step, -1 where none is asked for; what counts are all answers that are asked for.
     """
 
-    name, metric, has_classes, every_step = "per_step", "acc", True, True
+    name, every_step = "per_step", True
 
     def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> Tensor:
-        if not self.of_steps:
+        if not self.targets.of_steps:
             targets = targets.unsqueeze(-1).expand(outputs.shape[:-1])
             if lengths is None:
                 return cross_entropy(outputs.flatten(-3, -2), targets.flatten(-2))
@@ -30,17 +29,17 @@ class PerStep(Task):
         return _mean(losses.view(targets.shape), targets).mean(dim=-1)
 
     def final(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        if self.of_steps:
+        if self.targets.of_steps:
             return outputs
         return outputs[..., -1, :] if lengths is None else last_valid(outputs, lengths)
 
     def outcomes(self, answers: Tensor, targets: Tensor) -> Tensor:
         judged = self.judge(answers, targets)
-        return _mean(judged, targets) if self.of_steps else judged
+        return _mean(judged, targets) if self.targets.of_steps else judged
 
     def scores(self, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """After t steps, T' = T, where a shorter sequence has its last answer; T' = 1 with `of_steps`."""
-        if self.of_steps:
+        """After t steps, T' = T, where a shorter sequence has its last answer; once where each step has a class."""
+        if self.targets.of_steps:
             return super().scores(outputs, targets, lengths)
         scores = self.judge(outputs, targets.unsqueeze(-1).expand(outputs.shape[:-1]))
         if lengths is None:

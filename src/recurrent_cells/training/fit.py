@@ -145,12 +145,14 @@ class Tested:
 
     Args:
         outcomes: the metric of each example (N,).
+        numbers: answers and targets (N, O) where they are numbers.
     """
 
     outcomes: NDArray[np.float32]
     confusion: list[list[int]] | None
     hardest: list[tuple[int, int, float, float]]
     scores: list[float]
+    numbers: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
 def test(member: Member, data: Splits, task: Task, device: Device, interruption: Interruption) -> Tested:
@@ -162,7 +164,7 @@ def test(member: Member, data: Splits, task: Task, device: Device, interruption:
     loaders = SequenceDataModule(data, member.config.data.eval_batch_size)
     trainer.test(module, datamodule=loaders, verbose=False)
     (loss,), (scores,) = module.tally.losses, module.tally.scores
-    member.progress.log_test(loss, scores)
+    member.progress.log_test(loss, scores, task.beside(*module.answers.all))
     if not task.has_classes:
-        return Tested(module.outcomes.values, None, [], scores)
+        return Tested(module.outcomes.values, None, [], scores, module.answers.numbers)
     return Tested(module.outcomes.values, module.confusion.counts, module.hardest.found, scores)

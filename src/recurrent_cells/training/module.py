@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 from recurrent_cells.tasks import Task
 from recurrent_cells.training.networks import SingleNetwork
 from recurrent_cells.training.program import Program
-from recurrent_cells.training.tally import Confusion, Hardest, Outcomes, Tally
+from recurrent_cells.training.tally import Answers, Confusion, Hardest, Outcomes, Tally
 
 # How many of the test examples that were hardest for it a trial keeps.
 HARDEST = 12
@@ -33,7 +33,7 @@ class TrialModule(pl.LightningModule):
         self.task = task
         if program is not None:
             self.program = program
-        self.tally = Tally(task)
+        self.tally, self.answers = Tally(task), Answers(task)
         self.outcomes, self.confusion, self.hardest = Outcomes(task), Confusion(), Hardest(HARDEST)
 
     def forward(self, x: Tensor, *lengths: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class TrialModule(pl.LightningModule):
         self.program.log_evaluation(self.tally)
 
     def on_test_epoch_start(self) -> None:
-        self.tally = Tally(self.task)
+        self.tally, self.answers = Tally(self.task), Answers(self.task)
         self.outcomes, self.confusion, self.hardest = Outcomes(self.task), Confusion(), Hardest(HARDEST)
 
     def test_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
@@ -74,8 +74,9 @@ class TrialModule(pl.LightningModule):
         outputs = self.network(sequences, *lengths)
         self.tally.add(outputs, targets, *lengths)
         self.outcomes.add(outputs, targets, *lengths)
+        self.answers.add(outputs, targets, *lengths)
         if self.task.has_classes:
             answers = self.task.final(outputs, *lengths)
             self.confusion.add(answers, targets)
-            if not self.task.of_steps:
+            if not self.task.targets.of_steps:
                 self.hardest.add(answers, targets)

@@ -56,6 +56,30 @@ class Outcomes:
         return np.asarray(torch.cat(self._scores).float().cpu().numpy())
 
 
+class Answers:
+    """All answers of a network that count, with their targets."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._parts: list[tuple[Tensor, Tensor]] = []
+
+    def add(self, outputs: Tensor, targets: Tensor, *lengths: Tensor) -> None:
+        """Outputs (B, C) or (B, T, C), with targets (B, …) and lengths (B,)."""
+        self._parts.append((self._task.final(outputs, *lengths), targets))
+
+    @property
+    def all(self) -> tuple[Tensor, Tensor]:
+        answers, targets = zip(*self._parts, strict=True)
+        return torch.cat(answers), torch.cat(targets)
+
+    @property
+    def numbers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Answers and targets (N, O); None where there is not a number for each answer."""
+        answers, targets = (it.float().cpu().numpy() for it in self.all)
+        targets = targets.reshape(len(targets), -1)
+        return (answers, targets) if answers.shape == targets.shape else None
+
+
 class Confusion:
     """How often each class (rows) was taken for each (columns), by the answers that count."""
 
@@ -97,6 +121,8 @@ class Hardest:
 
     @property
     def found(self) -> list[tuple[int, int, float, float]]:
-        """Hardest first: index, answer, its probability, the label's probability."""
+        """Hardest first: index, answer, its probability, the label's probability; empty if none was added."""
+        if not self._kept:
+            return []
         of_labels, indices, answers, of_answers = (values.tolist() for values in self._kept)
         return list(zip(indices, answers, of_answers, of_labels, strict=True))
