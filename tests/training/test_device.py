@@ -1,9 +1,10 @@
 """Threads and precision of a process."""
 
+import numpy as np
 import torch
 from threadpoolctl import threadpool_info
 
-from recurrent_cells.training.device import use_tf32, use_threads
+from recurrent_cells.training.device import flush_denormals, use_tf32, use_threads
 
 
 def test_threads_are_those_of_torch_and_of_numpy():
@@ -22,3 +23,14 @@ def test_tf32_is_off_unless_asked_for():
         use_tf32(allowed)
         assert torch.backends.cuda.matmul.allow_tf32 is allowed
         assert torch.backends.cudnn.allow_tf32 is allowed
+
+
+def test_denormals_are_numbers_or_0():
+    smallest = torch.full((4,), 2.0**-126)
+    try:
+        for wanted in (True, False):
+            flush_denormals(wanted)
+            assert bool(((smallest / 2) * 2 == 0).all()) is wanted
+            assert bool((np.float32(0.5) * smallest.numpy() * 2 == 0).all()) is wanted
+    finally:
+        flush_denormals(False)

@@ -86,6 +86,7 @@ def test_classes_of_series_are_named_and_their_hardest_drawn_as_they_were(run_cl
         (("data.root=numbers", "model.readout=every"), "model.readout=every: with data=series task=regression"),
         (("data.root=classes", "task=per_step"), "model.readout=last: with data=series task=per_step"),
         (("data.root=classes", "model.frontend=conv"), "model.frontend=conv: data=series has sequences of different"),
+        (("data.root=classes", "trainer.flush_denormals=true", "trainer.threads=2"), "trainer.flush_denormals=true"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_a_line(run_cli, given, runs, overrides, said):

@@ -15,6 +15,7 @@ from recurrent_cells.errors import TrialError
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.tasks import Task
 from recurrent_cells.training.callbacks import Stopping
+from recurrent_cells.training.chunks import evaluated_at_once
 from recurrent_cells.training.datamodule import SequenceDataModule
 from recurrent_cells.training.device import Device
 from recurrent_cells.training.member import Member
@@ -124,7 +125,7 @@ class Fit:
     def _run(self, program: Program) -> None:
         first = program.members[0]
         config = first.config
-        size = max(config.data.batch_size, config.data.eval_batch_size // len(program.members))
+        size = max(config.data.batch_size, evaluated_at_once(config, self.data, len(program.members)))
         loaders, module = (
             SequenceDataModule(self.data, size, program),
             TrialModule(program.networks.module, self.task, program),
@@ -161,7 +162,7 @@ def test(member: Member, data: Splits, task: Task, device: Device, interruption:
     network.load_state_dict(member.chosen_weights())
     module = TrialModule(network, task)
     trainer: pl.Trainer = build_trainer(member.config.trainer, device, member.run.folder, interruption)
-    loaders = SequenceDataModule(data, member.config.data.eval_batch_size)
+    loaders = SequenceDataModule(data, evaluated_at_once(member.config, data))
     trainer.test(module, datamodule=loaders, verbose=False)
     (loss,), (scores,) = module.tally.losses, module.tally.scores
     member.progress.log_test(loss, scores, task.beside(*module.answers.all))

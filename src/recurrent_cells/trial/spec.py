@@ -47,6 +47,14 @@ def trial_task(config: Config, splits: Splits) -> Task:
     return task
 
 
+def flushes_denormals(config: Config, splits: Splits) -> bool:
+    """Whether a trial takes denormal numbers for 0; by default those whose results no earlier version has recorded."""
+    if config.trainer.flush_denormals is not None:
+        return config.trainer.flush_denormals
+    of_old = splits.is_image and config.data.sequence in ("rows", "columns", "image")
+    return config.trainer.threads == 1 and not of_old
+
+
 def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Device) -> RunSpec:
     """The run of a trial: params are the resolved config and `n_params`."""
     settings = asdict(config)
