@@ -242,9 +242,9 @@ def gone_server(folder: Path, expected: dict[str, Trace], patience: float) -> Ve
 
 
 def of_store(expected: dict[str, Trace], store: Store) -> dict[str, Trace]:
-    """The traces of the trials that a store has; outside a sweep each draws the first digits too."""
+    """The traces of the trials that a store has; outside a sweep each draws the first sequences too."""
     traces = {record.fingerprint: expected[record.fingerprint] for record in trial_records(store)}
-    return {key: replace(trace, files=trace.files | {"first_digits.png"}) for key, trace in traces.items()}
+    return {key: replace(trace, files=trace.files | {"first_sequences.png"}) for key, trace in traces.items()}
 
 
 def last_lines(log: Path) -> list[str]:

@@ -53,13 +53,13 @@ from recurrent_cells.tasks import Task
 from recurrent_cells.tasks.metrics import Metric
 
 class SquaredError(Metric):
-    name, higher_is_better = "mse", False
+    name, higher_is_better = "squared", False
 
     def __call__(self, outputs, targets):
         return (outputs[..., 0].double() - targets) ** 2
 
-class Regression(Task):
-    name, metric = "regression", "mse"
+class LeastSquares(Task):
+    name, metric = "least_squares", "squared"
 
     def loss(self, outputs, targets):
         return ((outputs[..., 0] - targets) ** 2).mean(dim=-1)
@@ -86,7 +86,7 @@ class OneByOne(LocalPool):
         super().__init__(slots=1)
 """
 FILES = {"cell": CELL, "source": SOURCE, "task": TASK, "optimizer": OPTIMIZER, "pool": POOL}
-CHOSEN = ("model=output_gru", "data=sums", "task=regression", "optimizer=adamw", "optimizer.lr=0.01")
+CHOSEN = ("model=output_gru", "data=sums", "task=least_squares", "optimizer=adamw", "optimizer.lr=0.01")
 SHORT = ("trainer=cpu", "trainer.max_steps=40", "trainer.eval_every=10", "trainer.log_every=5", "model.hidden_size=5")
 
 
@@ -112,12 +112,12 @@ def weights(run) -> dict[str, torch.Tensor]:
 def test_a_trial_trains_and_says_by_what_it_is_judged(run_cli, given, runs):
     answer = run_cli(*given)
     assert answer.code == 0, answer.err
-    assert "val/mse" in answer.out
+    assert "val/squared" in answer.out
     (run,) = runs()
-    assert {"train/mse", "val/mse", "val/best_mse", "test/mse"} <= run.data.metrics.keys()
-    assert run.data.metrics["val/best_mse"] <= run.data.metrics["val/mse"]
-    assert run.data.metrics["test/mse"] == pytest.approx(run.data.metrics["test/loss"], rel=1e-5)
-    assert (run.data.tags["task"], run.data.tags["metric"]) == ("regression", "mse")
+    assert {"train/squared", "val/squared", "val/best_squared", "test/squared"} <= run.data.metrics.keys()
+    assert run.data.metrics["val/best_squared"] <= run.data.metrics["val/squared"]
+    assert run.data.metrics["test/squared"] == pytest.approx(run.data.metrics["test/loss"], rel=1e-5)
+    assert (run.data.tags["task"], run.data.tags["metric"]) == ("least_squares", "squared")
     assert run.data.tags["metric.higher_is_better"] == "false"
     assert run.info.run_name == "output_gru-h5x1-s0"
 
@@ -183,7 +183,7 @@ def test_a_sweep_in_the_users_pool_is_reported_and_the_best_exported(run_cli, gi
     export.main(["run=best", "format=torch", f"to={tmp_path / 'network.pt2'}"])
     assert (tmp_path / "network.pt2").exists()
     finished = [run for run in runs() if "fingerprint" in run.data.tags]
-    best = min(finished, key=lambda run: run.data.metrics["val/best_mse"])
+    best = min(finished, key=lambda run: run.data.metrics["val/best_squared"])
     assert best.info.run_id in capsys.readouterr().out
 
 

@@ -88,7 +88,7 @@ def test_a_trial_leaves_a_complete_run(use_store, stripes):
         "confusion_matrix.png",
         "confusion_matrix.csv",
         "test_outcomes.npz",
-        "first_digits.png",
+        "first_sequences.png",
     ):
         assert artifact(run, name).stat().st_size > 0
     assert [given.dataset.name for given in run.inputs.dataset_inputs] == ["idx-train", "idx-val", "idx-test"]

@@ -1,5 +1,6 @@
 """What a run leaves is read as it was written."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import yaml
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.tracking import artifacts
-from recurrent_cells.tracking.artifacts import HardImage, PlanEntry
+from recurrent_cells.tracking.artifacts import HardExample, PlanEntry
 from recurrent_cells.tracking.queries import trial_records
 
 
@@ -58,20 +59,48 @@ def test_right_and_wrong_take_a_bit_each(folder):
 
 def test_a_confusion_matrix(store, folder, run, elsewhere):
     assert artifacts.read_confusion(store, run) is None
-    artifacts.write_confusion(folder, [[9, 1], [0, 10]])
+    artifacts.write_confusion(folder, [[9, 1], [0, 10]], None)
     assert (folder / "confusion_matrix.csv").read_text() == "9,1\n0,10\n"
     for where in (run, elsewhere()):
-        assert artifacts.read_confusion(store, where).tolist() == [[9, 1], [0, 10]]
+        counts, names = artifacts.read_confusion(store, where)
+        assert counts.tolist() == [[9, 1], [0, 10]]
+        assert names is None
 
 
-def test_the_hardest_images(store, folder, run):
+@pytest.mark.parametrize("names", [("2", "1"), ('a, "b"', "new\nline")])
+def test_a_confusion_matrix_with_the_names_of_its_classes(store, folder, run, names):
+    artifacts.write_confusion(folder, [[9, 1], [0, 10]], names)
+    counts, found = artifacts.read_confusion(store, run)
+    assert counts.tolist() == [[9, 1], [0, 10]]
+    assert found == names
+
+
+def test_numbers(store, folder, run):
+    assert artifacts.read_numbers(store, run) is None
+    answers, targets = np.random.rand(2, 7, 3).astype(np.float32)
+    artifacts.write_numbers(folder, answers, targets)
+    found = artifacts.read_numbers(store, run)
+    assert (found[0] == answers).all()
+    assert (found[1] == targets).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_the_hardest_examples(store, folder, run, dtype):
     assert artifacts.read_hardest(store, run) == []
-    pixels = np.array([[0, 255], [128, 0]], dtype=np.uint8)
-    artifacts.write_hardest(folder, [HardImage(3, 0, 1, 0.9, 0.1, pixels)])
+    values = np.array([[0, 255], [128, 0]], dtype=dtype)
+    artifacts.write_hardest(folder, [HardExample(3, 0, 1, 0.9, 0.1, values)])
     (found,) = artifacts.read_hardest(store, run)
     assert (found.index, found.label, found.answer, found.probability, found.label_probability) == (3, 0, 1, 0.9, 0.1)
-    assert (found.pixels == pixels).all()
-    assert found.pixels.dtype == np.uint8
+    assert (found.values == values).all()
+    assert found.values.dtype == dtype
+
+
+def test_the_hardest_images_of_earlier_versions(store, folder, run):
+    entry = {"index": 3, "label": 0, "answer": 1, "probability": 0.9, "label_probability": 0.1, "pixels": [[0, 9]]}
+    (folder / "hardest_images.json").write_text(json.dumps([entry]))
+    (found,) = artifacts.read_hardest(store, run)
+    assert found.is_image
+    assert found.values.tolist() == [[0, 9]]
 
 
 def test_the_accuracy_after_each_step(store, folder, run):

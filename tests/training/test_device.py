@@ -3,11 +3,12 @@
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from recurrent_cells.training.device import num_gpus, use_tf32, use_threads
+from recurrent_cells.training.device import flush_denormals, num_gpus, use_tf32, use_threads
 
 DRIVER = """
 int cuInit(unsigned int flags) { return 0; }
@@ -70,3 +71,14 @@ def test_tf32_is_off_unless_asked_for():
         use_tf32(allowed)
         assert torch.backends.cuda.matmul.allow_tf32 is allowed
         assert torch.backends.cudnn.allow_tf32 is allowed
+
+
+def test_denormals_are_numbers_or_0():
+    smallest = torch.full((4,), 2.0**-126)
+    try:
+        for wanted in (True, False):
+            flush_denormals(wanted)
+            assert bool(((smallest / 2) * 2 == 0).all()) is wanted
+            assert bool((np.float32(0.5) * smallest.numpy() * 2 == 0).all()) is wanted
+    finally:
+        flush_denormals(False)

@@ -16,7 +16,7 @@ from recurrent_cells.errors import Interrupted, Stopped
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.tables import OPTIMIZERS
-from recurrent_cells.tasks import task_of
+from recurrent_cells.tasks import Targets, task_of
 from recurrent_cells.training import fit
 from recurrent_cells.training.device import Device, resolve_device
 from recurrent_cells.training.fit import Fit
@@ -48,7 +48,7 @@ class Kept:
 
     def add(self, config: Config, state: dict[str, Any] | None = None) -> Member:
         splits = load_splits(config.data)
-        classifier = build_classifier(config.model, splits.num_features, splits.num_classes, config.seed)
+        classifier = build_classifier(config.model, splits.num_features, splits.num_outputs, config.seed)
         schedule = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size)
         points: Points = {}
 
@@ -56,7 +56,8 @@ class Kept:
             points.update({(key, step): value for key, value in metrics.items() if key not in TIMINGS})
 
         self.points.append(points)
-        progress = Progress(config, schedule, task_of(config.task, config.model.readout), log)
+        task = task_of(config.task, config.model.readout, Targets.of(splits.train.targets))
+        progress = Progress(config, schedule, task, log)
         run = SimpleNamespace(
             run_id="", folder=self.folder, checkpoint=lambda save: save(self.folder / "state.ckpt"), stop=None
         )
@@ -74,8 +75,8 @@ class Kept:
     def train(self, most: int | None = 100, interruption: Interruption | None = None) -> "Kept":
         config = self.members[0].config
         device = resolve_device(config.trainer)
-        task, data = task_of(config.task, config.model.readout), device.hold(load_splits(config.data))
-        Fit(data, task, device, interruption or Interruption(), self.end, most)(self.members)
+        data = device.hold(load_splits(config.data))
+        Fit(data, self.members[0].progress.task, device, interruption or Interruption(), self.end, most)(self.members)
         return self
 
 

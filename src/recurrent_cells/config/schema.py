@@ -135,6 +135,9 @@ class TrainerConfig:
     test_with: str = key("best", "which weights are tested", one_of("best", "last"))
     deterministic: bool = key(True, "deterministic algorithms only")
     threads: int = key(1, "threads of a process", between(1, MOST_THREADS))
+    flush_denormals: bool | None = key(
+        None, "on a CPU: take numbers below 1e-38 for 0; null: with threads=1, but for images by rows or columns"
+    )
     detect_anomaly: bool = key(False, "find the operation that made a gradient NaN; slow")
     profile: bool = key(False, "keep a trace and a table of where the time of some steps goes")
     progress: bool | None = key(None, "a progress bar; null: on a terminal, else a line per evaluation")

@@ -129,5 +129,7 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield "data.val_size=0: allowed only with data.validate_on=test, something must be validated on"
     if fault := root_fault(data):
         yield fault
+    if trainer.flush_denormals and trainer.threads > 1:
+        yield "trainer.flush_denormals=true: allowed with trainer.threads=1, a thread does so for itself alone"
     if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
         yield "trainer.precision=16-mixed: a CPU has 32-true, 64-true and bf16-mixed"

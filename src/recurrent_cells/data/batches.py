@@ -25,10 +25,10 @@ class Batches:
         self._epoch = -1
         self._permutation = torch.empty(0, dtype=torch.int64)
 
-    def __call__(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """The batches of steps start … stop - 1 in a row: (S·B, T, F) and labels (S·B,)."""
+    def __call__(self, start: int, stop: int) -> tuple[Tensor, ...]:
+        """The batches of steps start … stop - 1 in a row: sequences (S·B, T, F), targets (S·B,), lengths if any."""
         indices = self.indices(start, stop).flatten().to(self.split.targets.device)
-        return self.split.sequences.index_select(0, indices), self.split.targets.index_select(0, indices)
+        return tuple(part.index_select(0, indices) for part in self.split.parts)
 
     def indices(self, start: int, stop: int) -> Tensor:
         """The places in the split of the same batches, (S, B), on the CPU."""

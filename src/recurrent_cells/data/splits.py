@@ -37,6 +37,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """What batches are cut from: sequences, targets, and lengths where there are any."""
+        return (self.sequences, self.targets) if self.lengths is None else (self.sequences, self.targets, self.lengths)
+
     def to(self, device: torch.device, dtype: torch.dtype) -> "Split":
         targets = self.targets.to(dtype) if self.targets.is_floating_point() else self.targets
         lengths = None if self.lengths is None else self.lengths.to(device)
@@ -72,8 +77,9 @@ class Splits:
 
     @property
     def num_outputs(self) -> int:
-        """Outputs of a network: one for each class, or one number."""
-        return self.num_classes or 1
+        """Outputs of a network: one for each class, or for each number."""
+        targets = self.train.targets
+        return self.num_classes or (1 if targets.dim() == 1 else targets.shape[1])
 
     @property
     def num_features(self) -> int:

@@ -25,5 +25,5 @@ def ensure_saved(store: Store, record: TrialRecord) -> None:
     trained = load_trained(store, record)
     images = held_out(load_examples(trained.config.data), trained.config.data).values
     with tempfile.TemporaryDirectory() as folder:
-        save_model(Path(folder), record.run_id, with_answers(trained.network, trained.config), images)
+        save_model(Path(folder), record.run_id, with_answers(trained.network, trained.task), images)
         add_files(store, record.run_id, Path(folder))

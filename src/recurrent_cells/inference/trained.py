@@ -20,7 +20,7 @@ from recurrent_cells.models.classifier import Classifier, build_classifier
 from recurrent_cells.models.image_classifier import ImageClassifier
 from recurrent_cells.models.size import count_parameters
 from recurrent_cells.paths import command
-from recurrent_cells.tasks import Task, task_of
+from recurrent_cells.tasks import Targets, Task, task_of
 from recurrent_cells.tracking.artifacts import read_checkpoint
 from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.queries import TrialRecord, best_by_block, find_trial, trial_records
@@ -49,10 +49,11 @@ class Trained:
     num_classes: int
     offset: float
     scale: float
+    targets: Targets
 
     @cached_property
     def task(self) -> Task:
-        return task_of(self.config.task, self.config.model.readout)
+        return task_of(self.config.task, self.config.model.readout, self.targets)
 
     def check_classes(self) -> None:
         """Raises UserError if the network's answers are no classes."""
@@ -160,10 +161,12 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
         classifier = build_classifier(config.model, saved["num_features"], saved["num_classes"], config.seed)
         classifier.load_state_dict(saved["weights"])
         height, width = saved["image_size"]
+        targets = Targets(**saved.get("targets", {}))
     except (OmegaConfBaseException, KeyError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"{Artifact.CHECKPOINT} of run {record.run_id} is not of this version ({reason}); train it again"
         ) from None
     classifier.eval()
-    return Trained(record, config, classifier, (height, width), saved["num_classes"], saved["offset"], saved["scale"])
+    scaling = saved["offset"], saved["scale"]
+    return Trained(record, config, classifier, (height, width), saved["num_classes"], *scaling, targets)

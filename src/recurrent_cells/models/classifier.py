@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from recurrent_cells.config.schema import ModelConfig
+from recurrent_cells.lengths import without_padding
 from recurrent_cells.models.frontends import FRONT_ENDS
 from recurrent_cells.models.init import initialize
 from recurrent_cells.models.layers import RecurrentLayers
@@ -20,8 +21,9 @@ class Classifier(nn.Module):
         num_outputs: O of the outputs.
 
     Shapes:
-        input (B, T, F) → outputs (B, O), or (B, T', O) with `readout=every`, where T' = T unless the front end
-        makes other steps.
+        input (B, T, F) and lengths (B,) or None → outputs (B, O), or (B, T', O) with `readout=every`, where T' = T
+        unless the front end makes other steps. With lengths, what stands in the padding changes no bit of the outputs
+        at valid steps or of any gradient.
     """
 
     def __init__(self, model: ModelConfig, num_features: int, num_outputs: int) -> None:
@@ -43,9 +45,11 @@ class Classifier(nn.Module):
         self.head = head(model.head, directions * model.hidden_size, num_outputs)
         initialize(self, model.init, model.forget_bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        outputs, last = self.recurrent(self.frontend(x))
-        return self.head(self.output_dropout(self.readout(outputs, last)))
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is not None:
+            x = without_padding(x, lengths)
+        outputs, last = self.recurrent(self.frontend(x), lengths)
+        return self.head(self.output_dropout(self.readout(outputs, last, lengths)))
 
 
 def build_classifier(model: ModelConfig, num_features: int, num_outputs: int, seed: int) -> Classifier:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.lengths import last_valid, without_padding
 from recurrent_cells.models.cells import Weights
 from recurrent_cells.models.precision import leaves_autocast
 from recurrent_cells.models.routes import numpy_loop, reference, torch_loop, torch_nn, triton
@@ -78,12 +79,10 @@ class RecurrentLayers(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         if lengths is None:
             return self._compute(x, None)
-        padding = (torch.arange(x.shape[-2], device=x.device) >= lengths.unsqueeze(-1)).unsqueeze(-1)
-        outputs, _ = self._compute(x.masked_fill(padding, 0.0), lengths)
-        outputs = outputs.masked_fill(padding, 0.0)
+        outputs, _ = self._compute(without_padding(x, lengths), lengths)
+        outputs = without_padding(outputs, lengths)
         forward, *backward = outputs.split(self.hidden_size, dim=-1)
-        at = (lengths - 1)[..., None, None].expand(*lengths.shape, 1, self.hidden_size)
-        return outputs, [forward.gather(-2, at).squeeze(-2), *(it[..., 0, :] for it in backward)]
+        return outputs, [last_valid(forward, lengths), *(it[..., 0, :] for it in backward)]
 
     def _compute(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Sequence[Tensor]]:
         """All layers by the first route that fits; a last state counts only without lengths."""

@@ -21,7 +21,7 @@ class StackedClassifier(nn.Module):
         classifiers: on the CPU; their weights are copied.
 
     Shapes:
-        input (K, B, T, F) → logits (K, B, C), or (K, B, T', C) with `readout=every`;
+        input (K, B, T, F) and lengths (K, B) or None → logits (K, B, C), or (K, B, T', C) with `readout=every`;
         `flat` (K, P): all trained weights of each, by name in `shapes`; the layers' own are views of it.
     """
 
@@ -42,8 +42,8 @@ class StackedClassifier(nn.Module):
             values = torch.stack([it.get_parameter(name).detach() for it in classifiers]).to(device, dtype)
             self._set(name, nn.Parameter(values, requires_grad=False))
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self._network(x)
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        logits: Tensor = self._network(x, lengths)
         return logits
 
     @property

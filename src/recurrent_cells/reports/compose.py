@@ -28,11 +28,13 @@ from recurrent_cells.reports.searches import read_outline, search_section
 from recurrent_cells.reports.verdicts import verdict_section
 from recurrent_cells.statistics.comparisons import share_interval
 from recurrent_cells.sweeps.results import SweepData
-from recurrent_cells.tracking.artifacts import read_hardest
+from recurrent_cells.tracking import artifacts
+from recurrent_cells.tracking.artifacts import read_hardest, read_numbers
 from recurrent_cells.tracking.histories import Histories, read_histories
 from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 from recurrent_cells.tracking.queries import TrialRecord, best_by_validation
 from recurrent_cells.tracking.store import Store
+from recurrent_cells.training.pictures import draw_numbers
 
 MOST_CURVES = 6
 SEEDS_SHOW = (
@@ -190,14 +192,22 @@ def _curves(
 
 def _hardest(store: Store, records: Sequence[TrialRecord]) -> list[Picture]:
     trial = best_by_validation(records)
-    images = read_hardest(store, trial) if trial is not None else []
-    if trial is None or not images:
+    if trial is None:
         return []
+    by_validation = f"{trial.name}, the best trial by validation"
+    if (numbers := read_numbers(store, trial)) is not None:
+        words = f"What {by_validation}, answered to the test sequences, against what is true; on the line is no error."
+        return [Picture("predicted_against_true", words, draw_numbers(*numbers))]
+    examples = read_hardest(store, trial)
+    if not examples:
+        return []
+    kind = "images" if examples[0].is_image else "sequences"
     words = (
-        f"The test images that were hardest for {trial.name}, the best trial by validation: "
+        f"The test {kind} that were hardest for {by_validation}: "
         "the per cents are the probabilities it gave the label and its answer."
     )
-    return [Picture("hardest_images", words, draw_hardest(images))]
+    confusion = artifacts.read_confusion(store, trial)
+    return [Picture(f"hardest_{kind}", words, draw_hardest(examples, confusion and confusion[1]))]
 
 
 def _errors(confusions: Mapping[str, Confusion], hardest: Sequence[Picture]) -> list[Block]:
@@ -206,7 +216,7 @@ def _errors(confusions: Mapping[str, Confusion], hardest: Sequence[Picture]) -> 
         Picture(
             f"confusion_{''.join(sign if sign.isalnum() else '_' for sign in label.lower())}",
             f"{label}: per cent of each label's test images, over {it.seeds} {'seed' if it.seeds == 1 else 'seeds'}.",
-            draw_confusion(it.counts, label, worst),
+            draw_confusion(it, label, worst),
         )
         for label, it in confusions.items()
     ]

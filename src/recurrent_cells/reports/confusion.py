@@ -15,11 +15,15 @@ MOST_SEEDS = 20
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts (C, C) summed over `seeds` trials, each tested on `images` images: rows are labels, columns answers."""
+    """Counts (C, C) summed over `seeds` trials, each tested on `images` examples: rows are labels, columns answers."""
 
     counts: NDArray[np.int64]
     seeds: int
     images: int
+    names: tuple[str, ...] | None = None
+
+    def name(self, label: int) -> str:
+        return str(label) if self.names is None else self.names[label]
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -35,10 +39,11 @@ class Confusion:
 def read_confusion(store: Store, configuration: Configuration) -> Confusion | None:
     """The sum over a configuration's first 20 seeds; None where there are no matrices."""
     found = (artifacts.read_confusion(store, trial.record) for trial in configuration.trials[:MOST_SEEDS])
-    matrices = [matrix for matrix in found if matrix is not None]
-    if not matrices or len({matrix.shape for matrix in matrices}) > 1:
+    known = [it for it in found if it is not None]
+    if not known or len({(matrix.shape, names) for matrix, names in known}) > 1:
         return None
-    return Confusion(np.sum(matrices, axis=0), len(matrices), int(matrices[0].sum()))
+    matrices = [matrix for matrix, _ in known]
+    return Confusion(np.sum(matrices, axis=0), len(matrices), int(matrices[0].sum()), known[0][1])
 
 
 def most_confused(confusions: Sequence[Confusion], count: int = 8) -> list[tuple[int, int, list[float]]]:

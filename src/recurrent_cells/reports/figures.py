@@ -12,13 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
-from numpy.typing import NDArray
 
 from recurrent_cells.reports.configurations import CELL, Configuration, best, cell_class, cell_label
+from recurrent_cells.reports.confusion import Confusion
 from recurrent_cells.reports.curves import Band
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import estimate
-from recurrent_cells.tracking.artifacts import HardImage
+from recurrent_cells.tracking.artifacts import HardExample
+from recurrent_cells.training.pictures import draw_sequence, label_classes
 
 # Okabe and Ito's other colours, told apart by colour-blind eyes too, for cells that the table does not have.
 OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -206,7 +207,7 @@ def draw_effect(drawn: Sequence[Configuration], look: Mapping[str, Style], metri
     return figure
 
 
-def draw_confusion(counts: NDArray[np.int64], title: str, worst: float) -> Figure:
+def draw_confusion(confusion: Confusion, title: str, worst: float) -> Figure:
     """Rows are labels, columns answers; in each row the share of wrong answers, the diagonal uncoloured.
 
     Args:
@@ -214,8 +215,7 @@ def draw_confusion(counts: NDArray[np.int64], title: str, worst: float) -> Figur
     """
     figure = Figure(figsize=(4.8, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    shares = 100 * counts / totals
+    counts, shares = confusion.counts, 100 * confusion.shares
     errors = np.where(np.eye(len(counts), dtype=bool), 0, shares)
     axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(100 * worst * 1.4, 1e-9))
     if len(counts) <= 20:
@@ -224,24 +224,23 @@ def draw_confusion(counts: NDArray[np.int64], title: str, worst: float) -> Figur
                 share = shares[row, column]
                 text = f"{share:.1f}" if share >= 0.05 else "·"
                 axes.text(column, row, text, ha="center", va="center", fontsize=7.5)
-        axes.set_xticks(range(len(counts)))
-        axes.set_yticks(range(len(counts)))
+        label_classes(axes, len(counts), confusion.names)
     axes.set_xlabel("answer")
     axes.set_ylabel("label")
     axes.set_title(title, fontsize=11)
     return figure
 
 
-def draw_hardest(images: Sequence[HardImage]) -> Figure:
-    """Every image with its label, the answer and how likely the network took each to be."""
-    rows = math.ceil(len(images) / HARD_IN_A_ROW)
+def draw_hardest(examples: Sequence[HardExample], names: Sequence[str] | None) -> Figure:
+    """Every image or series with its label, the answer and how likely the network took each to be."""
+    rows = math.ceil(len(examples) / HARD_IN_A_ROW)
     figure = Figure(figsize=(SIZE[0], 0.3 + 1.45 * rows), layout="constrained")
-    for place, image in enumerate(images, start=1):
+    for place, one in enumerate(examples, start=1):
         axes = figure.add_subplot(rows, HARD_IN_A_ROW, place)
-        axes.imshow(image.pixels, cmap="gray_r", vmin=0, vmax=255)
-        axes.set_axis_off()
-        chances = f"{100 * image.label_probability:.2g} % / {100 * image.probability:.3g} %"
-        axes.set_title(f"{image.label} read as {image.answer}\n{chances}", fontsize=8)
+        draw_sequence(axes, one.values, one.is_image)
+        chances = f"{100 * one.label_probability:.2g} % / {100 * one.probability:.3g} %"
+        label, answer = (str(it) if names is None else names[it] for it in (one.label, one.answer))
+        axes.set_title(f"{label} read as {answer}\n{chances}", fontsize=8)
     return figure
 
 

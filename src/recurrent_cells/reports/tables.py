@@ -133,7 +133,8 @@ def confused(confusions: Mapping[str, Confusion]) -> Table | None:
     if len({confusion.counts.shape for confusion in confusions.values()}) != 1:
         return None
     pairs = most_confused(list(confusions.values()))
-    shown = {"": [f"{label} read as {answer}" for label, answer, _ in pairs]}
+    called = next(iter(confusions.values())).name
+    shown = {"": [f"{called(label)} read as {called(answer)}" for label, answer, _ in pairs]}
     for place, name in enumerate(confusions):
         shown[name] = [f"{100 * shares[place]:.2f}" for _, _, shares in pairs]
     return Table("most_confused", "Most confused: per cent of the label's test images", shown) if pairs else None

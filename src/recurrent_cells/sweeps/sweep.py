@@ -30,7 +30,7 @@ from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint,
 from recurrent_cells.tracking.recovery import recover
 from recurrent_cells.tracking.repairs import mark_damaged, read_back, tell
 from recurrent_cells.tracking.store import Store, open_store
-from recurrent_cells.training.artifacts import first_digits
+from recurrent_cells.training.pictures import first_sequences
 from recurrent_cells.trial.claim import Train
 from recurrent_cells.trial.outcome import Outcome
 
@@ -175,8 +175,8 @@ def dry_run(trials: Sequence[Trial], store: Store, rerun: str) -> str:
 
 def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
     """Keep the first images of a sweep with its parent."""
-    digits = first_digits(load_splits(trial.config.data))
-    patiently(lambda: store.client.log_figure(parent.run_id, digits, Artifact.FIRST_DIGITS), store.patience)
+    first = first_sequences(load_splits(trial.config.data))
+    patiently(lambda: store.client.log_figure(parent.run_id, first, Artifact.FIRST_SEQUENCES), store.patience)
 
 
 def carry_out(

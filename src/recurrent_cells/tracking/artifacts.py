@@ -1,5 +1,6 @@
 """The files that runs leave in MLflow, each written and read here."""
 
+import csv
 import io
 import json
 import tempfile
@@ -32,15 +33,22 @@ class Run(Protocol):
 
 
 @dataclass(frozen=True)
-class HardImage:
-    """A test image (H, W) in bytes with its index in the test file, its label and the trial's answer."""
+class HardExample:
+    """A test example with its index in the test file, its label and the trial's answer.
+
+    `values` are an image (H, W) in bytes, or a series (T, F) in float32.
+    """
 
     index: int
     label: int
     answer: int
     probability: float
     label_probability: float
-    pixels: NDArray[np.uint8]
+    values: NDArray[Any]
+
+    @property
+    def is_image(self) -> bool:
+        return self.values.dtype == np.uint8
 
 
 @dataclass(frozen=True)
@@ -123,25 +131,49 @@ def read_checkpoint(store: Store, record: TrialRecord) -> bytes:
     return content
 
 
-def write_confusion(folder: Path, counts: Sequence[Sequence[int]]) -> None:
-    """Write counts (C, C) of test examples: rows are labels, columns answers."""
-    _write_rows(folder / Artifact.CONFUSION, counts)
+def write_confusion(folder: Path, counts: Sequence[Sequence[int]], names: Sequence[str] | None) -> None:
+    """Write counts (C, C) of test examples, rows are labels, columns answers; above them the classes' names, if any."""
+    with (folder / Artifact.CONFUSION).open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([*([names] if names else []), *counts])
 
 
-def read_confusion(store: Store, run: Run) -> NDArray[np.int64] | None:
-    text = read_text(store, run, Artifact.CONFUSION)
-    return np.array([line.split(",") for line in text.split()], dtype=np.int64) if text else None
+def read_confusion(store: Store, run: Run) -> tuple[NDArray[np.int64], tuple[str, ...] | None] | None:
+    """The counts and the classes' names, as `write_confusion`; None if the trial left none."""
+    rows = list(csv.reader(io.StringIO(read_text(store, run, Artifact.CONFUSION) or "")))
+    if not rows:
+        return None
+    names = tuple(rows.pop(0)) if len(rows) > len(rows[0]) else None
+    return np.array(rows, dtype=np.int64), names
 
 
-def write_hardest(folder: Path, images: Sequence[HardImage]) -> None:
-    entries = [asdict(image) | {"pixels": image.pixels.tolist()} for image in images]
+def write_hardest(folder: Path, examples: Sequence[HardExample]) -> None:
+    entries = [asdict(it) | {"values": it.values.tolist(), "is_image": it.is_image} for it in examples]
     (folder / Artifact.HARDEST).write_text(json.dumps(entries))
 
 
-def read_hardest(store: Store, run: Run) -> list[HardImage]:
-    """The test images on whose labels a trial put the least probability, least first; empty if the trial left none."""
-    entries = json.loads(read_text(store, run, Artifact.HARDEST) or "[]")
-    return [HardImage(**entry | {"pixels": np.array(entry["pixels"], dtype=np.uint8)}) for entry in entries]
+def read_hardest(store: Store, run: Run) -> list[HardExample]:
+    """The test examples on whose labels a trial put the least probability, least first; empty if there are none."""
+    found = []
+    for entry in json.loads(read_text(store, run, Artifact.HARDEST) or "[]"):
+        is_image = entry.pop("is_image", True)
+        values = entry.pop("values" if "values" in entry else "pixels")  # so called by earlier versions
+        found.append(HardExample(**entry, values=np.array(values, dtype=np.uint8 if is_image else np.float32)))
+    return found
+
+
+def write_numbers(folder: Path, answers: NDArray[np.float32], targets: NDArray[np.float32]) -> None:
+    """Write the numbers that a trial answered to the test examples, and the true ones, both (N, O)."""
+    with (folder / Artifact.NUMBERS).open("wb") as file:
+        np.savez(file, answers=answers, targets=targets)
+
+
+def read_numbers(store: Store, run: Run) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """What `write_numbers` wrote; None if the trial left none."""
+    content = read_bytes(store, run, Artifact.NUMBERS)
+    if content is None:
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as found:
+        return found["answers"], found["targets"]
 
 
 def write_outcomes(folder: Path, outcomes: NDArray[np.float32]) -> None:

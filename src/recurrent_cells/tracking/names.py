@@ -99,7 +99,9 @@ class Artifact:
     OUTCOMES = "test_outcomes.npz"
     AFTER_STEP = "accuracy_after_step.csv"
     AFTER_STEP_PICTURE = "accuracy_after_step.png"
-    FIRST_DIGITS = "first_digits.png"
+    FIRST_SEQUENCES = "first_sequences.png"
+    NUMBERS = "test_numbers.npz"
+    NUMBERS_PICTURE = "predicted_against_true.png"
     LOG = "train.log"
     # of a sweep's parent run
     PLAN = "plan.json"

@@ -19,8 +19,8 @@ class Slices:
     def __len__(self) -> int:
         return -(-len(self.split) // self.size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return iter(zip(self.split.sequences.split(self.size), self.split.targets.split(self.size), strict=True))
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        return iter(zip(*(part.split(self.size) for part in self.split.parts), strict=True))
 
 
 class Chunks:
@@ -42,7 +42,7 @@ class SequenceDataModule(pl.LightningDataModule):
     """Loaders over splits that lie on the training device.
 
     The training loader says which stretch of steps a program takes next; the evaluation loaders give (sequences
-    (B, T, F), targets (B,)).
+    (B, T, F), targets (B,)), and lengths (B,) where there are any.
 
     Args:
         size: sequences that are evaluated at once.

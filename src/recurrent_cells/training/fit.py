@@ -15,6 +15,7 @@ from recurrent_cells.errors import TrialError
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.tasks import Task
 from recurrent_cells.training.callbacks import Stopping
+from recurrent_cells.training.chunks import evaluated_at_once
 from recurrent_cells.training.datamodule import SequenceDataModule
 from recurrent_cells.training.device import Device
 from recurrent_cells.training.member import Member
@@ -131,7 +132,7 @@ class Fit:
     def _run(self, program: Program) -> None:
         first = program.members[0]
         config = first.config
-        size = max(config.data.batch_size, config.data.eval_batch_size // len(program.members))
+        size = max(config.data.batch_size, evaluated_at_once(config, self.data, len(program.members)))
         loaders, module = (
             SequenceDataModule(self.data, size, program),
             TrialModule(program.networks.module, self.task, program),
@@ -152,12 +153,14 @@ class Tested:
 
     Args:
         outcomes: the metric of each example (N,).
+        numbers: answers and targets (N, O) where they are numbers.
     """
 
     outcomes: NDArray[np.float32]
     confusion: list[list[int]] | None
     hardest: list[tuple[int, int, float, float]]
     scores: list[float]
+    numbers: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
 def test(member: Member, data: Splits, task: Task, device: Device, interruption: Interruption) -> Tested:
@@ -166,10 +169,10 @@ def test(member: Member, data: Splits, task: Task, device: Device, interruption:
     network.load_state_dict(member.chosen_weights())
     module = TrialModule(network, task)
     trainer: pl.Trainer = build_trainer(member.config.trainer, device, member.run.folder, interruption)
-    loaders = SequenceDataModule(data, member.config.data.eval_batch_size)
+    loaders = SequenceDataModule(data, evaluated_at_once(member.config, data))
     trainer.test(module, datamodule=loaders, verbose=False)
     (loss,), (scores,) = module.tally.losses, module.tally.scores
-    member.progress.log_test(loss, scores)
+    member.progress.log_test(loss, scores, task.beside(*module.answers.all))
     if not task.has_classes:
-        return Tested(module.outcomes.values, None, [], scores)
+        return Tested(module.outcomes.values, None, [], scores, module.answers.numbers)
     return Tested(module.outcomes.values, module.confusion.counts, module.hardest.found, scores)

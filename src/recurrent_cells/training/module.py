@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 from recurrent_cells.tasks import Task
 from recurrent_cells.training.networks import SingleNetwork
 from recurrent_cells.training.program import Program
-from recurrent_cells.training.tally import Confusion, Hardest, Outcomes, Tally
+from recurrent_cells.training.tally import Answers, Confusion, Hardest, Outcomes, Tally
 
 # How many of the test examples that were hardest for it a trial keeps.
 HARDEST = 12
@@ -17,7 +17,8 @@ class TrialModule(pl.LightningModule):
     """Has Lightning run a program: many optimiser steps in a training step, one evaluation in a validation epoch.
 
     A batch of `training_step` is a pair (start, stop) of steps; those of `validation_step` and `test_step` are
-    sequences (B, T, F) with targets (B,). Lightning's loops hold nothing that training depends on.
+    sequences (B, T, F) with targets (B,), and lengths (B,) where there are any. Lightning's loops hold nothing that
+    training depends on.
 
     Args:
         program: what is trained and validated; a test needs a network alone.
@@ -32,12 +33,12 @@ class TrialModule(pl.LightningModule):
         self.task = task
         if program is not None:
             self.program = program
-        self.tally = Tally(task)
+        self.tally, self.answers = Tally(task), Answers(task)
         self.outcomes, self.confusion, self.hardest = Outcomes(task), Confusion(), Hardest(HARDEST)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Sequences (B, T, F) → outputs (B, C) or (B, T, C)."""
-        outputs: Tensor = self.network(x)
+    def forward(self, x: Tensor, *lengths: Tensor) -> Tensor:
+        """Sequences (B, T, F), with lengths (B,) → outputs (B, C) or (B, T, C)."""
+        outputs: Tensor = self.network(x, *lengths)
         return outputs
 
     @property
@@ -57,22 +58,25 @@ class TrialModule(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         self.tally = Tally(self.task)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        sequences, targets = batch
-        self.tally.add(self.program.outputs(sequences), targets)
+    def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
+        sequences, targets, *lengths = batch
+        self.tally.add(self.program.outputs(sequences, *lengths), targets, *lengths)
 
     def on_validation_epoch_end(self) -> None:
         self.program.log_evaluation(self.tally)
 
     def on_test_epoch_start(self) -> None:
-        self.tally = Tally(self.task)
+        self.tally, self.answers = Tally(self.task), Answers(self.task)
         self.outcomes, self.confusion, self.hardest = Outcomes(self.task), Confusion(), Hardest(HARDEST)
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        sequences, targets = batch
-        outputs = self.network(sequences)
-        self.tally.add(outputs, targets)
-        self.outcomes.add(outputs, targets)
+    def test_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
+        sequences, targets, *lengths = batch
+        outputs = self.network(sequences, *lengths)
+        self.tally.add(outputs, targets, *lengths)
+        self.outcomes.add(outputs, targets, *lengths)
+        self.answers.add(outputs, targets, *lengths)
         if self.task.has_classes:
-            self.confusion.add(self.task.final(outputs), targets)
-            self.hardest.add(self.task.final(outputs), targets)
+            answers = self.task.final(outputs, *lengths)
+            self.confusion.add(answers, targets)
+            if not self.task.targets.of_steps:
+                self.hardest.add(answers, targets)

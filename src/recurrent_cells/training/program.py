@@ -90,20 +90,20 @@ class Program:
         start, taken = self.step, []
         try:
             with self._stopwatch:
-                for step, (sequences, targets) in zip(range(start, stop), self._prepared(start, stop), strict=True):
-                    taken.append((*self._take_step(step, sequences, targets), targets))
+                for step, batch in zip(range(start, stop), self._prepared(start, stop), strict=True):
+                    taken.append((*self._take_step(step, *batch), batch[1]))
                 self._look_ahead(stop)
         finally:
             if taken:
                 losses, answers, norms, answered = zip(*taken, strict=True)
-                scores = self.task.judge(torch.stack(answers), torch.stack(answered)).sum(dim=-1)
+                scores = self.task.outcomes(torch.stack(answers), torch.stack(answered)).sum(dim=-1)
                 known_norms = None if norms[0] is None else torch.stack(norms)
                 self._window.add(torch.stack(losses), scores, known_norms, self._batch_size)
                 self._stopwatch.steps += len(taken)
             for _, member in self.open:
                 member.progress.step = start + len(taken)
 
-    def _prepared(self, start: int, stop: int) -> Iterable[tuple[Tensor, Tensor]]:
+    def _prepared(self, start: int, stop: int) -> Iterable[tuple[Tensor, ...]]:
         """The inputs of each step, the networks being ready for these steps."""
         (first, last, inputs), self._ahead = self._ahead, NOTHING_AHEAD
         if (first, last) == (start, stop):
@@ -117,35 +117,35 @@ class Program:
             stop = self.schedule.next_pause(start)
             self._ahead = start, stop, self._prepared(start, stop)
 
-    def _inputs(self, start: int, stop: int) -> Iterable[tuple[Tensor, Tensor]]:
-        """Sequences ([K,] B, T, F) and targets ([K,] B) of each step."""
-        sequences, targets = self._train.sequences, self._train.targets
+    def _inputs(self, start: int, stop: int) -> Iterable[tuple[Tensor, ...]]:
+        """Sequences ([K,] B, T, F), targets ([K,] B), and lengths ([K,] B) where there are any, of each step."""
+        sequences, targets, *_ = parts = self._train.parts
         indices = torch.stack([batches.indices(start, stop) for batches in self._batches], dim=1)  # (S, K, B)
         indices = to_device(indices if self._is_stacked else indices.squeeze(1), targets.device)
         if indices.numel() * sequences[0].numel() > MOST_GATHERED:
-            return ((sequences[places], targets[places]) for places in indices)
+            return (tuple(part[places] for part in parts) for places in indices)
         flat = indices.flatten()
-        gathered = (part.index_select(0, flat).unflatten(0, indices.shape) for part in (sequences, targets))
+        gathered = (part.index_select(0, flat).unflatten(0, indices.shape) for part in parts)
         return zip(*gathered, strict=True)
 
-    def _take_step(self, step: int, sequences: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _take_step(self, step: int, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """One optimiser step of all; losses ([K]), answers ([K,] B, C), and gradient norms ([K]) if any is clipped."""
         self.networks.seed_dropout(step)
         if self._to_be_graphed:
-            recorded = graphed(self._gradients, [sequences, targets])
+            recorded = graphed(self._gradients, batch)
             self._to_be_graphed, self._is_graphed = False, recorded is not None
             self._compute = recorded or self._gradients
-        losses, answers, *gradients = self._compute(sequences, targets)
+        losses, answers, *gradients = self._compute(*batch)
         if self._is_graphed:  # the next step writes into the same memory
             losses, answers = losses.clone(), answers.clone()
         return losses, answers, self.networks.update(gradients, step)
 
-    def _gradients(self, sequences: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
+    def _gradients(self, sequences: Tensor, targets: Tensor, *lengths: Tensor) -> tuple[Tensor, ...]:
         """Losses, answers, and the gradients of all trained tensors."""
-        outputs = self.networks.module(sequences)
-        losses = self.task.loss(outputs, targets)
+        outputs = self.networks.module(sequences, *lengths)
+        losses = self.task.loss(outputs, targets, *lengths)
         gradients = torch.autograd.grad(self.networks.total(losses), self.networks.trained)
-        return losses.detach(), self.task.final(outputs).detach(), *gradients
+        return losses.detach(), self.task.final(outputs, *lengths).detach(), *gradients
 
     def rehearse(self) -> None:
         """Take a step for the memory that it takes; the program is of no use after that."""
@@ -171,11 +171,12 @@ class Program:
 
     # --- evaluation ---------------------------------------------------------------------------------------
 
-    def outputs(self, sequences: Tensor) -> Tensor:
-        """What each member answers to the same sequences (B, T, F): ([K,] B, C) or ([K,] B, T, C)."""
+    def outputs(self, sequences: Tensor, *lengths: Tensor) -> Tensor:
+        """What each member answers to the same sequences (B, T, F) with lengths (B,): ([K,] B, C) or ([K,] B, T, C)."""
+        inputs = (sequences, *lengths)
         if self._is_stacked:
-            sequences = sequences.expand(len(self.members), *sequences.shape)
-        outputs: Tensor = self.networks.module(sequences)
+            inputs = tuple(it.expand(len(self.members), *it.shape) for it in inputs)
+        outputs: Tensor = self.networks.module(*inputs)
         return outputs
 
     def log_evaluation(self, tally: Tally) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,7 @@ class Progress:
             raise TrialError(f"the validation loss is {loss} at step {self.step}: a lower optimizer.lr may help")
         metric, score = self.task.metric, scores[-1]
         point = {Curve.VAL_LOSS: loss, Curve.val(metric): score, Curve.EPOCH: self.schedule.epoch(self.step)}
-        if self.task.every_step:
+        if len(scores) > 1:
             point[f"val/{metric}_mean_over_steps"] = sum(scores) / len(scores)
         if steps:
             point[Curve.EPOCH_SECONDS] = seconds / steps * self.schedule.steps_per_epoch
@@ -105,11 +105,12 @@ class Progress:
     def _is_better(self, score: float, other: float) -> bool:
         return score > other if self.task.judge.higher_is_better else score < other
 
-    def log_test(self, loss: float, scores: Sequence[float]) -> None:
-        """Write what came of the test, and the best validation value at its step."""
+    def log_test(self, loss: float, scores: Sequence[float], further: Mapping[str, float]) -> None:
+        """Write what came of the test, further metrics included, and the best validation value at its step."""
         metric = self.task.metric
         self.log({Curve.TEST_LOSS: loss, Curve.test(metric): scores[-1]})
-        if self.task.every_step:
+        self.log({Curve.test(name): value for name, value in further.items() if math.isfinite(value)})
+        if len(scores) > 1:
             self.log({f"test/{metric}_mean_over_steps": sum(scores) / len(scores)})
             for count, score in enumerate(scores, start=1):  # here x is the steps the network has read
                 self._log_metrics({f"test/{metric}_after_step": score}, count)

@@ -17,12 +17,13 @@ class Tally:
         self._losses: Tensor | float = 0.0
         self._scores: Tensor | float = 0.0
 
-    def add(self, outputs: Tensor, targets: Tensor) -> None:
-        """Outputs ([K,] B, C) or ([K,] B, T, C), and targets (B,) that the networks share."""
+    def add(self, outputs: Tensor, targets: Tensor, *lengths: Tensor) -> None:
+        """Outputs ([K,] B, C) or ([K,] B, T, C), with targets (B, …) and lengths (B,) that the networks share."""
+        networks = outputs.shape[: outputs.dim() - (3 if self._task.every_step else 2)]
+        wanted = [it.expand(*networks, *it.shape) for it in (targets, *lengths)]
         self._count += len(targets)
-        targets = targets.expand(*outputs.shape[: outputs.dim() - (3 if self._task.every_step else 2)], -1)
-        self._losses += self._task.loss(outputs, targets).double().reshape(-1) * targets.shape[-1]
-        scores = self._task.scores(outputs, targets).sum(dim=-2)  # ([K,] T')
+        self._losses += self._task.loss(outputs, *wanted).double().reshape(-1) * len(targets)
+        scores = self._task.scores(outputs, *wanted).sum(dim=-2)  # ([K,] T')
         self._scores += scores.view(-1, scores.shape[-1])
 
     @property
@@ -45,9 +46,9 @@ class Outcomes:
         self._task = task
         self._scores: list[Tensor] = []
 
-    def add(self, outputs: Tensor, targets: Tensor) -> None:
-        """Outputs (B, C) or (B, T, C), and targets (B,)."""
-        self._scores.append(self._task.scores(outputs, targets)[..., -1])
+    def add(self, outputs: Tensor, targets: Tensor, *lengths: Tensor) -> None:
+        """Outputs (B, C) or (B, T, C), with targets (B, …) and lengths (B,)."""
+        self._scores.append(self._task.scores(outputs, targets, *lengths)[..., -1])
 
     @property
     def values(self) -> NDArray[np.float32]:
@@ -55,16 +56,40 @@ class Outcomes:
         return np.asarray(torch.cat(self._scores).float().cpu().numpy())
 
 
+class Answers:
+    """All answers of a network that count, with their targets."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._parts: list[tuple[Tensor, Tensor]] = []
+
+    def add(self, outputs: Tensor, targets: Tensor, *lengths: Tensor) -> None:
+        """Outputs (B, C) or (B, T, C), with targets (B, …) and lengths (B,)."""
+        self._parts.append((self._task.final(outputs, *lengths), targets))
+
+    @property
+    def all(self) -> tuple[Tensor, Tensor]:
+        answers, targets = zip(*self._parts, strict=True)
+        return torch.cat(answers), torch.cat(targets)
+
+    @property
+    def numbers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Answers and targets (N, O); None where there is not a number for each answer."""
+        answers, targets = (it.float().cpu().numpy() for it in self.all)
+        targets = targets.reshape(len(targets), -1)
+        return (answers, targets) if answers.shape == targets.shape else None
+
+
 class Confusion:
-    """How often each class (rows) was taken for each (columns), by the answer that counts."""
+    """How often each class (rows) was taken for each (columns), by the answers that count."""
 
     def __init__(self) -> None:
         self._counts: Tensor | int = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Logits (B, C), labels (B,)."""
-        num_classes = logits.shape[1]
-        pairs = labels * num_classes + logits.argmax(dim=1)
+        """Logits (…, C), labels (…), below 0 where none is asked for."""
+        num_classes, asked = logits.shape[-1], labels >= 0
+        pairs = labels[asked] * num_classes + logits.argmax(dim=-1)[asked]
         self._counts += torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
 
     @property
@@ -96,6 +121,8 @@ class Hardest:
 
     @property
     def found(self) -> list[tuple[int, int, float, float]]:
-        """Hardest first: index, answer, its probability, the label's probability."""
+        """Hardest first: index, answer, its probability, the label's probability; empty if none was added."""
+        if not self._kept:
+            return []
         of_labels, indices, answers, of_answers = (values.tolist() for values in self._kept)
         return list(zip(indices, answers, of_answers, of_labels, strict=True))

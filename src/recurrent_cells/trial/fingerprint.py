@@ -22,7 +22,7 @@ CIRCUMSTANCES = (
     "trainer.profile",
 )
 # Keys that came later count only where they say something else than what was done before.
-LATER = {"task": "auto"}
+LATER = {"task": "auto", "trainer.flush_denormals": None}
 # Keys that do not decide a trial's result.
 IRRELEVANT = ("sweep", "recipe", "full", "reproduce", "trainer.full_epochs", "trainer.short_epochs", *CIRCUMSTANCES)
 
@@ -33,7 +33,6 @@ def fingerprint(config: Config, data_digest: str) -> str:
     A reproduction is another trial than its original, which it must never stand for or go on with.
     """
     relevant = _without(asdict(config), IRRELEVANT) | {"data_digest": data_digest}
-    relevant = {key: value for key, value in relevant.items() if (key, value) not in LATER.items()}
     if used := used_by(config):
         relevant["extensions"] = sorted(extension.digest for extension in used)
     if config.reproduce is not None:
@@ -55,5 +54,5 @@ def _without(config: Mapping[str, Any], keys: tuple[str, ...], prefix: str = "")
     return {
         key: _without(value, keys, f"{prefix}{key}.") if isinstance(value, Mapping) else value
         for key, value in config.items()
-        if f"{prefix}{key}" not in keys
+        if f"{prefix}{key}" not in keys and (f"{prefix}{key}", value) not in LATER.items()
     }

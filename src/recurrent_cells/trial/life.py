@@ -20,7 +20,7 @@ from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training import state
 from recurrent_cells.training.artifacts import write_config, write_results
-from recurrent_cells.training.device import Device, resolve_device, use_tf32, use_threads
+from recurrent_cells.training.device import Device, flush_denormals, resolve_device, use_tf32, use_threads
 from recurrent_cells.training.fit import Fit, test
 from recurrent_cells.training.member import Member
 from recurrent_cells.training.progress import Progress
@@ -31,7 +31,7 @@ from recurrent_cells.trial.fingerprint import fingerprint
 from recurrent_cells.trial.judge import judge_of
 from recurrent_cells.trial.memory import check_trial
 from recurrent_cells.trial.model import save_network
-from recurrent_cells.trial.spec import run_spec, trial_task
+from recurrent_cells.trial.spec import flushes_denormals, run_spec, trial_task
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ def surroundings(config: Config) -> Surroundings:
     device = resolve_device(config.trainer)
     splits = load_splits(config.data)
     task = trial_task(config, splits)
+    flush_denormals(flushes_denormals(config, splits))
     check_trial(config, splits, device.accelerator)
     alone, patience = config.sweep.parent is None, config.tracking.patience
     # A sweep has begun with a store that answered: its trials wait for one that is away.

@@ -5,6 +5,7 @@ from recurrent_cells.data.splits import Splits
 from recurrent_cells.memory import check_memory
 from recurrent_cells.models.layers import check_kernel
 from recurrent_cells.models.size import count_parameters
+from recurrent_cells.training.chunks import evaluated_at_once
 
 # Of the weights: themselves, their gradients, the best so far, and what an optimiser keeps of each, twice.
 COPIES = 5
@@ -34,7 +35,7 @@ def _estimate(config: Config, splits: Splits, parameters: int) -> dict[str, int]
     steps = splits.num_steps * (model.frontend_size if model.frontend == "conv" else 1)
     width = model.hidden_size * (2 if model.bidirectional else 1)
     of_step = 2 * width * model.num_layers + (outputs if model.readout == "every" else 0)
-    evaluated = min(data.eval_batch_size, max(len(splits.val), len(splits.test)))
+    evaluated = min(evaluated_at_once(config, splits), max(len(splits.val), len(splits.test)))
     size = f"model.hidden_size={model.hidden_size} model.num_layers={model.num_layers}"
     return {
         f"{size} frontend_size={model.frontend_size}, {outputs} outputs": COPIES * FLOAT * parameters,

@@ -14,9 +14,10 @@ from recurrent_cells.config.schema import Config
 from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.splits import Splits, held_out
 from recurrent_cells.models.image_classifier import ImageClassifier, with_probabilities
-from recurrent_cells.tasks import task_of
+from recurrent_cells.tasks import Task
 from recurrent_cells.tracking.model import save_model, versions
 from recurrent_cells.tracking.run import TrialRun
+from recurrent_cells.trial.spec import trial_task
 
 
 def save_network(run: TrialRun, config: Config, classifier: nn.Module, splits: Splits) -> None:
@@ -25,13 +26,12 @@ def save_network(run: TrialRun, config: Config, classifier: nn.Module, splits: S
     network = ImageClassifier(classifier, config.data.sequence, splits.offset, splits.scale)
     images = held_out(load_examples(config.data), config.data).values
     twin = paths.EXPORTS / _graph(config, splits, images[:2])
-    save_model(run.artifacts, run.run_id, with_answers(network, config), images, twin)
+    save_model(run.artifacts, run.run_id, with_answers(network, trial_task(config, splits)), images, twin)
 
 
-def with_answers(network: ImageClassifier, config: Config) -> nn.Module:
+def with_answers(network: ImageClassifier, task: Task) -> nn.Module:
     """Image bytes (N, H, W) → probabilities (N, C), or the outputs themselves where a task has no classes."""
-    has_classes = task_of(config.task, config.model.readout).has_classes
-    return (with_probabilities(network) if has_classes else network).eval()
+    return (with_probabilities(network) if task.has_classes else network).eval()
 
 
 def _graph(config: Config, splits: Splits, example: NDArray[np.uint8]) -> str:

@@ -10,7 +10,7 @@ from recurrent_cells.data.splits import Split, Splits
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.classifier import num_parameters
 from recurrent_cells.tables import CELLS
-from recurrent_cells.tasks import Task, task_of
+from recurrent_cells.tasks import Targets, Task, task_of
 from recurrent_cells.tracking.names import TEST_WATCHED, Tag
 from recurrent_cells.tracking.opening import DatasetInfo, RunSpec, flat
 from recurrent_cells.training.device import Device
@@ -28,14 +28,31 @@ def protocol(config: Config) -> str:
 
 
 def trial_task(config: Config, splits: Splits) -> Task:
-    """The task of a trial; raises UserError if its data are of another kind."""
-    task = task_of(config.task, config.model.readout)
-    if task.has_classes and not splits.num_classes:
-        raise UserError(
-            f"task={config.task}: data={config.data.name} has numbers as targets, {task.name} needs classes; "
-            "choose a task without classes"
-        )
+    """The task of a trial; raises UserError if its data are not for this task or this network."""
+    model, data, targets = config.model, f"data={config.data.name}", Targets.of(splits.train.targets)
+    task = task_of(config.task, model.readout, targets)
+    if task.has_classes and targets.are_numbers:
+        raise UserError(f"task={config.task}: {data} has numbers as targets, {task.name} needs classes; use task=auto")
+    if task.name == "regression" and not targets.are_numbers:
+        raise UserError(f"task=regression: {data} has classes as targets, regression needs numbers; use task=auto")
+    if targets.of_steps and not task.every_step:
+        raise UserError(f"task={config.task}: {data} has a class for each step; use task=per_step")
+    if task.every_step != (model.readout == "every"):
+        needed = "every" if task.every_step else "last or mean"
+        raise UserError(f"model.readout={model.readout}: with {data} task={task.name} needs model.readout={needed}")
+    has_lengths = any(split.lengths is not None for split in (splits.train, splits.val, splits.test))
+    if model.frontend == "conv" and (has_lengths or targets.of_steps):
+        what = "sequences of different lengths" if has_lengths else "a class for each step"
+        raise UserError(f"model.frontend=conv: {data} has {what}; use model.frontend=none or linear")
     return task
+
+
+def flushes_denormals(config: Config, splits: Splits) -> bool:
+    """Whether a trial takes denormal numbers for 0; by default those whose results no earlier version has recorded."""
+    if config.trainer.flush_denormals is not None:
+        return config.trainer.flush_denormals
+    of_old = splits.is_image and config.data.sequence in ("rows", "columns", "image")
+    return config.trainer.threads == 1 and not of_old
 
 
 def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Device) -> RunSpec:
@@ -57,7 +74,7 @@ def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Devi
 
 
 def _tags(config: Config, splits: Splits, device: Device) -> dict[str, str]:
-    task = task_of(config.task, config.model.readout)
+    task = trial_task(config, splits)
     tags = {
         Tag.TASK: task.name,
         Tag.METRIC: task.metric,

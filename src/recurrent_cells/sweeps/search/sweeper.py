@@ -35,11 +35,12 @@ class OptunaSweeper(TrialSweeper):
             space.grid(self.search.seed)
 
         # Heavy imports wait until every corner has passed.
+        from recurrent_cells.data.splits import load_splits
         from recurrent_cells.sweeps.search.search import run_search
-        from recurrent_cells.tasks import task_of
+        from recurrent_cells.trial.spec import trial_task
 
         config = corners[0].config
-        metric = task_of(config.task, config.model.readout).metric
+        metric = trial_task(config, load_splits(config.data)).metric
         if not self.has_objectives:
             self.search = replace(self.search, objectives=(f"{VALIDATION}{metric}",))
         check_objectives(self.search, metric)
