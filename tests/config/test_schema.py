@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from recurrent_cells.config.schema import Config, ModelConfig, allowed, schema_fields
 from recurrent_cells.config.validation import validated
 from recurrent_cells.errors import UserError
+from recurrent_cells.tables import SOURCES
 from src import REPOSITORY
 from tests.support import compose_config
 
@@ -29,7 +30,7 @@ def test_the_default_command_is_valid():
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_is_valid(group, option):
-    extra = ["data.root=/data"] if option == "idx" else []
+    extra = ["data.root=/data"] if option in SOURCES and SOURCES[option].needs_root else []
     config = OmegaConf.structured(validated(compose_config(f"{group}={option}", *extra)))
     chosen = config[group].get("cell") or config[group].get("name") or option
     assert chosen == option

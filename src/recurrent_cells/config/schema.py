@@ -14,6 +14,8 @@ EXPERIMENT = "recurrent-cells"
 HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
 KERNELS = ("auto", "reference", "torch", "numpy")
 SCALINGS = ("none", "unit", "standard")
+SPLITS = ("random", "tail", "stratified")
+FILLINGS = ("refuse", "zero", "mean", "last")
 PRECISIONS = ("auto", "32-true", "64-true", "bf16-mixed", "16-mixed")
 
 POSITIVE = at_least(1)
@@ -24,7 +26,7 @@ BIAS = number(-100, 100)
 MOST_LAYERS, MOST_HEAD_LAYERS, MOST_THREADS = 1000, 16, 1024
 ONE_OR_TWO = Rule(lambda value: value in (1, 2), "1 or 2")
 A_SEED = between(0, 2**32 - 1)
-A_FOLDER = or_null(Rule(lambda value: value != "", "a folder"))
+A_PATH = or_null(Rule(lambda value: value != "", "a folder or a file"))
 HEAD = Rule(
     lambda value: 0 < len(value) <= MOST_HEAD_LAYERS and value[-1] == "linear" and set(value) <= set(HEAD_LAYERS),
     f"a list of up to {MOST_HEAD_LAYERS}, {', '.join(HEAD_LAYERS)}, that ends in linear (the loss applies softmax)",
@@ -37,13 +39,14 @@ RUN_IDS = Rule(lambda value: all(value), "a list of run ids")
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
 
 
-def key(default: Any, meaning: str, rule: Rule | None = None, block: bool = False) -> Any:
+def key(default: Any, meaning: str, rule: Rule | None = None, block: bool = False, later: bool = False) -> Any:
     """A key of the schema.
 
     Args:
         block: whether the key is part of the data block: configurations that differ in it are not compared.
+        later: whether runs were kept before there was the key; its default says what was done then.
     """
-    metadata = {"meaning": meaning, "rule": rule, "block": block}
+    metadata = {"meaning": meaning, "rule": rule, "block": block, "later": later}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -74,21 +77,33 @@ class DataConfig:
     """The data, how they are split, and how images are read as sequences."""
 
     name: str = key("mnist_5k", "the data source", name_in(SOURCES), block=True)
-    root: str | None = key(None, "the folder of the data's files; null: datasets/ beside the runs", A_FOLDER)
+    root: str | None = key(None, "the folder of the data's files, or the file; null: datasets/ beside the runs", A_PATH)
     download: bool | None = key(None, "fetch files that are missing; null: only where root is null")
+    missing: str = key(
+        "refuse", "what stands for a missing number of a series", one_of(*FILLINGS), block=True, later=True
+    )
     num_classes: int | None = key(None, "classes; null: as many as the training labels show", or_null(at_least(2)))
     batch_size: int = key(64, "sequences of a training step", POSITIVE)
     eval_batch_size: int = key(1000, "sequences that are evaluated at once", POSITIVE)
-    normalize: str = key("standard", "scale: bytes to 0 … 1, or to mean 0 and deviation 1", one_of(*SCALINGS))
+    normalize: str = key(
+        "standard", "scale: bytes to 0 … 1, or all, numbers by feature, to mean 0 and deviation 1", one_of(*SCALINGS)
+    )
     order: str = key("shuffled", "the order of training sequences", one_of("shuffled", "file"))
     sequence: str = key("rows", "the steps of an image", one_of("rows", "columns", "image"), block=True)
     train_size: int | None = key(
         None, "training sequences; null: all that validation leaves", or_null(POSITIVE), block=True
     )
-    val_size: int = key(5000, "validation sequences, taken from the training data", COUNT, block=True)
-    test_size: int | None = key(None, "test sequences of data without test files", or_null(POSITIVE), block=True)
+    val_size: int | None = key(
+        5000, "validation sequences, taken from the training data; null: a fifth of these", or_null(COUNT), block=True
+    )
+    test_size: int | None = key(
+        None, "test sequences of data without test files; null: a fifth", or_null(POSITIVE), block=True
+    )
     split: str = key(
-        "random", "what validates: drawn by split_seed, or the last in the file", one_of("random", "tail"), block=True
+        "random",
+        "what validates: drawn by split_seed, drawn with each class in proportion, or the last in the file",
+        one_of(*SPLITS),
+        block=True,
     )
     split_seed: int = key(0, "draws validation and test sequences", A_SEED, block=True)
     validate_on: str = key("val", "test: watch the test data while training, as some recipes do", one_of("val", "test"))
@@ -183,7 +198,9 @@ class Config:
     reproduce: str | None = key(None, "a run id, or its beginning: train that trial again as it was")
     registry: bool = key(True, "keep the best network as an MLflow model, and register that of a sweep")
     extensions: list[str] = key([], "Python files that add cells, data sources, tasks, optimisers, …")
-    task: str = key("auto", "what is asked; auto: a class, at every step where readout=every", name_in(TASKS, "auto"))
+    task: str = key(
+        "auto", "what is asked; auto: a class, at every step where readout=every", name_in(TASKS, "auto"), later=True
+    )
     seed: int = key(0, "decides all that is drawn in a trial but the split", A_SEED)
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -217,6 +234,11 @@ def schema_fields(cls: type = Config, prefix: str = "") -> Iterator[tuple[str, F
 def block_keys() -> list[str]:
     """The keys that make a data block: which sequences are trained on, validated and tested."""
     return [name for name, item in schema_fields() if item.metadata["block"]]
+
+
+def later_keys() -> dict[str, Any]:
+    """The keys that are younger than the first runs that were kept, with the values that say what was done before."""
+    return {name: default_of(item) for name, item in schema_fields() if item.metadata["later"]}
 
 
 def default_of(item: Field[Any]) -> Any:

@@ -69,10 +69,12 @@ def check_own_keys(sweep: Any) -> None:
 
 
 def root_fault(data: DataConfig) -> str | None:
-    """What is wrong with a folder that is given, or is not, to a data source."""
-    if data.root is None and SOURCES[data.name].needs_root:
-        return f"data.root=null: data={data.name} needs the folder of its files, data.root=FOLDER"
-    if data.root is not None and not SOURCES[data.name].reads_root:
+    """What is wrong with a folder or file that is given, or is not, to a data source."""
+    source = SOURCES[data.name]
+    if data.root is None and source.needs_root:
+        what = "the folder of its files" if source.root_form == "FOLDER" else "its file"
+        return f"data.root=null: data={data.name} needs {what}, data.root={source.root_form}"
+    if data.root is not None and not source.reads_root:
         return f"data.root={data.root}: data={data.name} reads no folder; data=mnist or data=idx would"
     return None
 

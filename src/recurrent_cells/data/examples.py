@@ -3,11 +3,13 @@
 import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from recurrent_cells.config.schema import DataConfig
-from recurrent_cells.data.sources import Part, Source
+from recurrent_cells.data.checks import check_classes, check_known, checked
+from recurrent_cells.data.sources import NOT_ASKED, Part, Source
 from recurrent_cells.errors import UserError
 from recurrent_cells.tables import SOURCES
 
@@ -33,62 +35,72 @@ def load_examples(data: DataConfig) -> Examples:
     Raises:
         UserError: if files are missing, damaged, contradict each other, or cannot be downloaded.
     """
-    return _load(data.name, data.root, data.download, data.num_classes)
+    read = ("name", "root", "download", "num_classes", "missing", *SOURCES[data.name].keys)
+    return _load(settings(data, read))
+
+
+def settings(data: DataConfig, keys: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
+    """Some keys of a config with their values, to know a config again by."""
+    values = ((key, getattr(data, key)) for key in keys)
+    return tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in values)
 
 
 @lru_cache(maxsize=4)
-def _load(name: str, root: str | None, download: bool | None, num_classes: int | None) -> Examples:
-    source: Source = SOURCES[name]()
-    parts = [_checked(part) for part in source.load(DataConfig(name=name, root=root, download=download))]
+def _load(settings: tuple[tuple[str, Any], ...]) -> Examples:
+    data = DataConfig(**dict(settings))
+    source: Source = SOURCES[data.name]()
+    parts = _of_one_width([checked(part, data.missing) for part in source.load(data)])
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is not None and (_kind(test), test.values.shape[1:]) != (_kind(train), train.values.shape[1:]):
         raise UserError(f"{test.place}: other types or sizes than in {train.place}")
     classes = None
     if train.targets.dtype.kind in "iu":
-        classes = num_classes or max(int(train.targets.max()) + 1, 2)
-    digest = hashlib.sha256()
+        named = len(train.class_names or ())
+        if named and data.num_classes not in (None, named):
+            raise UserError(f"data.num_classes={data.num_classes}: the {named} classes have names; allowed is null")
+        classes = data.num_classes or max(named or int(train.targets.max()) + 1, 2)
     for part in parts:
         if classes is not None:
-            _check_classes(part, classes, num_classes is not None)
-        for array in (part.values, part.targets, *([] if part.lengths is None else [part.lengths])):
-            digest.update(repr(array.shape).encode())
-            digest.update(np.ascontiguousarray(array).data)
-    return Examples(train, test, classes, digest.hexdigest()[:16])
+            check_classes(part, classes, data.num_classes is not None)
+    if classes is not None and test is not None and data.num_classes is None:
+        check_known(train, test)
+    return Examples(train, test, classes, _digest(parts))
 
 
-def _kind(part: Part) -> tuple[np.dtype, str]:
-    return part.values.dtype, part.targets.dtype.kind
+def _of_one_width(parts: list[Part]) -> list[Part]:
+    """The parts padded to the steps of the longest sequence of all; without lengths where all sequences have these."""
+    if all(part.lengths is None for part in parts):
+        return parts
+    lengths = [np.full(len(it.values), it.values.shape[1]) if it.lengths is None else it.lengths for it in parts]
+    width = max(int(of_part.max()) for of_part in lengths)
+    known = any((of_part < width).any() for of_part in lengths)
+    return [
+        replace(_of_width(part, width), lengths=of_part if known else None)
+        for part, of_part in zip(parts, lengths, strict=True)
+    ]
 
 
-def _checked(part: Part) -> Part:
-    """A part with numbers as float32; raises UserError if its arrays are no examples."""
-    if part.values.ndim != 3 or part.targets.shape != part.values.shape[:1] or len(part.targets) == 0:
-        raise UserError(
-            f"{part.place}: values {part.values.shape} and targets {part.targets.shape}; "
-            "allowed are (N, H, W) or (N, T, F), and (N,)"
-        )
-    values, targets = part.values, part.targets
-    if values.dtype != np.uint8:
-        values = values.astype(np.float32)
-    if targets.dtype.kind not in "iu":
-        targets = targets.astype(np.float32)
-    if not (np.isfinite(values).all() and np.isfinite(targets).all()):
-        raise UserError(f"{part.place}: there are values or targets that are not finite")
+def _of_width(part: Part, width: int) -> Part:
+    more = max(width - part.values.shape[1], 0)
+    values = np.pad(part.values[:, :width], ((0, 0), (0, more), (0, 0)))
+    if part.targets.ndim == 1 or part.targets.dtype.kind == "f":
+        return replace(part, values=values)
+    targets = np.pad(part.targets[:, :width], ((0, 0), (0, more)), constant_values=NOT_ASKED)
     return replace(part, values=values, targets=targets)
 
 
-def _check_classes(part: Part, num_classes: int, given: bool) -> None:
-    lowest, highest = int(part.targets.min()), int(part.targets.max())
-    if lowest < 0:
-        raise UserError(f"{part.place}: the label {lowest} is below 0; classes are numbered from 0")
-    if highest < num_classes:
-        return
-    if given:
-        raise UserError(
-            f"data.num_classes={num_classes}: {part.place} has the label {highest}; "
-            f"allowed is at least {highest + 1}, or null"
-        )
-    raise UserError(
-        f"{part.place}: the label {highest} is outside the {num_classes} classes, 0 to {num_classes - 1}; "
-        f"data.num_classes={highest + 1} takes it in"
-    )
+def _kind(part: Part) -> tuple[Any, ...]:
+    return part.values.dtype, part.targets.dtype.kind, part.targets.shape[1:]
+
+
+def _digest(parts: list[Part]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        groups = None if part.groups is None else np.unique(part.groups, return_inverse=True)[1]
+        for array in (part.values, part.targets, part.lengths, groups):
+            if array is not None:
+                digest.update(repr(array.shape).encode())
+                digest.update(np.ascontiguousarray(array).data)
+        if part.class_names is not None:
+            digest.update(repr(part.class_names).encode())
+    return digest.hexdigest()[:16]

@@ -10,10 +10,10 @@ class ImageClassifier(nn.Module):
 
     Args:
         sequence: how images are read, as in `data.sequence`.
-        offset, scale: of the bytes, as in training.
+        offset, scale: of the bytes, as in training; (F,) where by feature.
     """
 
-    def __init__(self, classifier: nn.Module, sequence: str, offset: float, scale: float) -> None:
+    def __init__(self, classifier: nn.Module, sequence: str, offset: float | Tensor, scale: float | Tensor) -> None:
         super().__init__()
         self.classifier = classifier
         self.sequence = sequence

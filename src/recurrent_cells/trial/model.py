@@ -37,5 +37,6 @@ def with_answers(network: ImageClassifier, config: Config) -> nn.Module:
 def _graph(config: Config, splits: Splits, example: NDArray[np.uint8]) -> str:
     """A digest of all that saved models of trials have in common if they differ in nothing but their weights."""
     of_network = [asdict(config.model), splits.num_features, splits.num_outputs]
-    of_images = [config.data.sequence, splits.offset, splits.scale, *example.shape]
+    scaling = [np.asarray(number).tolist() for number in (splits.offset, splits.scale)]
+    of_images = [config.data.sequence, *scaling, *example.shape]
     return hashlib.sha256(json.dumps([of_network, of_images, versions()]).encode() + example.tobytes()).hexdigest()[:16]
