@@ -37,6 +37,7 @@ PHASES = Rule(
 )
 RUN_IDS = Rule(lambda value: all(value), "a list of run ids")
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
+NAMES = Rule(lambda value: all(name.strip() for name in value), "a list of names, or nothing")
 
 
 def key(default: Any, meaning: str, rule: Rule | None = None, block: bool = False, later: bool = False) -> Any:
@@ -79,6 +80,11 @@ class DataConfig:
     name: str = key("mnist_5k", "the data source", name_in(SOURCES), block=True)
     root: str | None = key(None, "the folder of the data's files, or the file; null: datasets/ beside the runs", A_PATH)
     download: bool | None = key(None, "fetch files that are missing; null: only where root is null")
+    dataset: str | None = key(None, "of data=ts: NAME of NAME_TRAIN.ts", or_null(A_NAME), block=True, later=True)
+    series: str | None = key(None, "of data=table: the column of the series' names", or_null(A_NAME), True, True)
+    time: str | None = key(None, "of data=table: the column of times", or_null(A_NAME), True, True)
+    features: list[str] = key([], "of data=table: columns of numbers; []: all others of numbers", NAMES, True, True)
+    target: str | None = key(None, "of data=table: the column of what is asked", or_null(A_NAME), True, True)
     missing: str = key(
         "refuse", "what stands for a missing number of a series", one_of(*FILLINGS), block=True, later=True
     )

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 MOST_FAULTS = 6
 # What others, written in C, can count to.
 LARGEST = 2**63 - 1
+# Keys of data that only some sources read, and that are null or empty where they do not.
+OF_SOURCES = ("dataset", "series", "time", "features", "target")
 # Of a value, in a message.
 MOST_SHOWN = 80
 
@@ -79,6 +81,17 @@ def root_fault(data: DataConfig) -> str | None:
     return None
 
 
+def key_faults(data: DataConfig) -> Iterator[str]:
+    """What is wrong with keys that only some sources read: a source needs one, or does not read it."""
+    source = SOURCES[data.name]
+    for name in OF_SOURCES:
+        value = getattr(data, name)
+        if name in source.needs and not value:
+            yield f"data.{name}=null: data={data.name} needs it; give data.{name}=NAME"
+        elif name not in source.keys and value:
+            yield f"data.{name}={as_typed(value)}: data={data.name} does not read it; leave it out"
+
+
 @cache
 def _warn_once(message: str) -> None:
     """A warning that a sweep gives once, not once a trial."""
@@ -131,5 +144,6 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield "data.val_size=0: allowed only with data.validate_on=test, something must be validated on"
     if fault := root_fault(data):
         yield fault
+    yield from key_faults(data)
     if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
         yield "trainer.precision=16-mixed: a CPU has 32-true, 64-true and bf16-mixed"
