@@ -98,6 +98,8 @@ def test_the_ends_of_ranges_are_allowed():
         (["data=idx"], "data.root=null"),
         (["data.root=/data"], "data.root=/data"),
         (["data=ts"], "data.dataset=null"),
+        (["data.patch=4"], "data.patch=4"),
+        (["data.permutation=bit_reversal"], "data.permutation=bit_reversal"),
         (["data.dataset=GunPoint"], "data.dataset=GunPoint"),
         (["trainer=cpu", "trainer.precision=16-mixed"], "trainer.precision=16-mixed"),
     ],

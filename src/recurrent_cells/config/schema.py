@@ -14,6 +14,7 @@ EXPERIMENT = "recurrent-cells"
 HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
 KERNELS = ("auto", "reference", "torch", "numpy")
 SCALINGS = ("none", "unit", "standard")
+SEQUENCES = ("rows", "columns", "image", "pixels")
 SPLITS = ("random", "tail", "stratified")
 FILLINGS = ("refuse", "zero", "mean", "last")
 PRECISIONS = ("auto", "32-true", "64-true", "bf16-mixed", "16-mixed")
@@ -37,6 +38,7 @@ PHASES = Rule(
 )
 RUN_IDS = Rule(lambda value: all(value), "a list of run ids")
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
+A_PERMUTATION = Rule(lambda value: value != "", "none, bit_reversal, torch_SEED, numpy_SEED or a file of numbers")
 NAMES = Rule(lambda value: all(name.strip() for name in value), "a list of names, or nothing")
 
 
@@ -95,7 +97,11 @@ class DataConfig:
         "standard", "scale: bytes to 0 … 1, or all, numbers by feature, to mean 0 and deviation 1", one_of(*SCALINGS)
     )
     order: str = key("shuffled", "the order of training sequences", one_of("shuffled", "file"))
-    sequence: str = key("rows", "the steps of an image", one_of("rows", "columns", "image"), block=True)
+    sequence: str = key("rows", "the steps of an image", one_of(*SEQUENCES), block=True)
+    patch: int = key(1, "of sequence=pixels: pixels of a step", POSITIVE, block=True, later=True)
+    permutation: str = key(
+        "none", "of sequence=pixels: the order in which they are read", A_PERMUTATION, block=True, later=True
+    )
     train_size: int | None = key(
         None, "training sequences; null: all that validation leaves", or_null(POSITIVE), block=True
     )

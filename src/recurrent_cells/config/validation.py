@@ -142,6 +142,10 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield f"trainer.max_images={trainer.max_images}: allowed is at least data.batch_size={data.batch_size}"
     if data.val_size == 0 and data.validate_on == "val":
         yield "data.val_size=0: allowed only with data.validate_on=test, something must be validated on"
+    if data.sequence != "pixels":
+        for key, value, default in (("patch", data.patch, 1), ("permutation", data.permutation, "none")):
+            if value != default:
+                yield f"data.{key}={value}: allowed only with data.sequence=pixels"
     if fault := root_fault(data):
         yield fault
     yield from key_faults(data)

@@ -9,6 +9,7 @@ import numpy as np
 
 from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.checks import check_classes, check_known, checked
+from recurrent_cells.data.sequences import reading
 from recurrent_cells.data.sources import NOT_ASKED, Part, Source
 from recurrent_cells.errors import UserError
 from recurrent_cells.tables import SOURCES
@@ -21,6 +22,7 @@ class Examples:
     Args:
         test: None for a source without test files.
         num_classes: C of targets in 0 … C - 1; None where targets are numbers.
+        digest: of the examples, and of the order in which their pixels are read if it is another than theirs.
     """
 
     train: Part
@@ -33,10 +35,16 @@ def load_examples(data: DataConfig) -> Examples:
     """The examples that a data config names; read once per process.
 
     Raises:
-        UserError: if files are missing, damaged, contradict each other, or cannot be downloaded.
+        UserError: if files are missing, damaged, contradict each other, or cannot be downloaded, or if a permutation is
+            for images of another size.
     """
     read = ("name", "root", "download", "num_classes", "missing", *SOURCES[data.name].keys)
-    return _load(settings(data, read))
+    examples = _load(settings(data, read))
+    _, *size = examples.train.values.shape
+    if permuted := reading(data, (size[0], size[1])).digest:  # a name alone would not tell one file from another
+        digest = hashlib.sha256(f"{examples.digest} {permuted}".encode()).hexdigest()[:16]
+        examples = replace(examples, digest=digest)
+    return examples
 
 
 def settings(data: DataConfig, keys: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:

@@ -15,7 +15,7 @@ from recurrent_cells.data.arrays import valid_steps
 from recurrent_cells.data.checks import asked_of
 from recurrent_cells.data.examples import Examples, load_examples, settings
 from recurrent_cells.data.partition import split_indices
-from recurrent_cells.data.sequences import Normalizer, as_sequences
+from recurrent_cells.data.sequences import Normalizer, Reading, reading
 from recurrent_cells.data.sources import Part
 from recurrent_cells.errors import UserError
 from recurrent_cells.memory import check_memory
@@ -62,6 +62,7 @@ class Splits:
         class_names: of classes 0, 1, …; None where they are called by their numbers.
         is_image: whether sequences are images that were read as such.
         image_size: (H, W) of an image, (T, F) of another sequence.
+        reading: how these became sequences.
         offset, scale: what was taken off the values, and what they were divided by then; (F,) where by feature.
     """
 
@@ -72,6 +73,7 @@ class Splits:
     class_names: tuple[str, ...] | None
     is_image: bool
     image_size: tuple[int, int]
+    reading: Reading
     digest: str
     offset: float | Tensor
     scale: float | Tensor
@@ -120,13 +122,19 @@ def _load_splits(settings: tuple[tuple[str, Any], ...]) -> Splits:
     training = source.train.take(train)
     _check_variety(data.name, training, source.num_classes)
     is_image = training.values.dtype == np.uint8
-    lengths = None if training.lengths is None else torch.from_numpy(training.lengths)
-    normalize = Normalizer(data.normalize, as_sequences(training.values, data.sequence), lengths)
+    size = (training.values.shape[1], training.values.shape[2])
+    read = reading(data, size)
+    _check_reading(data, training)
+
+    def sequences(part: Part) -> tuple[Tensor, Tensor | None]:
+        lengths = None if part.lengths is None else torch.from_numpy(part.lengths)
+        return read(torch.from_numpy(np.array(part.values))), lengths
+
+    normalize = Normalizer(data.normalize, *sequences(training))
 
     def split(part: Part) -> Split:
-        part = _trimmed(part)
-        lengths = None if part.lengths is None else torch.from_numpy(part.lengths)
-        return Split(normalize(as_sequences(part.values, data.sequence), lengths), _as_tensor(part.targets), lengths)
+        read_values, lengths = sequences(_trimmed(part))
+        return Split(normalize(read_values, lengths), _as_tensor(_trimmed(part).targets), lengths)
 
     test_split = split(_held_out(source, test))
     return Splits(
@@ -136,7 +144,8 @@ def _load_splits(settings: tuple[tuple[str, Any], ...]) -> Splits:
         num_classes=source.num_classes or 0,
         class_names=source.train.class_names,
         is_image=is_image,
-        image_size=(source.train.values.shape[1], source.train.values.shape[2]),
+        image_size=size,
+        reading=read,
         digest=source.digest,
         offset=normalize.offset,
         scale=normalize.scale,
@@ -163,6 +172,14 @@ def _trimmed(part: Part) -> Part:
         values=part.values[:, :longest],
         targets=part.targets[:, :longest] if of_steps else part.targets,
     )
+
+
+def _check_reading(data: DataConfig, training: Part) -> None:
+    """Raises UserError where sequences that end before the last step are to be read in another direction."""
+    if training.lengths is not None and data.sequence != "rows":
+        raise UserError(
+            f"data.sequence={data.sequence}: data={data.name} has series of several lengths, no images; allowed is rows"
+        )
 
 
 def _check_variety(name: str, training: Part, num_classes: int | None) -> None:

@@ -37,6 +37,7 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
         "num_features": splits.num_features,
         "num_classes": splits.num_outputs,
         "image_size": splits.image_size,
+        "order": splits.reading.order,
         "offset": splits.offset,
         "scale": splits.scale,
     }
@@ -45,7 +46,7 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
     if tested.confusion is not None:
         artifacts.write_confusion(folder, tested.confusion)
         draw_confusion(tested.confusion, folder / Artifact.CONFUSION_PICTURE)
-        artifacts.write_hardest(folder, _hardest_images(tested, config.data.sequence, splits))
+        artifacts.write_hardest(folder, _hardest_images(tested, splits))
     if len(tested.scores) > 1:
         artifacts.write_after_step(folder, tested.scores)
         draw_accuracy_after_step(tested.scores, folder / Artifact.AFTER_STEP_PICTURE)
@@ -54,8 +55,9 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
     return digest
 
 
-def _hardest_images(tested: Tested, order: str, splits: Splits) -> list[HardImage]:
+def _hardest_images(tested: Tested, splits: Splits) -> list[HardImage]:
     """The test images whose labels the network thought least likely."""
+    form = (splits.reading, splits.image_size, splits.offset, splits.scale)
     return [
         HardImage(
             index=index,
@@ -63,7 +65,7 @@ def _hardest_images(tested: Tested, order: str, splits: Splits) -> list[HardImag
             answer=answer,
             probability=probability,
             label_probability=label_probability,
-            pixels=as_image(splits.test.sequences[index], order, splits.offset, splits.scale).numpy(),
+            pixels=as_image(splits.test.sequences[index], *form).numpy(),
         )
         for index, answer, probability, label_probability in tested.hardest
     ]
