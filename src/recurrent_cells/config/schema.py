@@ -24,7 +24,7 @@ COUNT = at_least(0)
 SHARE = number(0, 1, below=True)
 ABOVE_0 = number(0, above=True)
 BIAS = number(-100, 100)
-MOST_LAYERS, MOST_HEAD_LAYERS, MOST_THREADS = 1000, 16, 1024
+MOST_LAYERS, MOST_HEAD_LAYERS, MOST_THREADS, MOST_STEPS = 1000, 16, 1024, 1_000_000
 ONE_OR_TWO = Rule(lambda value: value in (1, 2), "1 or 2")
 A_SEED = between(0, 2**32 - 1)
 A_PATH = or_null(Rule(lambda value: value != "", "a folder or a file"))
@@ -87,6 +87,20 @@ class DataConfig:
     time: str | None = key(None, "of data=table: the column of times", or_null(A_NAME), True, True)
     features: list[str] = key([], "of data=table: columns of numbers; []: all others of numbers", NAMES, True, True)
     target: str | None = key(None, "of data=table: the column of what is asked", or_null(A_NAME), True, True)
+    length: int | None = key(
+        None,
+        "of tasks made on the spot: T of a sequence; null: the task's own",
+        or_null(between(2, MOST_STEPS)),
+        True,
+        True,
+    )
+    examples: int | None = key(
+        None,
+        "of tasks made on the spot: how many to train and validate; null: the task's own",
+        or_null(POSITIVE),
+        True,
+        True,
+    )
     missing: str = key(
         "refuse", "what stands for a missing number of a series", one_of(*FILLINGS), block=True, later=True
     )

@@ -21,7 +21,7 @@ MOST_FAULTS = 6
 # What others, written in C, can count to.
 LARGEST = 2**63 - 1
 # Keys of data that only some sources read, and that are null or empty where they do not.
-OF_SOURCES = ("dataset", "series", "time", "features", "target")
+OF_SOURCES = ("dataset", "series", "time", "features", "target", "length", "examples")
 # Of a value, in a message.
 MOST_SHOWN = 80
 

@@ -24,7 +24,7 @@ def checked(part: Part, missing: str) -> Part:
     shapes = f"{part.place}: values {values.shape} and targets {targets.shape}"
     if values.ndim != 3 or values.size == 0 or targets.ndim not in (1, 2) or len(targets) != len(values):
         raise UserError(f"{shapes}; allowed are (N, H, W) or (N, T, F), and (N,), (N, T) or (N, O)")
-    if targets.ndim == 2 and targets.dtype.kind in "iu" and targets.shape != values.shape[:2]:
+    if part.has_steps_asked and targets.shape != values.shape[:2]:
         raise UserError(f"{shapes}; classes are (N,), or (N, T) of each step")
     lengths = _checked_lengths(part)
     if values.dtype == np.uint8 and lengths is None:
@@ -61,7 +61,7 @@ def _checked_targets(part: Part) -> NDArray[Any]:
     """Classes as they are, those of each step with nothing asked in the padding; finite numbers as float32."""
     targets = part.targets
     if targets.dtype.kind in "iu":
-        if targets.ndim == 2 and part.lengths is not None:
+        if part.has_steps_asked and part.lengths is not None:
             return np.where(valid_steps(part.lengths, targets.shape[1]), targets.astype(np.int64), NOT_ASKED)
         return targets
     targets = as_numbers(targets, f"{part.place}: targets")
@@ -76,7 +76,7 @@ def check_classes(part: Part, num_classes: int, given: bool) -> None:
     Args:
         given: whether the user said how many classes there are.
     """
-    asked = asked_of(part.targets)
+    asked = asked_of(part)
     if asked.size == 0:
         raise UserError(f"{part.place}: no step has a class, all targets are {NOT_ASKED}")
     lowest, highest = int(asked.min()), int(asked.max())
@@ -97,7 +97,7 @@ def check_classes(part: Part, num_classes: int, given: bool) -> None:
 
 def check_known(train: Part, test: Part) -> None:
     """Raises UserError if test examples have a class that no training example has."""
-    unknown = np.setdiff1d(asked_of(test.targets), asked_of(train.targets))
+    unknown = np.setdiff1d(asked_of(test), asked_of(train))
     if unknown.size:
         names, one = train.class_names, int(unknown[0])
         raise UserError(
@@ -105,6 +105,6 @@ def check_known(train: Part, test: Part) -> None:
         )
 
 
-def asked_of(targets: NDArray[Any]) -> NDArray[Any]:
+def asked_of(part: Part) -> NDArray[Any]:
     """The targets that are asked for: all, but of the classes of each step those that are none."""
-    return targets if targets.ndim == 1 or targets.dtype.kind == "f" else targets[targets != NOT_ASKED]
+    return part.targets[part.targets != NOT_ASKED] if part.has_steps_asked else part.targets

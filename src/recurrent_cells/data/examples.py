@@ -10,7 +10,7 @@ import numpy as np
 from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.checks import check_classes, check_known, checked
 from recurrent_cells.data.sequences import reading
-from recurrent_cells.data.sources import NOT_ASKED, Part, Source
+from recurrent_cells.data.sources import Part, Source
 from recurrent_cells.errors import UserError
 from recurrent_cells.tables import SOURCES
 
@@ -57,9 +57,9 @@ def settings(data: DataConfig, keys: tuple[str, ...]) -> tuple[tuple[str, Any], 
 def _load(settings: tuple[tuple[str, Any], ...]) -> Examples:
     data = DataConfig(**dict(settings))
     source: Source = SOURCES[data.name]()
-    parts = _of_one_width([checked(part, data.missing) for part in source.load(data)])
+    parts = _trimmed([checked(part, data.missing) for part in source.load(data)])
     train, test = parts[0], parts[1] if len(parts) > 1 else None
-    if test is not None and (_kind(test), test.values.shape[1:]) != (_kind(train), train.values.shape[1:]):
+    if test is not None and _kind(test) != _kind(train):
         raise UserError(f"{test.place}: other types or sizes than in {train.place}")
     classes = None
     if train.targets.dtype.kind in "iu":
@@ -75,30 +75,24 @@ def _load(settings: tuple[tuple[str, Any], ...]) -> Examples:
     return Examples(train, test, classes, _digest(parts))
 
 
-def _of_one_width(parts: list[Part]) -> list[Part]:
-    """The parts padded to the steps of the longest sequence of all; without lengths where all sequences have these."""
+def _trimmed(parts: list[Part]) -> list[Part]:
+    """The parts without steps that are padding in all their sequences, with lengths unless none is padded."""
     if all(part.lengths is None for part in parts):
         return parts
     lengths = [np.full(len(it.values), it.values.shape[1]) if it.lengths is None else it.lengths for it in parts]
-    width = max(int(of_part.max()) for of_part in lengths)
-    known = any((of_part < width).any() for of_part in lengths)
+    longest = max(int(of_part.max()) for of_part in lengths)
+    is_padded = any((of_part < longest).any() for of_part in lengths)
     return [
-        replace(_of_width(part, width), lengths=of_part if known else None)
+        replace(part, lengths=of_part if is_padded else None).trimmed(int(of_part.max()))
         for part, of_part in zip(parts, lengths, strict=True)
     ]
 
 
-def _of_width(part: Part, width: int) -> Part:
-    more = max(width - part.values.shape[1], 0)
-    values = np.pad(part.values[:, :width], ((0, 0), (0, more), (0, 0)))
-    if part.targets.ndim == 1 or part.targets.dtype.kind == "f":
-        return replace(part, values=values)
-    targets = np.pad(part.targets[:, :width], ((0, 0), (0, more)), constant_values=NOT_ASKED)
-    return replace(part, values=values, targets=targets)
-
-
 def _kind(part: Part) -> tuple[Any, ...]:
-    return part.values.dtype, part.targets.dtype.kind, part.targets.shape[1:]
+    """What all examples have in common; of padded sequences, and of targets of each step, not the number of steps."""
+    sizes = part.values.shape[1:] if part.lengths is None else part.values.shape[2:]
+    outputs = () if part.has_steps_asked else part.targets.shape[1:]
+    return part.values.dtype, part.targets.dtype.kind, part.targets.ndim, sizes, outputs
 
 
 def _digest(parts: list[Part]) -> str:

@@ -133,8 +133,9 @@ def _load_splits(settings: tuple[tuple[str, Any], ...]) -> Splits:
     normalize = Normalizer(data.normalize, *sequences(training))
 
     def split(part: Part) -> Split:
-        read_values, lengths = sequences(_trimmed(part))
-        return Split(normalize(read_values, lengths), _as_tensor(_trimmed(part).targets), lengths)
+        part = part if part.lengths is None else part.trimmed(int(part.lengths.max(initial=1)))
+        values, lengths = sequences(part)
+        return Split(normalize(values, lengths), _as_tensor(part.targets), lengths)
 
     test_split = split(_held_out(source, test))
     return Splits(
@@ -156,22 +157,10 @@ def _needed(source: Examples, data: DataConfig, examples: int) -> tuple[int, str
     """Bytes of the splits, and what needs them."""
     values = source.train.values
     beside = BYTES_OF_A_BYTE if values.dtype == np.uint8 else BYTES_OF_A_NUMBER
+    count = examples * values[0].size + (0 if source.test is None else source.test.values.size)
     examples += 0 if source.test is None else len(source.test.targets)
     sizes = " x ".join(map(str, values.shape[1:]))
-    needed = examples * values[0].size * (values.dtype.itemsize + beside)
-    return needed, f"data={data.name}: {examples} sequences of {sizes} numbers"
-
-
-def _trimmed(part: Part) -> Part:
-    """A part without the steps that are padding in all its sequences."""
-    if part.lengths is None or (longest := int(part.lengths.max(initial=1))) == part.values.shape[1]:
-        return part
-    of_steps = part.targets.ndim == 2 and part.targets.dtype.kind in "iu"
-    return replace(
-        part,
-        values=part.values[:, :longest],
-        targets=part.targets[:, :longest] if of_steps else part.targets,
-    )
+    return count * (values.dtype.itemsize + beside), f"data={data.name}: {examples} sequences of {sizes} numbers"
 
 
 def _check_reading(data: DataConfig, training: Part) -> None:
@@ -184,7 +173,7 @@ def _check_reading(data: DataConfig, training: Part) -> None:
 
 def _check_variety(name: str, training: Part, num_classes: int | None) -> None:
     """Warns of classes without an example to train on; raises UserError if there is nothing to learn."""
-    values, targets = training.values, asked_of(training.targets)
+    values, targets = training.values, asked_of(training)
     if training.lengths is not None:
         values = values[valid_steps(training.lengths, values.shape[1])]
     for what, array in (("values", values), ("targets", targets)):

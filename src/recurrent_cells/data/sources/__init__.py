@@ -1,6 +1,7 @@
 """Where examples come from; a data source is a file here."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -40,6 +41,16 @@ class Part:
         arrays = {name: getattr(self, name) for name in ("values", "targets", "lengths", "groups")}
         return replace(self, **{name: array[places] for name, array in arrays.items() if array is not None})
 
+    @property
+    def has_steps_asked(self) -> bool:
+        """Whether targets are classes of each step."""
+        return self.targets.ndim == 2 and self.targets.dtype.kind in "iu"
+
+    def trimmed(self, num_steps: int) -> "Part":
+        """The examples without the steps after the first `num_steps`."""
+        targets = self.targets[:, :num_steps] if self.has_steps_asked else self.targets
+        return replace(self, values=self.values[:, :num_steps], targets=targets)
+
 
 class Source(ABC):
     """A named origin of examples; `data=NAME` chooses it."""
@@ -53,6 +64,8 @@ class Source(ABC):
     # other keys of the config that decide what is loaded, and those among them that must be given
     keys: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
+    # what an answer scores that has learnt nothing but how often each target is, by the names of metrics
+    naive: ClassVar[Mapping[str, float]] = {}
 
     @abstractmethod
     def load(self, data: DataConfig) -> list[Part]:
