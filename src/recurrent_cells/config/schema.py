@@ -1,7 +1,8 @@
 """The schema of a trial: every key with its default, its meaning and what it may be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -108,7 +109,9 @@ class DataConfig:
     batch_size: int = key(64, "sequences of a training step", POSITIVE)
     eval_batch_size: int = key(1000, "sequences that are evaluated at once", POSITIVE)
     normalize: str = key(
-        "standard", "scale: bytes to 0 … 1, or all, numbers by feature, to mean 0 and deviation 1", one_of(*SCALINGS)
+        "standard",
+        "unit: bytes to 0 … 1; standard: to mean 0 and deviation 1, the numbers of a series by feature",
+        one_of(*SCALINGS),
     )
     order: str = key("shuffled", "the order of training sequences", one_of("shuffled", "file"))
     sequence: str = key("rows", "the steps of an image", one_of(*SEQUENCES), block=True)
@@ -127,11 +130,13 @@ class DataConfig:
     )
     split: str = key(
         "random",
-        "what validates: drawn by split_seed, drawn with each class in proportion, or the last in the file",
+        "what validates: drawn by split_seed, the last in the file, or drawn with each class in proportion",
         one_of(*SPLITS),
         block=True,
     )
-    split_seed: int = key(0, "draws validation and test sequences", A_SEED, block=True)
+    split_seed: int = key(
+        0, "draws validation and test sequences, and all of tasks made on the spot", A_SEED, block=True
+    )
     validate_on: str = key("val", "test: watch the test data while training, as some recipes do", one_of("val", "test"))
 
 
@@ -262,7 +267,8 @@ def block_keys() -> list[str]:
     return [name for name, item in schema_fields() if item.metadata["block"]]
 
 
-def later_keys() -> dict[str, Any]:
+@cache
+def later_keys() -> Mapping[str, Any]:
     """The keys that are younger than the first runs that were kept, with the values that say what was done before."""
     return {name: default_of(item) for name, item in schema_fields() if item.metadata["later"]}
 

@@ -27,6 +27,8 @@ DAMAGE = (
     zlib.error,
 )
 FLOAT_BYTES = 4
+# Of an array: as it is read, and as the numbers that it becomes.
+COPIES = 2
 
 
 def existing_file(root: str, form: str) -> Path:
@@ -48,7 +50,8 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            check_memory(sum(_size(archive, member) for member in archive.namelist()), str(path), "give a smaller file")
+            needed = COPIES * sum(_size(archive, member) for member in archive.namelist())
+            check_memory(needed, str(path), "give a smaller file")
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except OSError as error:
