@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 RUN := $(BIN)/python -m src.train
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep train test lint ui serve server report check doctor bench gpu-check clean
+.PHONY: help install sweep train test lint ui serve server series report check doctor bench gpu-check clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -45,6 +45,9 @@ serve: $(READY)  ## draw a digit and watch the cells read it (PORT=8000)
 server: $(READY)  ## PostgreSQL and an MLflow server on it, for trying out (PORT=5001)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[server]'
 	$(BIN)/python -m benchmarks.postgres $(or $(PORT),5001)
+
+series: $(READY)  ## fetch small sets of time series, for data=ts data.dataset=NAME
+	$(BIN)/python -m src.series
 
 report: $(READY)  ## verdict, figures and tables of a sweep (ARGS='sweep=latest metric=test/acc')
 	$(BIN)/python -m src.report $(ARGS)

@@ -70,7 +70,7 @@ def refused(run_cli, tmp_path, monkeypatch):
         ("trainer.threads=100000", "trainer.threads=100000: allowed is an integer from 1 to 1024"),
         ("model.num_layers=100000", "model.num_layers=100000: allowed is an integer from 1 to 1000"),
         (f"data.split_seed={HUGE}", f"data.split_seed={HUGE}: allowed is an integer from 0 to 4294967295"),
-        (f"data.val_size={HUGE}", f"data.val_size={HUGE}: allowed is an integer of at least 0, below 2^63"),
+        (f"data.val_size={HUGE}", f"data.val_size={HUGE}: allowed is an integer of at least 0, or null, below 2^63"),
         ("sweep.parent=abc", "sweep.parent=abc: a sweep sets it for its trials; leave it out"),
     ],
 )
@@ -243,6 +243,38 @@ def test_data_that_will_not_do(refused, idx_folder, name, damage, words):
     damage(idx_folder / name)
     message = refused(*SHORT, f"data.root={idx_folder}")
     assert message.startswith(words.format(folder=idx_folder, path=idx_folder / name))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "arrays", "words"),
+    [
+        (["data=npz"], None, "data.root={path}: does not exist; give FILE.npz"),
+        (["data=npz"], {"train_x": np.zeros((9, 4, 1))}, "{path}: no train_y among train_x"),
+        (
+            ["data=npz"],
+            {"train_x": np.array([np.zeros(2), np.zeros(3)], dtype=object), "train_y": np.arange(2)},
+            "{path}: train_x holds Python objects, which are not read; give numbers, ",
+        ),
+        (["data=npz", "data.dataset=GunPoint"], None, "data.dataset=GunPoint: data=npz does not read it; leave it out"),
+        (
+            ["data=table", "data.series=a", "data.time=b", "data.target=c"],
+            None,
+            "data.root={path}: does not exist; give FILE.csv or FILE.parquet",
+        ),
+        (
+            ["data=table", "data.series=a", "data.time=b"],
+            None,
+            "data.target=null: data=table needs it; give data.target",
+        ),
+        (["data=ts", "data.dataset=GunPoint"], None, "data.dataset=GunPoint: no GunPoint_TRAIN.ts in {path}; "),
+    ],
+)
+def test_series_that_will_not_do(refused, tmp_path, overrides, arrays, words):
+    path = tmp_path / "mine.npz"
+    if arrays is not None:
+        np.savez(path, **arrays)
+    message = refused(*overrides, f"data.root={path}", "trainer=cpu")
+    assert message.startswith(words.format(path=path))
 
 
 def test_a_data_folder_that_is_not_there(refused):

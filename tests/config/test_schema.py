@@ -10,7 +10,9 @@ from omegaconf import OmegaConf
 
 from recurrent_cells.config.schema import Config, ModelConfig, allowed, schema_fields
 from recurrent_cells.config.validation import validated
+from recurrent_cells.data.sources import Source
 from recurrent_cells.errors import UserError
+from recurrent_cells.tables import SOURCES
 from src import REPOSITORY
 from tests.support import compose_config
 
@@ -29,7 +31,8 @@ def test_the_default_command_is_valid():
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_is_valid(group, option):
-    extra = ["data.root=/data"] if option == "idx" else []
+    source = SOURCES[option] if group == "data" else Source
+    extra = ["data.root=/data"] * source.needs_root + [f"data.{key}=it" for key in source.needs]
     config = OmegaConf.structured(validated(compose_config(f"{group}={option}", *extra)))
     chosen = config[group].get("cell") or config[group].get("name") or option
     assert chosen == option
@@ -94,6 +97,10 @@ def test_the_ends_of_ranges_are_allowed():
         (["data.val_size=0"], "data.val_size=0"),
         (["data=idx"], "data.root=null"),
         (["data.root=/data"], "data.root=/data"),
+        (["data=ts"], "data.dataset=null"),
+        (["data.patch=4"], "data.patch=4"),
+        (["data.permutation=bit_reversal"], "data.permutation=bit_reversal"),
+        (["data.dataset=GunPoint"], "data.dataset=GunPoint"),
         (["trainer=cpu", "trainer.precision=16-mixed"], "trainer.precision=16-mixed"),
     ],
 )

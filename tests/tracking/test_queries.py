@@ -1,5 +1,7 @@
 """What the store knows of trials."""
 
+from dataclasses import replace
+
 from recurrent_cells.tracking.queries import (
     TrialRecord,
     best_by_validation,
@@ -118,3 +120,12 @@ class Page(list):
 def test_a_search_reads_all_pages(store):
     store.__dict__["client"] = Pages(["one", "two", "three", "four", "five"])
     assert list(search(store)) == ["one", "two", "three", "four", "five"]
+
+
+def test_keys_that_came_later_leave_the_blocks_of_earlier_runs_as_they_were():
+    def block(**params):
+        return replace(record("1", "a", "FINISHED"), params={"data.name": "mine", **params}).block
+
+    earlier = block()
+    assert block(**{"data.missing": "refuse"}) == earlier
+    assert block(**{"data.missing": "zero"}) != earlier

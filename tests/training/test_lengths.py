@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from recurrent_cells.config.schema import ModelConfig
+from recurrent_cells.data.sequences import Reading
 from recurrent_cells.data.splits import Split, Splits
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.models.classifier import Classifier, build_classifier
@@ -44,7 +45,7 @@ def drawn(count: int, seed: int, padding: float = 0.0, width: int = LONGEST, ask
 def series(padding: float = 0.0, width: int = LONGEST, asked: str = "class") -> Splits:
     train, val, test = (drawn(count, seed, padding, width, asked) for seed, count in enumerate((60, 23, 31)))
     classes = 0 if asked == "numbers" else CLASSES
-    return Splits(train, val, test, classes, None, False, (width, FEATURES), "", 0.0, 1.0)
+    return Splits(train, val, test, classes, None, False, (width, FEATURES), Reading("rows"), "", 0.0, 1.0)
 
 
 @pytest.fixture

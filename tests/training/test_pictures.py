@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from recurrent_cells.data.sequences import Reading
 from recurrent_cells.data.splits import Split, Splits
 from recurrent_cells.training.pictures import draw_confusion, draw_numbers, first_sequences
 
@@ -12,7 +13,7 @@ def splits(targets, names=None, is_image=False, lengths=None, features=3):
     sequences = torch.arange(len(targets) * 6 * features, dtype=torch.float32).view(-1, 6, features)
     split = Split(sequences, targets, lengths)
     classes = 0 if targets.is_floating_point() else int(targets.max()) + 1
-    return Splits(split, split, split, classes, names, is_image, (6, features), "", 0.0, 1.0)
+    return Splits(split, split, split, classes, names, is_image, (6, features), Reading("rows"), "", 0.0, 1.0)
 
 
 def titles(figure):

@@ -10,7 +10,7 @@ from pathlib import Path
 from recurrent_cells.cli.leaving import run_and_leave
 from recurrent_cells.scratch import take_scratch
 
-COMMANDS = ("train", "report", "check", "stop", "evaluate", "predict", "export", "serve", "ui", "doctor")
+COMMANDS = ("train", "report", "check", "stop", "evaluate", "predict", "export", "serve", "ui", "doctor", "series")
 
 
 def main(name: str | None = None) -> None:

@@ -1,7 +1,8 @@
 """The schema of a trial: every key with its default, its meaning and what it may be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -14,6 +15,9 @@ EXPERIMENT = "recurrent-cells"
 HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
 KERNELS = ("auto", "reference", "torch", "numpy", "triton")
 SCALINGS = ("none", "unit", "standard")
+SEQUENCES = ("rows", "columns", "image", "pixels")
+SPLITS = ("random", "tail", "stratified")
+FILLINGS = ("refuse", "zero", "mean", "last")
 PRECISIONS = ("auto", "32-true", "64-true", "bf16-mixed", "16-mixed")
 
 POSITIVE = at_least(1)
@@ -21,10 +25,10 @@ COUNT = at_least(0)
 SHARE = number(0, 1, below=True)
 ABOVE_0 = number(0, above=True)
 BIAS = number(-100, 100)
-MOST_LAYERS, MOST_HEAD_LAYERS, MOST_THREADS = 1000, 16, 1024
+MOST_LAYERS, MOST_HEAD_LAYERS, MOST_THREADS, MOST_STEPS = 1000, 16, 1024, 1_000_000
 ONE_OR_TWO = Rule(lambda value: value in (1, 2), "1 or 2")
 A_SEED = between(0, 2**32 - 1)
-A_FOLDER = or_null(Rule(lambda value: value != "", "a folder"))
+A_PATH = or_null(Rule(lambda value: value != "", "a folder or a file"))
 HEAD = Rule(
     lambda value: 0 < len(value) <= MOST_HEAD_LAYERS and value[-1] == "linear" and set(value) <= set(HEAD_LAYERS),
     f"a list of up to {MOST_HEAD_LAYERS}, {', '.join(HEAD_LAYERS)}, that ends in linear (the loss applies softmax)",
@@ -35,15 +39,18 @@ PHASES = Rule(
 )
 RUN_IDS = Rule(lambda value: all(value), "a list of run ids")
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
+A_PERMUTATION = Rule(lambda value: value != "", "none, bit_reversal, torch_SEED, numpy_SEED or a file of numbers")
+NAMES = Rule(lambda value: all(name.strip() for name in value), "a list of names, or nothing")
 
 
-def key(default: Any, meaning: str, rule: Rule | None = None, block: bool = False) -> Any:
+def key(default: Any, meaning: str, rule: Rule | None = None, block: bool = False, later: bool = False) -> Any:
     """A key of the schema.
 
     Args:
         block: whether the key is part of the data block: configurations that differ in it are not compared.
+        later: whether runs were kept before there was the key; its default says what was done then.
     """
-    metadata = {"meaning": meaning, "rule": rule, "block": block}
+    metadata = {"meaning": meaning, "rule": rule, "block": block, "later": later}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -74,23 +81,62 @@ class DataConfig:
     """The data, how they are split, and how images are read as sequences."""
 
     name: str = key("mnist_5k", "the data source", name_in(SOURCES), block=True)
-    root: str | None = key(None, "the folder of the data's files; null: datasets/ beside the runs", A_FOLDER)
+    root: str | None = key(None, "the folder of the data's files, or the file; null: datasets/ beside the runs", A_PATH)
     download: bool | None = key(None, "fetch files that are missing; null: only where root is null")
+    dataset: str | None = key(None, "of data=ts: NAME of NAME_TRAIN.ts", or_null(A_NAME), block=True, later=True)
+    series: str | None = key(None, "of data=table: the column of the series' names", or_null(A_NAME), True, True)
+    time: str | None = key(None, "of data=table: the column of times", or_null(A_NAME), True, True)
+    features: list[str] = key([], "of data=table: columns of numbers; []: all others of numbers", NAMES, True, True)
+    target: str | None = key(None, "of data=table: the column of what is asked", or_null(A_NAME), True, True)
+    length: int | None = key(
+        None,
+        "of tasks made on the spot: T of a sequence; null: the task's own",
+        or_null(between(2, MOST_STEPS)),
+        True,
+        True,
+    )
+    examples: int | None = key(
+        None,
+        "of tasks made on the spot: how many to train and validate; null: the task's own",
+        or_null(POSITIVE),
+        True,
+        True,
+    )
+    missing: str = key(
+        "refuse", "what stands for a missing number of a series", one_of(*FILLINGS), block=True, later=True
+    )
     num_classes: int | None = key(None, "classes; null: as many as the training labels show", or_null(at_least(2)))
     batch_size: int = key(64, "sequences of a training step", POSITIVE)
     eval_batch_size: int = key(1000, "sequences that are evaluated at once", POSITIVE)
-    normalize: str = key("standard", "scale: bytes to 0 … 1, or to mean 0 and deviation 1", one_of(*SCALINGS))
+    normalize: str = key(
+        "standard",
+        "unit: bytes to 0 … 1; standard: to mean 0 and deviation 1, the numbers of a series by feature",
+        one_of(*SCALINGS),
+    )
     order: str = key("shuffled", "the order of training sequences", one_of("shuffled", "file"))
-    sequence: str = key("rows", "the steps of an image", one_of("rows", "columns", "image"), block=True)
+    sequence: str = key("rows", "the steps of an image", one_of(*SEQUENCES), block=True)
+    patch: int = key(1, "of sequence=pixels: pixels of a step", POSITIVE, block=True, later=True)
+    permutation: str = key(
+        "none", "of sequence=pixels: the order in which they are read", A_PERMUTATION, block=True, later=True
+    )
     train_size: int | None = key(
         None, "training sequences; null: all that validation leaves", or_null(POSITIVE), block=True
     )
-    val_size: int = key(5000, "validation sequences, taken from the training data", COUNT, block=True)
-    test_size: int | None = key(None, "test sequences of data without test files", or_null(POSITIVE), block=True)
-    split: str = key(
-        "random", "what validates: drawn by split_seed, or the last in the file", one_of("random", "tail"), block=True
+    val_size: int | None = key(
+        5000, "validation sequences, taken from the training data; null: a fifth of these", or_null(COUNT), block=True
     )
-    split_seed: int = key(0, "draws validation and test sequences", A_SEED, block=True)
+    test_size: int | None = key(
+        None, "test sequences of data without test files; null: a fifth", or_null(POSITIVE), block=True
+    )
+    split: str = key(
+        "random",
+        "what validates: drawn by split_seed, the last in the file, or drawn with each class in proportion",
+        one_of(*SPLITS),
+        block=True,
+    )
+    split_seed: int = key(
+        0, "draws validation and test sequences, and all of tasks made on the spot", A_SEED, block=True
+    )
     validate_on: str = key("val", "test: watch the test data while training, as some recipes do", one_of("val", "test"))
 
 
@@ -136,7 +182,9 @@ class TrainerConfig:
     deterministic: bool = key(True, "deterministic algorithms only")
     threads: int = key(1, "threads of a process", between(1, MOST_THREADS))
     flush_denormals: bool | None = key(
-        None, "on a CPU: take numbers below 1e-38 for 0; null: with threads=1, but for images by rows or columns"
+        None,
+        "on a CPU: take numbers below 1e-38 for 0; null: with threads=1, but for images by rows or columns",
+        later=True,
     )
     detect_anomaly: bool = key(False, "find the operation that made a gradient NaN; slow")
     profile: bool = key(False, "keep a trace and a table of where the time of some steps goes")
@@ -186,7 +234,9 @@ class Config:
     reproduce: str | None = key(None, "a run id, or its beginning: train that trial again as it was")
     registry: bool = key(True, "keep the best network as an MLflow model, and register that of a sweep")
     extensions: list[str] = key([], "Python files that add cells, data sources, tasks, optimisers, …")
-    task: str = key("auto", "what is asked; auto: a class, at every step where readout=every", name_in(TASKS, "auto"))
+    task: str = key(
+        "auto", "what is asked; auto: a class, at every step where readout=every", name_in(TASKS, "auto"), later=True
+    )
     seed: int = key(0, "decides all that is drawn in a trial but the split", A_SEED)
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -220,6 +270,12 @@ def schema_fields(cls: type = Config, prefix: str = "") -> Iterator[tuple[str, F
 def block_keys() -> list[str]:
     """The keys that make a data block: which sequences are trained on, validated and tested."""
     return [name for name, item in schema_fields() if item.metadata["block"]]
+
+
+@cache
+def later_keys() -> Mapping[str, Any]:
+    """The keys that are younger than the first runs that were kept, with the values that say what was done before."""
+    return {name: default_of(item) for name, item in schema_fields() if item.metadata["later"]}
 
 
 def default_of(item: Field[Any]) -> Any:

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 MOST_FAULTS = 6
 # What others, written in C, can count to.
 LARGEST = 2**63 - 1
+# Keys of data that only some sources read, and that are null or empty where they do not.
+OF_SOURCES = ("dataset", "series", "time", "features", "target", "length", "examples")
 # Of a value, in a message.
 MOST_SHOWN = 80
 
@@ -69,12 +71,25 @@ def check_own_keys(sweep: Any) -> None:
 
 
 def root_fault(data: DataConfig) -> str | None:
-    """What is wrong with a folder that is given, or is not, to a data source."""
-    if data.root is None and SOURCES[data.name].needs_root:
-        return f"data.root=null: data={data.name} needs the folder of its files, data.root=FOLDER"
-    if data.root is not None and not SOURCES[data.name].reads_root:
+    """What is wrong with a folder or file that is given, or is not, to a data source."""
+    source = SOURCES[data.name]
+    if data.root is None and source.needs_root:
+        what = "the folder of its files" if source.root_form == "FOLDER" else "its file"
+        return f"data.root=null: data={data.name} needs {what}, data.root={source.root_form}"
+    if data.root is not None and not source.reads_root:
         return f"data.root={data.root}: data={data.name} reads no folder; data=mnist or data=idx would"
     return None
+
+
+def key_faults(data: DataConfig) -> Iterator[str]:
+    """What is wrong with keys that only some sources read: a source needs one, or does not read it."""
+    source = SOURCES[data.name]
+    for name in OF_SOURCES:
+        value = getattr(data, name)
+        if name in source.needs and not value:
+            yield f"data.{name}=null: data={data.name} needs it; give data.{name}=NAME"
+        elif name not in source.keys and value:
+            yield f"data.{name}={as_typed(value)}: data={data.name} does not read it; leave it out"
 
 
 @cache
@@ -127,9 +142,14 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield f"trainer.max_images={trainer.max_images}: allowed is at least data.batch_size={data.batch_size}"
     if data.val_size == 0 and data.validate_on == "val":
         yield "data.val_size=0: allowed only with data.validate_on=test, something must be validated on"
+    if data.sequence != "pixels":
+        for key, value, default in (("patch", data.patch, 1), ("permutation", data.permutation, "none")):
+            if value != default:
+                yield f"data.{key}={value}: allowed only with data.sequence=pixels"
     if fault := root_fault(data):
         yield fault
     if trainer.flush_denormals and trainer.threads > 1:
         yield "trainer.flush_denormals=true: allowed with trainer.threads=1, a thread does so for itself alone"
+    yield from key_faults(data)
     if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
         yield "trainer.precision=16-mixed: a CPU has 32-true, 64-true and bf16-mixed"

@@ -1,7 +1,7 @@
-"""Which examples train, validate and test."""
+"""The examples that train, validate and test, ready to train on."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,23 +11,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recurrent_cells.config.schema import DataConfig
-from recurrent_cells.data.examples import Examples, load_examples
-from recurrent_cells.data.sequences import Normalizer, as_sequences
+from recurrent_cells.data.arrays import valid_steps
+from recurrent_cells.data.checks import asked_of
+from recurrent_cells.data.examples import Examples, load_examples, settings
+from recurrent_cells.data.partition import split_indices
+from recurrent_cells.data.sequences import Normalizer, Reading, reading
 from recurrent_cells.data.sources import Part
 from recurrent_cells.errors import UserError
 from recurrent_cells.memory import check_memory
 
-# As it is read, and in float32 before and after scaling.
-BYTES_OF_A_VALUE = 9
+# Of a value beside itself: in float32 before and after scaling; of numbers, in float64 while deviations are taken.
+BYTES_OF_A_BYTE, BYTES_OF_A_NUMBER = 8, 16
+
+# The keys that decide which sequences there are, and not how they are gone through.
+DECISIVE = tuple(it.name for it in fields(DataConfig) if it.name not in ("batch_size", "eval_batch_size", "order"))
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Sequences (N, T, F) in float32 and targets (N,): classes as int64, or numbers as float32.
+    """Sequences (N, T, F) in float32 with their targets.
 
-    `lengths` (N,) as int64 are the valid steps, after which sequences are padded; None where all have T.
+    Args:
+        targets: classes (N,) as int64, or (N, T) of each step, `NOT_ASKED` where there is none; or numbers (N,) or
+            (N, O) as float32.
+        lengths: valid steps (N,) as int64, after which sequences are padded with zeros; None where all have T, which
+            is that of the longest sequence of the split.
     """
 
     sequences: Tensor
@@ -57,7 +67,8 @@ class Splits:
         class_names: of classes 0, 1, …; None where they are called by their numbers.
         is_image: whether sequences are images that were read as such.
         image_size: (H, W) of an image, (T, F) of another sequence.
-        offset, scale: what was taken off the values, and what they were divided by then.
+        reading: how these became sequences.
+        offset, scale: what was taken off the values, and what they were divided by then; (F,) where by feature.
     """
 
     train: Split
@@ -67,9 +78,10 @@ class Splits:
     class_names: tuple[str, ...] | None
     is_image: bool
     image_size: tuple[int, int]
+    reading: Reading
     digest: str
-    offset: float
-    scale: float
+    offset: float | Tensor
+    scale: float | Tensor
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Splits":
         train, val, test = (split.to(device, dtype) for split in (self.train, self.val, self.test))
@@ -87,7 +99,8 @@ class Splits:
 
     @property
     def num_steps(self) -> int:
-        return self.train.sequences.shape[1]
+        """Steps of the longest sequence."""
+        return max(split.sequences.shape[1] for split in (self.train, self.val, self.test))
 
 
 def load_splits(data: DataConfig) -> Splits:
@@ -96,9 +109,7 @@ def load_splits(data: DataConfig) -> Splits:
     Raises:
         UserError: if the examples cannot be loaded, or a split or batch is larger than the data.
     """
-    keys = ("name", "root", "download", "num_classes", "normalize", "sequence", "train_size", "val_size")
-    more = ("test_size", "split", "split_seed", "validate_on")
-    splits = _load_splits(tuple((key, getattr(data, key)) for key in keys + more))
+    splits = _load_splits(settings(data, DECISIVE))
     if data.batch_size > len(splits.train):
         raise UserError(
             f"data.batch_size={data.batch_size}: more than there are training images; "
@@ -108,23 +119,28 @@ def load_splits(data: DataConfig) -> Splits:
 
 
 @lru_cache(maxsize=2)
-def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
-    data = DataConfig(**dict(settings))  # type: ignore[arg-type]
+def _load_splits(settings: tuple[tuple[str, Any], ...]) -> Splits:
+    data = DataConfig(**dict(settings))
     source = load_examples(data)
-    train, val, test = split_indices(len(source.train.targets), data, has_test_files=source.test is not None)
-    examples = len(train) + len(val) + len(test if source.test is None else source.test.targets)
-    check_memory(
-        examples * source.train.values[0].size * BYTES_OF_A_VALUE,
-        f"data={data.name}: {examples} sequences of {' x '.join(map(str, source.train.values.shape[1:]))} numbers",
-        "data.train_size takes fewer",
-    )
+    train, val, test = split_indices(source, data)
+    check_memory(*_needed(source, data, len(train) + len(val) + len(test)), "data.train_size takes fewer")
     training = source.train.take(train)
     _check_variety(data.name, training, source.num_classes)
-    normalize = Normalizer(data.normalize, as_sequences(training.values, data.sequence))
+    is_image = training.values.dtype == np.uint8
+    size = (training.values.shape[1], training.values.shape[2])
+    read = reading(data, size)
+    _check_reading(data, training)
+
+    def sequences(part: Part) -> tuple[Tensor, Tensor | None]:
+        lengths = None if part.lengths is None else torch.from_numpy(part.lengths)
+        return read(torch.from_numpy(np.array(part.values))), lengths
+
+    normalize = Normalizer(data.normalize, *sequences(training))
 
     def split(part: Part) -> Split:
-        lengths = None if part.lengths is None else torch.from_numpy(part.lengths)
-        return Split(normalize(as_sequences(part.values, data.sequence)), _as_tensor(part.targets), lengths)
+        part = part if part.lengths is None else part.trimmed(int(part.lengths.max(initial=1)))
+        values, lengths = sequences(part)
+        return Split(normalize(values, lengths), _as_tensor(part.targets), lengths)
 
     test_split = split(_held_out(source, test))
     return Splits(
@@ -133,20 +149,43 @@ def _load_splits(settings: tuple[tuple[str, str | int | None], ...]) -> Splits:
         test=test_split,
         num_classes=source.num_classes or 0,
         class_names=source.train.class_names,
-        is_image=source.train.values.dtype == np.uint8,
-        image_size=(source.train.values.shape[1], source.train.values.shape[2]),
+        is_image=is_image,
+        image_size=size,
+        reading=read,
         digest=source.digest,
         offset=normalize.offset,
         scale=normalize.scale,
     )
 
 
+def _needed(source: Examples, data: DataConfig, examples: int) -> tuple[int, str]:
+    """Bytes of the splits, and what needs them."""
+    values = source.train.values
+    beside = BYTES_OF_A_BYTE if values.dtype == np.uint8 else BYTES_OF_A_NUMBER
+    count = examples * values[0].size + (0 if source.test is None else source.test.values.size)
+    examples += 0 if source.test is None else len(source.test.targets)
+    sizes = " x ".join(map(str, values.shape[1:]))
+    return count * (values.dtype.itemsize + beside), f"data={data.name}: {examples} sequences of {sizes} numbers"
+
+
+def _check_reading(data: DataConfig, training: Part) -> None:
+    """Raises UserError where sequences that end before the last step are to be read in another direction."""
+    if training.lengths is not None and data.sequence != "rows":
+        raise UserError(
+            f"data.sequence={data.sequence}: data={data.name} has series of several lengths, no images; allowed is rows"
+        )
+
+
 def _check_variety(name: str, training: Part, num_classes: int | None) -> None:
     """Warns of classes without an example to train on; raises UserError if there is nothing to learn."""
-    for what, array in (("values", training.values), ("targets", training.targets)):
-        if array.min() == array.max():
-            raise UserError(f"data={name}: all {what} to train on are {array.flat[0]:g}, there is nothing to learn")
-    if num_classes is not None and (empty := num_classes - len(np.unique(training.targets))):
+    values, targets = training.values, asked_of(training)
+    if training.lengths is not None:
+        values = values[valid_steps(training.lengths, values.shape[1])]
+    for what, array in (("values", values), ("targets", targets)):
+        if array.size == 0 or array.min() == array.max():
+            same = f"{array.flat[0]:g}" if array.size else "not asked for"
+            raise UserError(f"data={name}: all {what} to train on are {same}, there is nothing to learn")
+    if num_classes is not None and (empty := num_classes - len(np.unique(targets))):
         log.warning("data=%s: %d of %d classes have no example to train on", name, empty, num_classes)
 
 
@@ -158,38 +197,9 @@ def held_out(source: Examples, data: DataConfig) -> Part:
     """The examples that test, as the source has them; raises UserError as `split_indices`."""
     if source.test is not None:
         return source.test
-    return _held_out(source, split_indices(len(source.train.targets), data, has_test_files=False)[2])
+    return _held_out(source, split_indices(source, data)[2])
 
 
 def _held_out(source: Examples, test: NDArray[np.int64]) -> Part:
     """The test files, or the examples at `test` for a source without."""
     return source.train.take(test) if source.test is None else source.test
-
-
-def split_indices(
-    size: int, data: DataConfig, has_test_files: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Positions in the training file that train, validate and test, each in file order.
-
-    Raises:
-        UserError: if the parts are larger than the file.
-    """
-    if has_test_files and data.test_size is not None:
-        raise UserError(f"data.test_size={data.test_size}: data={data.name} has test files, all of them are scored")
-    if not has_test_files and data.test_size is None:
-        raise UserError(f"data.test_size=null: data={data.name} has no test files, say how many images to keep for it")
-    test_size = data.test_size or 0
-    left = size - test_size - data.val_size
-    train_size = left if data.train_size is None else data.train_size
-    if left < 1 or train_size > left:
-        raise UserError(
-            f"data.train_size={data.train_size or 'null'} data.val_size={data.val_size}"
-            + (f" data.test_size={test_size}" if test_size else "")
-            + f": together more than the {size} images there are, at least 1 must be left to train on"
-        )
-    drawn = np.random.RandomState(data.split_seed).permutation(size)
-    test, rest = drawn[:test_size], drawn[test_size:]
-    if data.split == "tail":
-        rest = np.sort(rest)
-    val = rest[len(rest) - data.val_size :]
-    return np.sort(rest[:train_size]), np.sort(val), np.sort(test)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from recurrent_cells.config.extensions import load_recorded
 from recurrent_cells.config.schema import Config
+from recurrent_cells.data.sequences import Reading
 from recurrent_cells.errors import UserError
 from recurrent_cells.memory import check_memory
 from recurrent_cells.models.classifier import Classifier, build_classifier
@@ -39,6 +40,7 @@ class Trained:
 
     Args:
         image_size: (H, W) of the images it was trained on.
+        reading: how images are read.
         offset, scale: of the bytes of an image, as in training.
     """
 
@@ -47,8 +49,9 @@ class Trained:
     classifier: Classifier
     image_size: tuple[int, int]
     num_classes: int
-    offset: float
-    scale: float
+    reading: Reading
+    offset: float | Tensor
+    scale: float | Tensor
     targets: Targets
 
     @cached_property
@@ -84,7 +87,7 @@ class Trained:
     @cached_property
     def network(self) -> ImageClassifier:
         """The network from image bytes to logits."""
-        return ImageClassifier(self.classifier, self.config.data.sequence, self.offset, self.scale).eval()
+        return ImageClassifier(self.classifier, self.reading, self.offset, self.scale).eval()
 
     @torch.inference_mode()
     def logits_by_step(self, images: NDArray[np.uint8]) -> Tensor:
@@ -168,5 +171,6 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
             f"{Artifact.CHECKPOINT} of run {record.run_id} is not of this version ({reason}); train it again"
         ) from None
     classifier.eval()
-    scaling = saved["offset"], saved["scale"]
-    return Trained(record, config, classifier, (height, width), saved["num_classes"], *scaling, targets)
+    read = Reading(config.data.sequence, config.data.patch, saved.get("order"))
+    scaling = (saved["offset"], saved["scale"])
+    return Trained(record, config, classifier, (height, width), saved["num_classes"], read, *scaling, targets)

@@ -2,26 +2,26 @@
 
 from torch import Tensor, nn
 
-from recurrent_cells.data.sequences import read_as
+from recurrent_cells.data.sequences import Reading
 
 
 class ImageClassifier(nn.Module):
     """Image bytes 0 … 255 of any number type (N, H, W) → logits (N, C) after the last step.
 
     Args:
-        sequence: how images are read, as in `data.sequence`.
-        offset, scale: of the bytes, as in training.
+        reading: how images are read, as in training.
+        offset, scale: of the bytes, as in training; (F,) where by feature.
     """
 
-    def __init__(self, classifier: nn.Module, sequence: str, offset: float, scale: float) -> None:
+    def __init__(self, classifier: nn.Module, reading: Reading, offset: float | Tensor, scale: float | Tensor) -> None:
         super().__init__()
         self.classifier = classifier
-        self.sequence = sequence
+        self.reading = reading
         self.offset, self.scale = offset, scale
 
     def sequences(self, images: Tensor) -> Tensor:
         """Image bytes (N, H, W) as what the classifier reads (N, T, F)."""
-        return (read_as(images, self.sequence).float() - self.offset) / self.scale
+        return (self.reading(images).float() - self.offset) / self.scale
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.sequences(images))

@@ -8,7 +8,7 @@ from math import isfinite, nan
 from statistics import mean
 from typing import Any
 
-from recurrent_cells.config.schema import block_keys, schema_fields
+from recurrent_cells.config.schema import block_keys, default_of, schema_fields
 from recurrent_cells.reports.metric import Metric, selection_of
 from recurrent_cells.sweeps.results import FinishedTrial, SweepData
 from recurrent_cells.tables import CELLS
@@ -20,7 +20,7 @@ from recurrent_cells.trial.fingerprint import IRRELEVANT, is_within
 SHORT = {"model.hidden_size": "h", "data.name": ""}
 CELL = "model.cell"
 # Runs of earlier versions lack the params that came later: those had today's defaults.
-DEFAULTS = {key: str(field.default) for key, field in schema_fields()}
+DEFAULTS = {key: str(default_of(field)) for key, field in schema_fields()}
 # An experiment file sets keys of any section, a file of another group those of its own.
 EXPERIMENT = "experiment"
 GROUPS = {EXPERIMENT} | {key.partition(".")[0] for key in DEFAULTS if "." in key}

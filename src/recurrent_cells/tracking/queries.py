@@ -13,7 +13,7 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from recurrent_cells.config.schema import block_keys
+from recurrent_cells.config.schema import block_keys, later_keys
 from recurrent_cells.errors import UserError
 from recurrent_cells.tracking.copies import Copies
 from recurrent_cells.tracking.manifest import Faults, in_words, local_folder, of_tags
@@ -104,7 +104,9 @@ class TrialRecord:
     @cached_property
     def block(self) -> str:
         """The data block, `mnist_5k-1a2b3c`: trials of one are judged alike, on the same sequences and split."""
+        earlier = {key: str(value) for key, value in later_keys().items()}
         read = {key: self.params[key] for key in block_keys() if key in self.params and key != "data.name"}
+        read = {key: value for key, value in read.items() if value != earlier.get(key)}
         made_of = json.dumps([self.tags.get(Tag.DATA_DIGEST), self.metric, read], sort_keys=True)
         name = re.sub(r"\W", "_", self.params.get("data.name", "data"))
         return f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:6]}"

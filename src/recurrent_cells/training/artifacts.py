@@ -34,6 +34,7 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
         "num_features": splits.num_features,
         "num_classes": splits.num_outputs,
         "image_size": splits.image_size,
+        "order": splits.reading.order,
         "offset": splits.offset,
         "scale": splits.scale,
         "targets": asdict(member.progress.task.targets),
@@ -44,7 +45,7 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
         artifacts.write_confusion(folder, tested.confusion, splits.class_names)
         draw_confusion(tested.confusion, splits.class_names, folder / Artifact.CONFUSION_PICTURE)
     if tested.hardest:
-        artifacts.write_hardest(folder, _hardest(tested, config.data.sequence, splits))
+        artifacts.write_hardest(folder, _hardest(tested, splits))
     if tested.numbers is not None:
         artifacts.write_numbers(folder, *tested.numbers)
         draw_numbers(*tested.numbers).savefig(folder / Artifact.NUMBERS_PICTURE, dpi=100)
@@ -56,13 +57,13 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
     return digest
 
 
-def _hardest(tested: Tested, order: str, splits: Splits) -> list[HardExample]:
+def _hardest(tested: Tested, splits: Splits) -> list[HardExample]:
     """The test examples whose labels the network thought least likely: images in bytes, series to their last step."""
     split, found = splits.test, []
     for index, answer, probability, label_probability in tested.hardest:
         sequence = split.sequences[index] if split.lengths is None else split.sequences[index, : split.lengths[index]]
         if splits.is_image:
-            values = as_image(sequence, order, splits.offset, splits.scale).numpy()
+            values = as_image(sequence, splits.reading, splits.image_size, splits.offset, splits.scale).numpy()
         else:
             values = (sequence * splits.scale + splits.offset).numpy()
         label = int(split.targets[index])

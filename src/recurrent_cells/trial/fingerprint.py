@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from recurrent_cells.config.extensions import used_by
-from recurrent_cells.config.schema import Config, OptimizerConfig
+from recurrent_cells.config.schema import Config, OptimizerConfig, later_keys
 
 # Where things lie, on what a trial runs, how it is watched, what is kept of it.
 CIRCUMSTANCES = (
@@ -21,8 +21,6 @@ CIRCUMSTANCES = (
     "trainer.progress",
     "trainer.profile",
 )
-# Keys that came later count only where they say something else than what was done before.
-LATER = {"task": "auto", "trainer.flush_denormals": None}
 # Keys that do not decide a trial's result.
 IRRELEVANT = ("sweep", "recipe", "full", "reproduce", "trainer.full_epochs", "trainer.short_epochs", *CIRCUMSTANCES)
 
@@ -30,6 +28,7 @@ IRRELEVANT = ("sweep", "recipe", "full", "reproduce", "trainer.full_epochs", "tr
 def fingerprint(config: Config, data_digest: str) -> str:
     """A hash of all that decides a trial's result; 16 hexadecimal digits.
 
+    Keys that came later count only where they say something else than what was done before.
     A reproduction is another trial than its original, which it must never stand for or go on with.
     """
     relevant = _without(asdict(config), IRRELEVANT) | {"data_digest": data_digest}
@@ -51,8 +50,9 @@ def is_within(key: str, keys: Iterable[str]) -> bool:
 
 
 def _without(config: Mapping[str, Any], keys: tuple[str, ...], prefix: str = "") -> dict[str, Any]:
+    later = later_keys()
     return {
         key: _without(value, keys, f"{prefix}{key}.") if isinstance(value, Mapping) else value
         for key, value in config.items()
-        if f"{prefix}{key}" not in keys and (f"{prefix}{key}", value) not in LATER.items()
+        if f"{prefix}{key}" not in keys and (f"{prefix}{key}", value) not in later.items()
     }

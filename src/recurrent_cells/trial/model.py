@@ -23,7 +23,7 @@ from recurrent_cells.trial.spec import trial_task
 def save_network(run: TrialRun, config: Config, classifier: nn.Module, splits: Splits) -> None:
     """Save a trial's network with the files that the trial leaves; raises OSError if there is no room."""
     classifier = copy.deepcopy(classifier).cpu().float().eval()
-    network = ImageClassifier(classifier, config.data.sequence, splits.offset, splits.scale)
+    network = ImageClassifier(classifier, splits.reading, splits.offset, splits.scale)
     images = held_out(load_examples(config.data), config.data).values
     twin = paths.EXPORTS / _graph(config, splits, images[:2])
     save_model(run.artifacts, run.run_id, with_answers(network, trial_task(config, splits)), images, twin)
@@ -37,5 +37,6 @@ def with_answers(network: ImageClassifier, task: Task) -> nn.Module:
 def _graph(config: Config, splits: Splits, example: NDArray[np.uint8]) -> str:
     """A digest of all that saved models of trials have in common if they differ in nothing but their weights."""
     of_network = [asdict(config.model), splits.num_features, splits.num_outputs]
-    of_images = [config.data.sequence, splits.offset, splits.scale, *example.shape]
+    scaling = [np.asarray(number).tolist() for number in (splits.offset, splits.scale)]
+    of_images = [config.data.sequence, config.data.patch, splits.reading.digest, *scaling, *example.shape]
     return hashlib.sha256(json.dumps([of_network, of_images, versions()]).encode() + example.tobytes()).hexdigest()[:16]

@@ -1,0 +1,122 @@
+"""Series from tables in long form: a row for each step of each series."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recurrent_cells.data.arrays import as_numbers, padded
+from recurrent_cells.data.sources import Part
+from recurrent_cells.errors import UserError
+from recurrent_cells.memory import check_memory
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+# Of a byte of a file: what it is as text or compressed, and as an array of numbers or names.
+BYTES_OF_A_CHARACTER = 6
+MOST_SHOWN = 12
+
+
+def read_table(path: Path) -> "DataFrame":
+    """The table of a .csv (or .csv.gz) or .parquet file.
+
+    Raises:
+        UserError: if it cannot be read, has no rows, or needs more memory than there is.
+    """
+    import pandas  # here: half a second that only tables need
+
+    check_memory(BYTES_OF_A_CHARACTER * path.stat().st_size, str(path), "give a smaller file")
+    try:
+        table = pandas.read_parquet(path) if path.suffix == ".parquet" else pandas.read_csv(path)
+    except (OSError, ValueError, EOFError, pandas.errors.ParserError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not a table of .csv or .parquet, or damaged ({reason[:120]})") from None
+    if table.empty:
+        raise UserError(f"{path}: the table has no rows")
+    return table
+
+
+def feature_columns(table: "DataFrame", path: Path, features: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The columns of numbers that are asked for, or all but `others`.
+
+    Raises:
+        UserError: if a column of these or of `others` is not there, or a feature's holds no numbers.
+    """
+    for column in (*others, *features):
+        if column not in table.columns:
+            shown = ", ".join(map(str, table.columns[:MOST_SHOWN])) + (", …" if len(table.columns) > MOST_SHOWN else "")
+            raise UserError(f"{path}: no column {column}; there are {shown}")
+    numbers = table.select_dtypes(include=["number", "bool"]).columns
+    found = list(features) or [column for column in numbers if column not in others]
+    if not found:
+        raise UserError(f"{path}: no column of numbers beside {', '.join(others)}")
+    if no_numbers := [column for column in found if column not in numbers]:
+        raise UserError(f"{path}: the column {no_numbers[0]} holds no numbers, as a feature must")
+    return found
+
+
+def read_series(path: Path, names: str, time: str, features: Sequence[str], target: str) -> Part:
+    """The series of a table in the order in which they begin.
+
+    Args:
+        names, time, target: the columns of the series' names, of times, and of what is asked of a series.
+        features: the columns of its numbers; empty: all others of numbers.
+
+    Raises:
+        UserError: as `read_table`, and if columns are missing, times of a series do not rise from row to row, or its
+            target changes.
+    """
+    table = read_table(path)
+    columns = _feature_columns(table, path, features, (names, time, target))
+    for column in (names, time, target):
+        if (empty := table[column].isna()).any():
+            raise UserError(f"{path}: row {int(empty.argmax()) + 1} has no {column}")
+    codes = table[names].factorize()[0]
+    order = np.argsort(codes, kind="stable")
+    table, codes = table.iloc[order], codes[order]
+    is_new = codes[1:] != codes[:-1]
+    _check_times(table, path, names, time, is_new)
+    changes = (table[target].iloc[1:].to_numpy() != table[target].iloc[:-1].to_numpy()) & ~is_new
+    if changes.any():
+        series = table[names].iloc[int(changes.argmax())]
+        raise UserError(f"{path}: series {series} has several values of {target}; each series has one")
+    numbers = as_numbers(table[columns].to_numpy(np.float64, na_value=np.nan), str(path))
+    firsts = np.flatnonzero(np.concatenate([[True], is_new]))
+    values, lengths = padded(np.split(numbers, firsts[1:]), str(path))
+    targets = table[target].iloc[firsts]
+    is_number = targets.dtype.kind == "f"
+    return Part(values, targets.to_numpy() if is_number else targets.astype(str).to_numpy(str), str(path), lengths)
+
+
+def _feature_columns(table: "DataFrame", path: Path, features: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The columns of numbers that are asked for, or all but `others`."""
+    for column in (*others, *features):
+        if column not in table.columns:
+            shown = ", ".join(map(str, table.columns[:MOST_SHOWN])) + (", …" if len(table.columns) > MOST_SHOWN else "")
+            raise UserError(f"{path}: no column {column}; there are {shown}")
+    numbers = table.select_dtypes(include=["number", "bool"]).columns
+    found = list(features) or [column for column in numbers if column not in others]
+    if not found:
+        raise UserError(f"{path}: no column of numbers beside {', '.join(others)}")
+    if no_numbers := [column for column in found if column not in numbers]:
+        raise UserError(f"{path}: the column {no_numbers[0]} holds no numbers, as a feature must")
+    return found
+
+
+def _check_times(table: "DataFrame", path: Path, names: str, time: str, is_new: NDArray[np.bool_]) -> None:
+    """Raises UserError unless times rise within each series, whose rows stand side by side."""
+    times = table[time]
+    try:
+        rises = (times.iloc[1:].to_numpy() > times.iloc[:-1].to_numpy()) | is_new
+    except TypeError:
+        raise UserError(f"{path}: the column {time} mixes numbers and text; give times of one kind") from None
+    if not rises.all():
+        first = int(rises.argmin())
+        before, after = times.iloc[first], times.iloc[first + 1]
+        fault = "twice" if before == after else f"after {before}"
+        raise UserError(
+            f"{path}: series {table[names].iloc[first]} has the {time} {after} {fault}; sort rows by {time}, each once"
+        )

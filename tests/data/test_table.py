@@ -1,0 +1,142 @@
+"""A user's own series in a table: `data=table`."""
+
+import gzip
+
+import numpy as np
+import pandas
+import pytest
+
+from recurrent_cells.config.schema import DataConfig
+from recurrent_cells.data.splits import load_splits
+from recurrent_cells.errors import UserError
+
+
+def table(num_series=20):
+    """Series 0, 1, … of 2, 3, 4, 2, 3, … steps, of which the first feature says the series."""
+    rows = [
+        {"machine": f"m{n}", "second": step, "heat": 10.0 * n + step, "load": n % 3, "state": ["ok", "worn"][n % 2]}
+        for n in range(num_series)
+        for step in range(2 + n % 3)
+    ]
+    return pandas.DataFrame(rows)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """`written(frame, …)` is the config of a file with this table."""
+
+    def config(frame, name="mine.csv", **settings):
+        path = tmp_path / name
+        frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_csv(path, index=False)
+        return of_file(path, **settings)
+
+    return config
+
+
+def of_file(path, **settings):
+    columns = {"series": "machine", "time": "second", "target": "state"}
+    own = {"root": str(path), "val_size": None, "split": "stratified", "batch_size": 4, "normalize": "none"}
+    return DataConfig(name="table", **columns | own | settings)
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine.parquet"])
+def test_a_table_gives_a_series_of_each_name(written, name):
+    splits = load_splits(written(table(), name))
+    assert splits.class_names == ("ok", "worn")
+    assert [len(split) for split in (splits.train, splits.val, splits.test)] == [13, 3, 4]
+    assert splits.num_features == 2
+    for split in (splits.train, splits.val, splits.test):
+        for sequence, length, target in zip(split.sequences, split.lengths, split.targets, strict=True):
+            number, load = round(float(sequence[0, 0]) / 10), sequence[:length, 1]
+            assert length == 2 + number % 3
+            assert target == number % 2
+            assert sequence[:length, 0].tolist() == [10 * number + step for step in range(length)]
+            assert (load == number % 3).all()
+            assert (sequence[length:] == 0).all()
+
+
+def test_features_are_taken_in_the_order_asked_for(written):
+    assert load_splits(written(table(), features=["load"])).num_features == 1
+    splits = load_splits(written(table(), features=["load", "heat"]))
+    assert set(splits.train.sequences[:, 0, 0].tolist()) == {0, 1, 2}
+
+
+def test_series_may_be_interleaved_and_compressed(written, tmp_path):
+    expected = load_splits(written(table())).digest
+    path = tmp_path / "mine.csv.gz"
+    path.write_bytes(gzip.compress(table().sort_values("second", kind="stable").to_csv(index=False).encode()))
+    assert load_splits(of_file(path)).digest == expected
+
+
+def test_whole_numbers_are_classes_and_others_are_predicted(written):
+    whole = load_splits(written(table().assign(state=[int(name[1:]) % 2 + 7 for name in table()["machine"]])))
+    assert whole.class_names == ("7", "8")
+    numbers = load_splits(written(table().assign(state=table()["machine"].str[1:].astype(float) / 2), "b.csv"))
+    assert (numbers.num_classes, numbers.num_outputs) == (0, 1)
+
+
+def test_times_may_be_dates(written):
+    dates = pandas.Timestamp("2024-01-01") + pandas.to_timedelta(table()["second"], unit="D")
+    for name in ("mine.csv", "mine.parquet"):
+        assert load_splits(written(table().assign(second=dates), name)).num_features == 2
+
+
+def test_an_empty_cell_is_a_missing_number(written):
+    frame = table()
+    frame.loc[1, "heat"] = np.nan
+    with pytest.raises(
+        UserError, match=r"sequence 0, step 1, feature 0 is nan, .*; data.missing=zero\|mean\|last fill"
+    ):
+        load_splits(written(frame))
+    assert load_splits(written(frame, missing="last")).train.sequences.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("frame", "settings", "words"),
+    [
+        (table(), {"series": "engine"}, "no column engine; there are machine, second, heat, load, state"),
+        (table(), {"features": ["head"]}, "no column head; there are machine, second"),
+        (table(), {"features": ["machine"]}, "the column machine holds no numbers, as a feature must"),
+        (table()[["machine", "second", "state"]], {}, "no column of numbers beside machine, second, state"),
+        (table().iloc[::-1], {}, "series m19 has the second 1 after 2; sort rows by second, each once"),
+        (table().assign(second=0), {}, "series m0 has the second 0 twice; sort rows by second, each once"),
+        (table().assign(state=table()["second"]), {}, "series m0 has several values of state; each series has one"),
+        (table().assign(machine=table()["machine"].where(table()["machine"] != "m1")), {}, "row 3 has no machine"),
+        (table().assign(state=table()["state"].where(table()["machine"] != "m1")), {}, "row 3 has no state"),
+        (table().iloc[:0], {}, "the table has no rows"),
+        (table().assign(heat=np.inf), {}, "sequence 0, step 0, feature 0 is inf"),
+    ],
+)
+def test_tables_that_will_not_do_are_refused_in_a_line(written, frame, settings, words):
+    config = written(frame, **settings)
+    with pytest.raises(UserError) as caught:
+        load_splits(config)
+    assert str(caught.value).startswith(f"{config.root}: {words}")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b'a,b\n"1'),
+        ("a.csv", b"\xff\xfe\x00"),
+        ("a.parquet", b"PAR1"),
+        ("a.csv.gz", b"a,b"),
+        ("a.csv", b"a\n1,2,3\n4,5\n6\n7,8,9,1\n"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        load_splits(of_file(path))
+    assert str(caught.value).startswith(f"{path}: not a table of .csv or .parquet, or damaged (")
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 300
+
+
+def test_memory_is_asked_for_before_a_table_is_read(written, monkeypatch):
+    config = written(table())
+    monkeypatch.setattr("recurrent_cells.memory.memory", lambda: 100)
+    with pytest.raises(UserError, match=r"mine.csv: needs .* of memory, .*; give a smaller file$"):
+        load_splits(config)
