@@ -89,12 +89,13 @@ def test_data_blocks_never_compete(store, make_sweep):
         for seed in range(2)
     ]
     written = write_report(store, make_sweep(*trials))
-    on_each, (head, verdict) = written.headline[:8], written.headline[8:]
-    assert on_each[::2] == tuple(f"On split_seed {split}:" for split in range(4))
-    assert all("split_seed 0" not in sentence for sentence in on_each[3:])
+    head, verdict = written.headline
     assert head == "Over all 4 data blocks:"
     assert verdict.startswith("GRU beats LSTM by 1.")
     text = text_of(written)
+    on_each = [line for line in text.splitlines() if line.startswith("On split")]
+    assert [line.partition(":")[0] for line in on_each] == [f"On split\\_seed {split}" for split in range(4)]
+    assert text.count("By test/acc over 2 seeds of each") == 1
     assert "what other blocks of the kind would change" in text
     assert "- data:" not in text
 
@@ -106,11 +107,14 @@ def test_two_data_sets_have_a_verdict_each(store, make_sweep):
         for cell, value in (("gru", 0.9), ("lstm", 0.8))
         for seed in range(3)
     ]
-    headline = write_report(store, make_sweep(*trials)).headline
-    assert headline[0] == "On mnist:"
-    assert headline[1].startswith("GRU mnist beats LSTM mnist by 10.0 ± ")
-    assert headline[2] == "On fashion_mnist:"
-    assert headline[-1] == "2 data blocks that all share cannot say what others would show: each stands for itself."
+    written = write_report(store, make_sweep(*trials))
+    first, verdict, second, _ = written.headline
+    assert (first, second) == ("On mnist:", "On fashion_mnist:")
+    assert verdict.startswith("GRU beats LSTM by 10.0 ± ")
+    text = text_of(written)
+    assert "2 data blocks that all share are too few to say what other data would show." in text
+    order = [text.index(f"| {cell} {data}") for data in ("mnist", "fashion\\_mnist") for cell in ("GRU", "LSTM")]
+    assert order == sorted(order)
 
 
 @pytest.mark.parametrize(("losses", "words"), [(30, "on others that is open"), (0, "on other test examples too")])

@@ -14,6 +14,7 @@ from recurrent_cells.reports.compose import compose
 from recurrent_cells.reports.configurations import configurations
 from recurrent_cells.reports.document import Pictures
 from recurrent_cells.reports.figures import pareto_front, styles
+from recurrent_cells.reports.markdown import as_markdown
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.tables import comparisons
 from recurrent_cells.reports.write import Written, report_sweep, write_report
@@ -197,6 +198,11 @@ def drawn(store, parent, name):
     return figure
 
 
+def markdown(store, parent):
+    """The report's text, without a picture drawn."""
+    return as_markdown(compose(*read_sweeps(store, parent)), "")
+
+
 def numbers(axis):
     low, high = sorted(axis.get_view_interval())
     return [
@@ -225,6 +231,35 @@ def test_an_interval_that_is_cut_off_has_a_mark(store, make_sweep):
     narrow = make_sweep(*(Made(cell, seed, 0.9 + seed / 1000) for cell in ("gru",) for seed in range(5)), name="narrow")
     (axes,) = drawn(store, narrow, "seeds").axes
     assert not {line.get_marker() for line in axes.lines} & {"<", ">"}
+
+
+def test_a_pareto_front_joins_trials_on_the_same_data(store, make_sweep):
+    trials = [
+        Made(cell, 0, value, params={"data.name": data}, tags={"data.digest": data})
+        for data, values in {"mnist": (0.9, 0.95), "kmnist": (0.7, 0.75)}.items()
+        for cell, value in zip(("simple_rnn", "gru"), values, strict=True)
+    ]
+    (axes,) = drawn(store, make_sweep(*trials), "cost_parameters").axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[90.0, 95.0], [70.0, 75.0]]
+
+
+def test_one_seed_of_each_has_no_word_of_intervals(store, make_sweep):
+    text = markdown(store, make_sweep(*(Made(cell, 0) for cell in ("gru", "lstm"))))
+    assert "Results of one seed of each" in text
+    assert "95 % interval" not in text
+    assert "| difference |" not in text
+
+
+def test_equal_seeds_have_no_interval(store, make_sweep):
+    trials = [Made("gru", seed, 0.97) for seed in range(3)] + [
+        Made("lstm", seed, 0.9 + seed / 100) for seed in range(3)
+    ]
+    assert "| GRU | 97.00 | 0.00 | 3 |" in markdown(store, make_sweep(*trials))
+
+
+def test_a_report_says_of_how_many_it_draws_curves(store, make_sweep):
+    trials = [Made("gru", 0, params={"optimizer.lr": str(rate)}) for rate in range(1, 9)]
+    assert "Here and below are 6 of the 8 that are compared." in markdown(store, make_sweep(*trials))
 
 
 def test_matrices_side_by_side_have_one_scale(store, make_sweep):

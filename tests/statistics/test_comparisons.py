@@ -13,8 +13,10 @@ from recurrent_cells.statistics.comparisons import (
     compare_paired,
     degrees_of_freedom,
     estimate,
+    family_p,
     half_interval,
     mean_interval,
+    room,
     seeds_needed,
 )
 from recurrent_cells.statistics.studentized import survival
@@ -66,9 +68,10 @@ def test_welchs_statistic_and_degrees_of_freedom_as_scipy_has_them():
         assert welch == pytest.approx(theirs.df)
         assert min(len(a), len(b)) - 1 - 1e-9 <= ours <= welch + 1e-9
         assert found.difference == pytest.approx(abs(np.mean(a) - np.mean(b)))
-        assert found.p == pytest.approx(2 * stats.t.sf(abs(theirs.statistic), ours), abs=1e-6)
+        wider = room(len(a), len(b), groups=2)
+        assert found.p == pytest.approx(2 * stats.t.sf(abs(theirs.statistic) / wider, ours), abs=1e-6)
         assert found.half == pytest.approx(
-            stats.t.isf(ALPHA / 2, ours) * found.difference / abs(theirs.statistic), rel=1e-5
+            stats.t.isf(ALPHA / 2, ours) * wider * found.difference / abs(theirs.statistic), rel=1e-5
         )
         tested += 1
     assert tested >= 500
@@ -143,6 +146,37 @@ def test_equal_within_a_margin():
     assert found.most == pytest.approx(found.difference + found.half)
 
 
+@pytest.mark.parametrize("groups", [2, 3, 12, 40])
+@pytest.mark.parametrize("alpha", [0.05, 0.004])
+def test_p_is_the_level_at_which_an_interval_ends_at_0(groups, alpha):
+    random = np.random.default_rng(10)
+    first, second = random.exponential(size=(2, 200))
+    n, m = random.integers(2, 20, size=(2, 200))
+    half = half_interval(first, second, n, m, groups, alpha)
+    assert family_p(half, first, second, n, m, groups) == pytest.approx(alpha, rel=2e-3)
+
+
+def false_verdicts(values):
+    """In what share of sweeps without true differences (sweeps, cells, seeds) a pair is separated."""
+    _, cells, seeds = values.shape
+    means, errors = values.mean(axis=-1), values.var(axis=-1, ddof=1) / seeds
+    a, b = np.triu_indices(cells, 1)
+    half = half_interval(errors[:, a], errors[:, b], seeds, seeds, cells)
+    return (np.abs(means[:, a] - means[:, b]) > half).any(axis=-1).mean()
+
+
+@pytest.mark.parametrize("cells", [12, 20, 40])
+def test_false_verdicts_are_rare_among_many_configurations_of_few_seeds(cells):
+    values = np.random.default_rng(11).normal(size=(1000, cells, 3)) * np.geomspace(1, 5, cells)[:, None]
+    assert false_verdicts(values) < ALPHA + 2 * math.sqrt(ALPHA * (1 - ALPHA) / 1000)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 8, 12, 18])
+def test_false_verdicts_are_hardly_more_where_errors_are_skewed_and_of_unequal_variance(seeds):
+    skewed = np.exp(0.5 * np.random.default_rng(12).normal(size=(20_000, 2, seeds))) - np.exp(0.125)
+    assert false_verdicts(skewed * np.array([3.5, 1.0])[:, None]) < 0.055 + 2 * math.sqrt(ALPHA * (1 - ALPHA) / 20_000)
+
+
 @pytest.mark.parametrize("spread", [(1, 1, 1), (3.5, 1, 1), (1, 2, 5)])
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_false_verdicts_are_rare_whatever_the_variances(spread, seeds):
@@ -169,8 +203,18 @@ def test_a_difference_over_blocks_is_paired():
     assert not found.is_separated
 
 
+def test_false_verdicts_over_few_blocks_are_rare_among_many():
+    random, false = np.random.default_rng(13), 0
+    for _ in range(300):
+        values = random.normal(size=(8, 3)) * np.geomspace(1, 5, 8)[:, None]
+        found = compare_paired({str(n): dict(zip("xyz", row, strict=True)) for n, row in enumerate(values)})
+        false += any(pair.is_separated for pair in found)
+        assert all(pair.is_separated == (pair.p < ALPHA) for pair in found)
+    assert false / 300 < ALPHA + 2 * math.sqrt(ALPHA * (1 - ALPHA) / 300)
+
+
 def test_seeds_for_a_stated_difference():
-    # statsmodels 0.15, TTestIndPower: 17 of each for 1 sd; here more, as the degrees of freedom are cautious
+    # statsmodels 0.15, TTestIndPower: 17 of each for 1 sd; here more, as the intervals are cautious
     assert 17 <= seeds_needed(1.0, 1.0, 1.0) <= 19
     assert seeds_needed(1.0, 1.0, 1.0, groups=6) > seeds_needed(1.0, 1.0, 1.0, groups=3) > 19
     assert seeds_needed(1e6, 1.0, 1.0) == 2

@@ -1,10 +1,17 @@
 """What is compared: the configurations on one data block, never across, and all blocks together by their means."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recurrent_cells.config.schema import block_keys
-from recurrent_cells.reports.configurations import Configuration, by, contenders, differing, short_label
+from recurrent_cells.reports.configurations import (
+    MOST_KEYS_IN_A_LABEL,
+    Configuration,
+    by,
+    contenders,
+    differing,
+    short_label,
+)
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.outcomes import read_outcomes
 from recurrent_cells.reports.questions import competing, pairs_of
@@ -39,6 +46,25 @@ class Competition:
 
     def other_examples(self, pair: Comparison) -> Comparison | None:
         return self.on_other_examples.get(frozenset((pair.better, pair.worse)))
+
+    @property
+    def tested(self) -> list[Comparison]:
+        """The pairs of two seeds or more."""
+        return [pair for pair in self.pairs if min(pair.counts) > 1]
+
+    def without_block_names(self) -> "Competition":
+        """The competition with labels that leave the block out, where they still tell configurations apart."""
+        varied = differing([dict(one.identity) for one in self.everything])
+        short = {one.label: short_label(dict(one.identity), varied) for one in self.everything}
+        if len(varied) > MOST_KEYS_IN_A_LABEL or len(set(short.values())) < len(short):
+            return self
+        renamed = [replace(pair, better=short[pair.better], worse=short[pair.worse]) for pair in self.pairs]
+        others = {
+            frozenset(short[label] for label in pair): replace(it, better=short[it.better], worse=short[it.worse])
+            for pair, it in self.on_other_examples.items()
+        }
+        compared = [replace(one, label=short[one.label]) for one in self.compared]
+        return replace(self, compared=compared, pairs=renamed, on_other_examples=others)
 
     @property
     def eligible(self) -> int:

@@ -41,6 +41,7 @@ SEEDS_SHOW = (
     "Every seed as a small point; above it the mean with its 95 % interval, of which all hold at once. "
     "An arrow: the interval goes on beyond the picture."
 )
+ONE_SEED_SHOWS = "The one seed of each configuration: without others nothing is known of their spread."
 CURVES_SHOW = (
     "Lines are means over seeds, bands reach from the lowest seed to the highest; seconds are those of training."
 )
@@ -88,15 +89,15 @@ def compose(store: Store, data: SweepData, name: str | None = None, margin: floa
         *left,
         Heading("Results"),
         tables.results(everything, found, metric),
-        Pictures([Picture("seeds", SEEDS_SHOW, draw_seeds(everything, look, metric, tables.groups(found)))]),
+        Pictures([_seeds(everything, found, look, metric)]),
         *_how_sure(found, metric, list(confusions.values())),
-        *([tables.comparisons(found, metric)] if len(compared) > len(found) else []),
+        *([tables.comparisons(found, metric)] if any(one.tested for one in found) else []),
         Heading("Cost"),
         Pictures(
             [Picture(f"cost_{cost}", words, draw_cost(everything, look, metric, cost)) for cost, words in COSTS.items()]
         ),
         *([] if outline else _effects(data, everything, look, metric)),
-        *_curves(curves, drawn, histories, look),
+        *_curves(curves, drawn, len(compared), histories, look),
         *_errors(confusions, _hardest(store, records)),
         Heading("Trials"),
         tables.trials(everything, metric),
@@ -165,8 +166,20 @@ def _effects(
     return [Heading("Effect of the swept values"), Pictures(pictures)] if pictures else []
 
 
+def _seeds(
+    everything: Sequence[Configuration], found: Sequence[Competition], look: Mapping[str, Style], metric: Metric
+) -> Picture:
+    by_block = [one for competition in found for one in competition.everything]
+    words = SEEDS_SHOW if any(len(one.values(metric)) > 1 for one in everything) else ONE_SEED_SHOWS
+    return Picture("seeds", words, draw_seeds(by_block, look, metric, tables.groups(found)))
+
+
 def _curves(
-    curves: Sequence[Metric], drawn: Sequence[Configuration], histories: Histories, look: Mapping[str, Style]
+    curves: Sequence[Metric],
+    drawn: Sequence[Configuration],
+    compared: int,
+    histories: Histories,
+    look: Mapping[str, Style],
 ) -> list[Block]:
     pictures = []
     for curve in curves:
@@ -187,7 +200,8 @@ def _curves(
     )
     if len(watched) == len(drawn):
         on = "All on test images, which these trials watched"
-    return [Heading("Curves"), Text(f"{CURVES_SHOW} {on}."), Pictures(pictures)] if pictures else []
+    few = f" Here and below are {len(drawn)} of the {compared} that are compared." if len(drawn) < compared else ""
+    return [Heading("Curves"), Text(f"{CURVES_SHOW} {on}.{few}"), Pictures(pictures)] if pictures else []
 
 
 def _hardest(store: Store, records: Sequence[TrialRecord]) -> list[Picture]:

@@ -1,9 +1,10 @@
 """The pictures of a report: a cell has one colour in all of them, its configurations have line styles and markers."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ MOST_ROWS = 40
 FEW_POINTS = 15
 HARD_IN_A_ROW = 4
 MOST_LEGEND_LINES = 7
-FEWEST_TICKS = 3
+FEWEST_TICKS, MOST_TICKS = 3, 5
 MOST_LEVEL_TICKS = 6
 
 
@@ -95,13 +96,14 @@ def draw_curves(bands: Mapping[str, Band], look: Mapping[str, Style], metric: Me
 def draw_seeds(
     drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric, groups: Mapping[str, int]
 ) -> Figure:
-    """A row for each configuration: every seed as a point, the mean and its 95 % interval.
+    """A row for each configuration: every seed as a point, the mean and its 95 % interval; data blocks one by one.
 
     Args:
         groups: label → of how many configurations the intervals hold at once.
     """
-    rows = sorted((one for one in drawn if one.values(metric)), key=lambda one: metric.rank(one.mean(metric)))
-    rows = rows[-MOST_ROWS:]
+    blocks = list(dict.fromkeys(one.block for one in drawn))
+    shown_ones = (one for one in drawn if one.values(metric))
+    rows = sorted(shown_ones, key=lambda one: (-blocks.index(one.block), metric.rank(one.mean(metric))))[-MOST_ROWS:]
     figure, axes = plain_axes(height=1.3 + 0.55 * len(rows) if len(rows) < 8 else 1.3 + 0.3 * len(rows))
     shown: list[float] = []
     intervals: list[tuple[float, float, float, str]] = []
@@ -127,15 +129,19 @@ def draw_seeds(
                 axes.plot(edge, level, marker=arrow, color=color, markersize=8, clip_on=False, zorder=4)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(range(len(rows)), [one.label for one in rows])
+    for height, (below, above) in enumerate(pairwise(rows)):
+        if below.block != above.block:
+            axes.axhline(height + 0.5, color="#bbbbbb", lw=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS))
     axes.set_xlabel(metric.label)
     axes.grid(axis="y", visible=False)
     return figure
 
 
 def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric, cost: str) -> Figure:
-    """The metric against `parameters` or `seconds`: means large, seeds small, and the Pareto front."""
+    """The metric against `parameters` or `seconds`: means large, seeds small, and each data block's Pareto front."""
     figure, axes = plain_axes()
-    points = []
+    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
     most = MOST_LEGEND_LINES if len({one.cell for one in drawn}) > 1 else 2 * MOST_LEGEND_LINES
     by_cell = len(drawn) > most
     for one in drawn:
@@ -152,10 +158,12 @@ def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric:
         marks: dict[str, Any] = {"color": style.color, "marker": style.marker}
         axes.scatter(xs, ys, s=12, alpha=0.5, lw=0, **marks)
         axes.scatter(x, y, s=60, zorder=3, label=name if new else None, **marks)
-        points.append((x, y))
-    front = pareto_front(points, metric.higher_is_better)
-    if len(points) > 1:
-        axes.plot(*zip(*front, strict=True), color="#555555", lw=1, ls="--", zorder=1, label="Pareto front")
+        points[one.block].append((x, y))
+    dashed: dict[str, Any] = {"color": "#555555", "lw": 1, "ls": "--", "zorder": 1, "label": "Pareto front"}
+    for of_block in points.values():
+        if len(of_block) > 1:
+            axes.plot(*zip(*pareto_front(of_block, metric.higher_is_better), strict=True), **dashed)
+            dashed["label"] = None
     _logarithmic(axes, "x")
     axes.set_xlabel("trainable parameters" if cost == "parameters" else "seconds of training and testing")
     axes.set_ylabel(metric.label)

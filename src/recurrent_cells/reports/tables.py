@@ -22,10 +22,11 @@ def groups(found: Sequence[Competition]) -> dict[str, int]:
 
 
 def results(everything: Sequence[Configuration], found: Sequence[Competition], metric: Metric) -> Table:
-    """A row for each configuration, the best mean first."""
+    """A row for each configuration, the best mean of each data block first."""
     compared = {one.label for competition in found for one in competition.compared}
     chosen = compared if len(compared) < len(everything) else set()
-    ranked = sorted(everything, key=lambda one: -metric.rank(one.mean(metric)))
+    blocks = [competition.everything[0].block for competition in found]
+    ranked = sorted(everything, key=lambda one: (blocks.index(one.block), -metric.rank(one.mean(metric))))
     together = groups(found)
     estimates = [estimate(list(one.values(metric).values()) or [math.nan], together[one.label]) for one in ranked]
     seeds = [len(one.values(metric)) for one in ranked]
@@ -51,9 +52,9 @@ def results(everything: Sequence[Configuration], found: Sequence[Competition], m
         "n_params": [one.n_params for one in ranked],
         "seconds": [one.seconds for one in ranked],
     }
-    title = "Means over seeds with 95 % intervals that hold at once" + (
-        "; * stands for its cell in the verdict" if chosen else ""
-    )
+    at_once = "Means over seeds with 95 % intervals that hold at once" + (" on each data block" if blocks[1:] else "")
+    title = at_once if max(seeds) > 1 else "Results of one seed of each"
+    title += "; * stands for its cell in the verdict" if chosen else ""
     return Table("results", title, shown, raw=raw)
 
 

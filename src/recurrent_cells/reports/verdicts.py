@@ -14,7 +14,11 @@ from recurrent_cells.sweeps.results import SweepData
 
 MOST_PAIRS = 6
 MOST_NAMED = 12
-FEWEST_BLOCKS = 3
+FEWEST_BLOCKS, MOST_BLOCKS = 3, 3
+ASSUMED = (
+    "It allows for seeds that scatter unequally and somewhat askew, not for a configuration that mostly does well and "
+    "now and then fails."
+)
 
 
 def verdict_section(
@@ -24,14 +28,14 @@ def verdict_section(
     metric: Metric,
     margin: float | None,
 ) -> list[Block]:
-    """The verdict on each data block, that on all, and how they were reached."""
+    """The verdict on all data blocks, those on each, and how they were reached."""
     blocks: list[Block] = [Heading("Verdict")]
-    for competition in found:
-        if competition.name:
-            blocks.append(Text(f"On {competition.name}:", strong=True))
-        blocks += _on_one_block(competition, metric, margin)
-    if len(found) > 1:
-        blocks += _on_all_blocks(*across, metric, margin)
+    if len(found) == 1:
+        blocks += [*_on_one_block(found[0], metric, margin), *_how(found, metric, margin)]
+    else:
+        on_all = _on_all_blocks(*across, metric, margin)
+        on_each = _on_each_block([it.without_block_names() for it in found], metric, margin)
+        blocks += [*on_all, *on_each] if any(text.strong for text in on_all) else [*on_each, *on_all]
     if data.unfinished:
         states = Counter(trial.state for trial in data.unfinished)
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
@@ -40,14 +44,30 @@ def verdict_section(
     return blocks
 
 
-def _on_one_block(found: Competition, metric: Metric, margin: float | None) -> list[Block]:
+def _on_each_block(found: Sequence[Competition], metric: Metric, margin: float | None) -> list[Text]:
+    """The verdict on each block; of many blocks each is a paragraph that a terminal does not show."""
+    if len(found) > MOST_BLOCKS:
+        blocks = []
+        for one in found:
+            sentences = [it.text for it in _on_one_block(one, metric, margin)]
+            blocks.append(Text(" ".join([f"On {one.name}:", *sentences])))
+    else:
+        blocks = [it for one in found for it in (_title(f"On {one.name}:"), *_on_one_block(one, metric, margin))]
+    return [*blocks, *_how(found, metric, margin)]
+
+
+def _title(words: str) -> Text:
+    return Text(words, strong=True)
+
+
+def _on_one_block(found: Competition, metric: Metric, margin: float | None) -> list[Text]:
     compared, pairs = found.compared, found.pairs
     if len(compared) == 1:
         return [Text(f"There is only {compared[0].label}: nothing to compare it with.", strong=True)]
-    if all(min(pair.counts) < 2 for pair in pairs):
+    if not found.tested:
         words = "There are no two configurations of two seeds or more: nothing can be concluded about which is better."
         return [Text(f"{words} seed=0,1,2,3,4 would show the spread.", strong=True)]
-    blocks: list[Block] = []
+    blocks = []
     if len(pairs) <= MOST_PAIRS:
         rank = {one.label: metric.rank(one.mean(metric)) for one in compared}
         ranked = sorted(pairs, key=lambda pair: (-rank[pair.better], -rank[pair.worse]))
@@ -56,7 +76,7 @@ def _on_one_block(found: Competition, metric: Metric, margin: float | None) -> l
         blocks.append(Text(against_the_best(compared, pairs, metric), strong=True))
     if unequal := _unequal_tuning(found):
         blocks.append(Text(unequal, strong=True))
-    return [*blocks, Text(_how(found, metric, margin))]
+    return blocks
 
 
 def verdict(pair: Comparison, metric: Metric, on_other_examples: Comparison | None, margin: float | None) -> str:
@@ -123,14 +143,21 @@ def _unequal_tuning(found: Competition) -> str:
     )
 
 
-def _how(found: Competition, metric: Metric, margin: float | None) -> str:
-    tested = [pair for pair in found.pairs if min(pair.counts) > 1]
-    counts = sorted({count for pair in tested for count in pair.counts})
+def _how(found: Sequence[Competition], metric: Metric, margin: float | None) -> list[Text]:
+    """How the verdicts on each block were reached: a paragraph where that is the same on all, else one for each."""
+    words = {one.name: _how_on_one(one, metric, margin) for one in found if one.tested}
+    if len(set(words.values())) == 1:
+        return [Text(next(iter(words.values())))]
+    return [Text(f"On {name}: {said}") for name, said in words.items()]
+
+
+def _how_on_one(found: Competition, metric: Metric, margin: float | None) -> str:
+    counts = sorted({count for pair in found.tested for count in pair.counts})
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
-    together = f", for all {len(tested)} pairs at once" if len(tested) > 1 else ""
+    together = f", for all {len(found.tested)} pairs at once" if len(found.tested) > 1 else ""
     sentences = [
         f"By {metric.name} over {seeds} seeds of each; ± is half of a 95 % interval{together}: "
-        "what other seeds would change."
+        f"what other seeds would change. {ASSUMED}"
     ]
     if len(found.everything) > len(found.compared):
         of_each = "the best" if len({one.cell for one in found.compared}) == 1 else "of each cell the best"
@@ -168,17 +195,15 @@ def _needed(found: Competition, metric: Metric, margin: float | None) -> int | N
     return seeds_needed(margin, largest[-1], largest[0], groups=len(found.compared))
 
 
-def _on_all_blocks(count: int, pairs: Sequence[Comparison], metric: Metric, margin: float | None) -> list[Block]:
+def _on_all_blocks(count: int, pairs: Sequence[Comparison], metric: Metric, margin: float | None) -> list[Text]:
     if not pairs:
         return []
     shared = pairs[0].counts[0]
-    head = Text(f"Over all {count} data blocks:", strong=True)
     if shared < FEWEST_BLOCKS:
-        words = f"{shared} data blocks that all share cannot say what others would show: each stands for itself."
-        return [head, Text(words, strong=True)]
+        return [Text(f"{shared} data blocks that all share are too few to say what other data would show.")]
     how = (
         f"By the mean {metric.name} on each of {shared} data blocks that all share, paired by block; "
         "± is half of a 95 % interval: what other blocks of the kind would change."
     )
     sentences = [Text(verdict(pair, metric, None, margin), strong=True) for pair in pairs]
-    return [head, *sentences, Text(how)]
+    return [_title(f"Over all {count} data blocks:"), *sentences, Text(how)]
