@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -227,3 +228,33 @@ def test_every_kernel_does(compiler, cell, hidden_size, products):
         assert triton.blocks(CELLS[cell](), hidden_size, products, backward=True) is None
     else:
         assert_compiles(cell, hidden_size, products)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", NAMES)
+@pytest.mark.parametrize("low", [False, True])
+def test_what_the_route_launches_can_be_compiled(compiler, monkeypatch, cell, low):
+    """All but the launch itself, on tensors of a CPU and for a GPU that is not there."""
+    jit, runtime = importlib.import_module("triton.runtime.jit"), importlib.import_module("triton.runtime")
+    target = importlib.import_module("triton.backends.compiler").GPUTarget("cuda", 90, 32)
+    compiled_kernels = []
+
+    def compile_only(kernel, grid):
+        def launch(*args, **settings):
+            compiled_kernels.append(kernel.warmup(*args, grid=grid, **settings).metadata)
+
+        return launch
+
+    device = {"get_current_device": lambda: 0, "get_current_stream": lambda _: 0, "get_current_target": lambda: target}
+    monkeypatch.setattr(runtime.driver, "_active", SimpleNamespace(**device))
+    monkeypatch.setattr(jit.JITFunction, "__getitem__", compile_only)
+    monkeypatch.setattr(triton, "interprets", lambda: True)
+    layers, _ = pair(cell, 50, 3)
+    with torch.autocast("cpu", torch.bfloat16, enabled=low):
+        _, (last,) = layers(torch.randn(3, 37, 7, 3))
+        last.sum().backward()
+        with torch.no_grad():
+            layers(torch.randn(3, 1, 7, 3))
+    forward, backward = f"{cell}_forward", f"{cell}_backward"
+    assert [kernel.name for kernel in compiled_kernels] == [forward, backward, forward]
+    assert all(kernel.shared <= H100_MEMORY for kernel in compiled_kernels)
