@@ -45,7 +45,7 @@ def _results(lines: Lines, step: str) -> Results:
 
 
 def _remarks(lines: Lines) -> Iterator[str]:
-    """What failed, what was warned of, and what the last call has left."""
+    """What failed, what was warned of, and what is not measured to its end."""
     of_points: list[tuple[str, Line]] = [
         (f"{step}, {point}", line)
         for steps in STAGES.values()
@@ -54,7 +54,12 @@ def _remarks(lines: Lines) -> Iterator[str]:
     ]
     failed = [f"- {where}: {line['error']}" for where, line in of_points if "error" in line]
     warned = [f"- {where}: {'; '.join(line['warnings'])}" for where, line in of_points if "warnings" in line]
-    left = [f"- {what}" for call in lines.calls()[-1:] for what in call["left"]]
+    left = [
+        f"- stage {stage}, {step}: {len(lines.points(step))} points so far"
+        for stage, steps in STAGES.items()
+        for step in steps
+        if not lines.is_over(step)
+    ]
     for title, items in (("What failed", failed), ("Warnings", warned), ("Left", left)):
         if items:
             yield from [f"## {title}", "", *items, ""]

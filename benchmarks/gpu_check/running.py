@@ -34,6 +34,8 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class Step:
+    """A step by its name, and the module that has its points, as benchmarks.gpu_check.steps describes them."""
+
     stage: int
     name: str
     module: str
@@ -87,16 +89,18 @@ class Runner:
             while True:
                 limit = step.seconds * PATIENCE if point else STARTING
                 line = process.next_line(min(limit, self._left()))
-                if self._left() <= 0 or (line and "begins" in line and self._left() < step.seconds):
-                    raise OutOfTime(f"from {line['begins'] if line and 'begins' in line else point or 'its start'} on")
-                if line is None:
+                if line is not None and "point" in line:
+                    self._keep(step, line.pop("point"), tried, line)
+                    point = ""
+                elif line is not None and "ended" in line:
+                    return self._is_over(step, point, line["ended"], tried)
+                elif line is not None and self._left() >= step.seconds:
+                    point = line["begins"]
+                elif line is not None or self._left() <= 0:
+                    raise OutOfTime(f"from {line['begins'] if line else point or 'its start'} on")
+                else:
                     self._keep(step, point or "start", tried, {"error": f"ended after {limit:g} s", "seconds": limit})
                     return not point
-                if "ended" in line:
-                    return self._is_over(step, point, line["ended"], tried)
-                point = line.get("begins", "")
-                if not point:
-                    self._keep(step, line.pop("point"), tried, line)
 
     def _is_over(self, step: Step, point: str, code: int, tried: set[str]) -> bool:
         if code == NO_GPU:

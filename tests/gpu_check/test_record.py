@@ -30,6 +30,7 @@ def lines(tmp_path):
     ran = {"command": "model=lstm", "trials": 64, "finished": 64, "whole": 32.0, "before": 9.0, "training": 20.0}
     add(3, "sweeps", "lstm, in packs", result=ran)
     add(3, "sweeps", "lstm, one after another", result=ran | {"trials": 6, "finished": 6, "training": 30.0})
+    found.add({"stage": 3, "step": "sweeps", "over": True})
     found.add({"call": COMMAND, "seconds": 539.0, "left": ["stage 4, memory: what is not measured yet"]})
     return found
 
@@ -57,7 +58,9 @@ def test_what_failed_was_warned_of_or_is_left_stands_at_the_end(lines):
     end = record(lines).partition("## What failed")[2]
     assert "- capture, lstm, 32-true, K = 1: RuntimeError: no capture" in end
     assert "- packs, lstm 128, torch, K = 64: nothing is free" in end
-    assert "- stage 4, memory: what is not measured yet" in end
+    assert "- stage 3, packs: 3 points so far" in end
+    assert "- stage 4, memory: 0 points so far" in end
+    assert "stage 3, sweeps" not in end
 
 
 def test_lines_of_which_no_table_can_be_made_cost_no_other_table(lines):
