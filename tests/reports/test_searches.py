@@ -1,9 +1,14 @@
 """What a report says of a search."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
+from recurrent_cells.reports.compose import compose
+from recurrent_cells.reports.document import Text
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.search_figures import SearchTrial, draw_parallel
 from recurrent_cells.reports.searches import read_outline, search_section
@@ -61,6 +66,26 @@ def test_a_search_has_its_pictures_and_its_sentence(store, make_sweep):
     assert "did not finish" not in text
     results = (written.page.parent / "tables" / "results.csv").read_text().splitlines()
     assert len(results) == 1 + 8
+
+
+def test_a_random_search_shows_what_fewer_trials_would_have_found(store, make_sweep):
+    outline = as_json(Space(lambda overrides: None, (), RANGES), replace(SETTINGS, sampler="random"))
+    _, budget, *_ = pictures_of(store, make_sweep(*tried(pruned=(0,)), outline=outline))
+    assert budget.name == "search_budget"
+    (axes,) = budget.figure.axes
+    lstm, gru = ([0.99 - abs(place - 7) / 20 for place in range(start, 12, 2)] for start in (0, 1))
+    for line, values in zip(axes.lines, (lstm, gru), strict=True):
+        assert line.get_xdata()[[0, -1]] == pytest.approx([1, 6])
+        assert line.get_ydata()[[0, -1]] == pytest.approx([100 * np.mean(values), 100 * max(values)])
+    rings = [tuple(ring.get_offsets()[0]) for ring in axes.collections if isinstance(ring, PathCollection)]
+    assert rings == [pytest.approx((6, 100 * (max(values) - 0.01))) for values in (lstm, gru)]
+
+
+def test_the_test_value_of_the_chosen_is_told(store, make_sweep):
+    document = compose(*read_sweeps(store, make_sweep(*tried(), outline=OUTLINE)))
+    (text,) = [it.text for it in document.blocks if isinstance(it, Text) and "The best by validation is" in it.text]
+    assert "On the test data, which had no part in that choice, it has 98.00 %." in text
+    assert "the course of this one search" in text
 
 
 def test_what_decides_is_found_important(store, make_sweep):

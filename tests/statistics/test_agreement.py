@@ -75,7 +75,7 @@ def test_games_and_howells_test_as_scipy_has_it():
                 assert p == pytest.approx(theirs[a, b], abs=1e-5)
                 tested += 1
             else:
-                assert p > 2 * stats.t.sf(t, welch) * (1 - 1e-3)
+                assert p > 2 * stats.t.sf(t, welch) * (1 - 1e-3) - 1e-12
     assert tested > 2 * SETS
 
 

@@ -57,9 +57,7 @@ def styles(drawn: Sequence[Configuration]) -> dict[str, Style]:
     Of one cell alone the colours tell its configurations, from dark to light in their order.
     """
     cells = list(dict.fromkeys(one.cell for one in drawn))
-    colors = {cell: cell_class(cell).color for cell in cells if cell_class(cell)}
-    others = sorted(cell for cell in cells if cell not in colors)
-    colors |= {cell: OTHER_COLORS[n % len(OTHER_COLORS)] for n, cell in enumerate(others)}
+    colors = cell_colors(cells)
     seen: Counter[str] = Counter()
     found = {}
     for one in drawn:
@@ -69,6 +67,13 @@ def styles(drawn: Sequence[Configuration]) -> dict[str, Style]:
         found[one.label] = Style(color, LINES[place % len(LINES)], marker)
         seen[one.cell] += 1
     return found
+
+
+def cell_colors(cells: Sequence[str]) -> dict[str, str]:
+    """cell → its own colour, or one of those for cells that the table does not have."""
+    colors = {cell: str(cell_class(cell).color) for cell in cells if cell_class(cell)}
+    others = sorted(cell for cell in cells if cell not in colors)
+    return colors | {cell: OTHER_COLORS[n % len(OTHER_COLORS)] for n, cell in enumerate(others)}
 
 
 def _shade(share: float) -> str:

@@ -4,19 +4,25 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from recurrent_cells.reports.figures import SIZE, plain_axes
+from recurrent_cells.reports.configurations import cell_label
+from recurrent_cells.reports.figures import SIZE, cell_colors, plain_axes
 from recurrent_cells.reports.metric import Metric
+from recurrent_cells.statistics.budgets import best_of
 from recurrent_cells.sweeps.search.ranges import Interval, Range, Value
 
 MAIN, ACCENT, QUIET = "#0072B2", "#D55E00", "#777777"
 COLORS = "viridis"
 LABEL = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
+MOST_POINTS = 100
 PARALLEL_WIDTH = 1.3  # inches between two axes
 
 
@@ -26,13 +32,15 @@ class SearchTrial:
 
     Args:
         chosen: what the search chose for each key.
-        value: the best one on the validation data.
+        value: the best one on the validation data; `test` that of the same weights on the test data, NaN without one.
     """
 
     place: int
     chosen: Mapping[str, Value]
     value: float
     pruned: bool
+    cell: str = ""
+    test: float = math.nan
 
 
 def draw_history(tried: Sequence[SearchTrial], selection: Metric) -> Figure:
@@ -55,6 +63,35 @@ def draw_history(tried: Sequence[SearchTrial], selection: Metric) -> Figure:
     axes.set_ylabel(selection.label)
     axes.legend(frameon=False, fontsize=9)
     return figure
+
+
+def draw_budget(by_cell: Mapping[str, Sequence[SearchTrial]], selection: Metric) -> Figure:
+    """For each cell the expected best of so many of its trials, and the test value of the best of all of them."""
+    figure, axes = plain_axes()
+    label: str | None = "on test data"
+    colors = cell_colors(list(by_cell))
+    for cell, tried in by_cell.items():
+        color = colors[cell]
+        counts = np.unique(np.geomspace(1, len(tried), MOST_POINTS).round().astype(int))
+        found = best_of([trial.value for trial in tried], counts, selection.higher_is_better)
+        scale = selection.scale
+        axes.fill_between(counts, scale * found.low, scale * found.high, color=color, alpha=0.15, lw=0)
+        axes.plot(counts, scale * found.mean, color=color, label=cell_label(cell))
+        chosen = the_best(tried, selection)
+        if math.isfinite(chosen.test):
+            marks: dict[str, Any] = {"marker": "o", "facecolors": "none", "edgecolors": color, "s": 45, "zorder": 3}
+            axes.scatter(len(tried), scale * chosen.test, label=label, **marks)
+            label = None
+    axes.set_xlabel("trials of a cell")
+    axes.set_ylabel(f"expected {selection.label}")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.legend(frameon=False, fontsize=9, loc="lower right" if selection.higher_is_better else "upper right")
+    return figure
+
+
+def the_best(tried: Sequence[SearchTrial], selection: Metric) -> SearchTrial:
+    """The trial that is best by validation among those that were trained in full, if there are any."""
+    return max(tried, key=lambda trial: (not trial.pruned, selection.rank(trial.value)))
 
 
 def draw_importances(importances: Mapping[str, float]) -> Figure:

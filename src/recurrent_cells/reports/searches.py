@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from recurrent_cells.reports.document import Block, Heading, Pictures, Text
 from recurrent_cells.reports.figures import Picture
 from recurrent_cells.reports.metric import Metric, selection_of
-from recurrent_cells.reports.search_figures import SearchTrial, draw_history, draw_importances, draw_parallel
+from recurrent_cells.reports.search_figures import (
+    SearchTrial,
+    draw_budget,
+    draw_history,
+    draw_importances,
+    draw_parallel,
+    the_best,
+)
 from recurrent_cells.sweeps.results import SweepData
 from recurrent_cells.sweeps.search.outline import Outline, from_json
 from recurrent_cells.sweeps.search.ranges import Range
@@ -16,6 +23,13 @@ from recurrent_cells.tracking.store import Store
 
 # With fewer, importances say more about chance.
 FEWEST_FOR_IMPORTANCES = 10
+# Only their trials are drawn without regard to those before, so that any number of them is a search of that size.
+WITHOUT_MEMORY = ("random", "grid")
+BUDGET_SHOWS = (
+    "What the best of so many trials of a cell is expected to have on validation data, over all orders in which these "
+    "trials could have come; the band leaves out the worst and the best tenth of the orders. The ring: what the trial "
+    "that is best by validation has on test data."
+)
 HISTORY_SHOWS = (
     "Every trial in the order it was proposed, pruned ones hollow with what they had reached; "
     "the line is the best so far."
@@ -45,8 +59,11 @@ def search_section(outline: Outline, data: SweepData) -> list[Block]:
     tried = _tried(outline, data, selection)
     if not tried:
         return []
-    best = max(tried, key=lambda trial: (not trial.pruned, selection.rank(trial.value)))
+    best = the_best(tried, selection)
     pictures = [Picture("search_history", HISTORY_SHOWS, draw_history(tried, selection))]
+    if outline.settings.sampler in WITHOUT_MEMORY:
+        by_cell = {cell: [it for it in tried if it.cell == cell] for cell in dict.fromkeys(it.cell for it in tried)}
+        pictures.append(Picture("search_budget", BUDGET_SHOWS, draw_budget(by_cell, selection)))
     importances = _importances(outline.ranges, tried, selection)
     if importances:
         pictures.append(Picture("search_importances", IMPORTANCES_SHOW, draw_importances(importances)))
@@ -58,9 +75,11 @@ def _tried(outline: Outline, data: SweepData, selection: Metric) -> list[SearchT
     found = []
     for place, trial in enumerate(data.trials, start=1):
         value = math.nan if trial.record is None else trial.record.metrics.get(selection.name, math.nan)
-        if trial.state in ("finished", "pruned") and math.isfinite(value):
+        if trial.record is not None and trial.state in ("finished", "pruned") and math.isfinite(value):
             chosen = {key: range_.value(trial.varied[key]) for key, range_ in outline.ranges.items()}
-            found.append(SearchTrial(place, chosen, value, trial.state == "pruned"))
+            test = math.nan if trial.record.test is None else trial.record.test
+            cell = trial.record.tags.get("cell", "")
+            found.append(SearchTrial(place, chosen, value, trial.state == "pruned", cell, test))
     return found
 
 
@@ -74,11 +93,12 @@ def _sentence(
     if pruned:
         steps = sum(int(record.tags[Tag.PRUNED]) for record in pruned) / len(pruned)
         parts.append(f"{len(pruned)} were pruned by {settings.pruner}, after {steps:,.0f} steps on average.")
-    value = f"{selection.value(best.value)}{' %' if selection.is_share else ''}"
-    parts.append(
-        f"The best by validation is trial {best.place}: {chosen}, {value}. "
-        "It was chosen among many by the images that score it: expect less of it on others."
-    )
+    unit = " %" if selection.is_share else ""
+    parts.append(f"The best by validation is trial {best.place}: {chosen}, {selection.value(best.value)}{unit}.")
+    if math.isfinite(best.test):
+        parts.append(f"On the test data, which had no part in that choice, it has {selection.value(best.test)}{unit}.")
+    if settings.sampler not in WITHOUT_MEMORY:
+        parts.append("Its trials build on those before: the line below is the course of this one search.")
     return " ".join(parts)
 
 

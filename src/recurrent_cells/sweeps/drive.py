@@ -13,6 +13,7 @@ from recurrent_cells.sweeps.feeds import Feed
 from recurrent_cells.sweeps.limits import Limits
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.pools import Pool
+from recurrent_cells.sweeps.standings import Standings
 from recurrent_cells.sweeps.view import View, counted, say
 from recurrent_cells.tracking.patience import STORE_FAILURES, patiently
 from recurrent_cells.tracking.recovery import at_work, recover
@@ -27,7 +28,15 @@ SECONDS_TO_WAIT_FOR_OTHERS = (0.5, 1.5)
 SECONDS_BETWEEN_BEATS = 50.0
 
 
-def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int, limits: Limits | None = None) -> None:
+def drive(
+    feed: Feed,
+    pool: Pool,
+    store: Store,
+    parent: str | None,
+    retries: int,
+    limits: Limits | None = None,
+    standings: Standings | None = None,
+) -> None:
     """Train the trials of a feed in a pool until no more come, or `limits` end it, and tell the feed how each ended.
 
     A trial that was killed is started again, at most `retries` times; a trial that another process trains is looked
@@ -36,6 +45,7 @@ def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int
 
     Args:
         parent: the run of the sweep, if it has one.
+        standings: what a watcher is told of the comparison.
 
     Raises:
         Interrupted: after a signal, once no trial runs any more.
@@ -45,7 +55,7 @@ def drive(feed: Feed, pool: Pool, store: Store, parent: str | None, retries: int
     with handled() as interruption, opened(pool):
         queue = Queue(feed, pool, store)
         queue.fill()
-        view = View(lambda: queue.size, pool.slots, queue.where())
+        view = View(lambda: queue.size, pool.slots, queue.where(), standings)
         with view, nullcontext() if pool.blocks else interruption.deferred():
             while pool.running or not (interruption.asked or limits.reason or queue.done):
                 limits.look()

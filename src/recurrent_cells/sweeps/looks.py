@@ -89,7 +89,7 @@ class Looks(Stage):
         values = {growth.label: growth.test_values(records) for growth in growths}
         margin = settings.margin / 100 if judged.is_share else settings.margin
         found = decide(values, margin, len(self._seeds), settings.max_seeds, judged.higher_is_better)
-        say(remark(found))
+        say(remark(found, 100 if judged.is_share else 1))
         if found.next_look is None:
             return []
         wanted = [growth for growth in growths if growth.label in found.wanted]
@@ -145,12 +145,14 @@ def question_name(trials: Sequence[Trial], settings: SweepConfig, tuning: Sequen
     return f"{settings.until}-{hashlib.sha256(' '.join(made_of).encode()).hexdigest()[:16]}"
 
 
-def remark(found: Decisions) -> str:
-    """What a look came to, in a line."""
+def remark(found: Decisions, scale: float = 1) -> str:
+    """What a look came to, in a line: each pair with the interval of the look that decided it, or of this one."""
     parts = []
     for pair in found.pairs:
         better, worse = pair.comparison.better, pair.comparison.worse
         words = {Kind.BETTER: "beats", Kind.EQUAL: "equals", Kind.OPEN: "or"}[pair.kind]
-        parts.append(f"{better} {words} {worse}{' is open' if pair.kind is Kind.OPEN else ''}")
+        interval = f"{scale * pair.comparison.difference:.3g} ± {scale * pair.comparison.half:.2g}"
+        known = f" ({interval})" if isfinite(pair.comparison.half) else ""
+        parts.append(f"{better} {words} {worse}{' is open' if pair.kind is Kind.OPEN else ''}{known}")
     at = f"after {counted(found.looks[-1], 'seed')}" if found.looks else "before the first look"
     return f"{at}: {', '.join(parts)}"

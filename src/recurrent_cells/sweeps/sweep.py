@@ -20,6 +20,7 @@ from recurrent_cells.sweeps.phases import Tuning, check_phases
 from recurrent_cells.sweeps.plan import Trial, has_status, is_stopped, plan_trials, shortened, to_run, unfinished
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.stages import Stage, StagedFeed
+from recurrent_cells.sweeps.standings import Standings
 from recurrent_cells.sweeps.summary import plan_table, seconds_by_shape, summary
 from recurrent_cells.sweeps.view import counted, say
 from recurrent_cells.tracking.artifacts import read_question
@@ -139,7 +140,8 @@ def run_sweep(
         plan = question_name(trials, settings, first_phase) if is_staged else None
         parent = patiently(lambda: open_parent(store, first_phase or trials, runner.name, again, plan), store.patience)
         show_digits(store, parent, trials[0])
-        todo = to_run(planned, latest_by_fingerprint(everything, parent.earlier), settings.rerun)
+        records = latest_by_fingerprint(everything, parent.earlier)
+        todo = to_run(planned, records, settings.rerun)
         if left_out := len(planned) - len(todo):
             say(f"{left_out} of {counted(len(planned), 'trial')} are left out")
         feed: Feed
@@ -148,7 +150,10 @@ def run_sweep(
             feed = StagedFeed(first_phase or trials, stages, store, parent, settings.rerun)
         else:
             feed = GridFeed([trial.below(parent.run_id, parent.earlier) for trial in todo], trials)
-        return carry_out(runner, feed, store, parent, summary)
+        again_too = {trial.fingerprint for trial in todo}
+        before = {name: record for name, record in records.items() if name not in again_too}
+        standings = None if first_phase else Standings(trials, before)
+        return carry_out(runner, feed, store, parent, summary, standings)
 
 
 def _stages(
@@ -180,12 +185,18 @@ def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
 
 
 def carry_out(
-    runner: Runner, feed: Feed, store: Store, parent: Parent, summary: Callable[[Sequence[Trial], Records], str]
+    runner: Runner,
+    feed: Feed,
+    store: Store,
+    parent: Parent,
+    summary: Callable[[Sequence[Trial], Records], str],
+    standings: Standings | None = None,
 ) -> Swept:
     """Train the trials of a feed and close the sweep's parent, however that ends.
 
     Args:
         summary: makes a table of the trials.
+        standings: what a watcher is told of the comparison.
 
     Raises:
         Interrupted: after a signal.
@@ -194,7 +205,7 @@ def carry_out(
     with handled() as interruption:
         try:
             if not feed.done:
-                drive(feed, runner.pool, store, parent.run_id, runner.settings.retries, limits)
+                drive(feed, runner.pool, store, parent.run_id, runner.settings.retries, limits, standings)
         except BaseException:
             with interruption.deferred(), suppress(DeliveryError):  # what ended the sweep is what counts
                 _close(store, parent, feed, completed=False)

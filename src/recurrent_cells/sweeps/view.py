@@ -14,6 +14,7 @@ from recurrent_cells.trial.outcome import Outcome
 
 if TYPE_CHECKING:
     from recurrent_cells.sweeps.plan import Trial
+    from recurrent_cells.sweeps.standings import Standings
 
 SECONDS_BETWEEN_UPDATES = 0.5
 CLEAR = "\r\x1b[K"
@@ -35,9 +36,11 @@ class View:
         count: says how many trials there are.
         slots: how many programs run at once.
         where: in what trials run, in words.
+        standings: how the configurations compare so far, where that is to be told.
     """
 
-    def __init__(self, count: Callable[[], int], slots: int, where: str) -> None:
+    def __init__(self, count: Callable[[], int], slots: int, where: str, standings: "Standings | None" = None) -> None:
+        self._standings = standings
         self._count = count
         self._slots = slots
         self._where = where
@@ -78,6 +81,8 @@ class View:
         else:
             said = f"{outcome.status}: {outcome.error}"
         self._print(f"[{self._ended('finished')}/{self._count()}] {trial.label}  {said}")
+        if self._standings is not None and (line := self._standings.ended(trial, outcome)):
+            say(f"{CLEAR if self._terminal else ''}{line}")
 
     def _ended(self, *statuses: str) -> int:
         return sum(status in statuses for status in self._statuses.values())
