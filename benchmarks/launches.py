@@ -19,7 +19,7 @@ from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.packs import build_program, config_of
+from benchmarks.packs.programs import Shape, build_program, config_of
 from benchmarks.record import machine, write_result
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.models.routes import torch_loop
@@ -66,9 +66,10 @@ def _bytes(value: Any) -> int:
 
 def counted(cell: str, hidden_size: int, count: int) -> Kernels:
     """All kernels of some steps of a pack."""
-    load_splits(config_of(cell, hidden_size, "32-true", seed=0).data)  # kept, with its content
+    shape = Shape(cell, hidden_size, "32-true")
+    load_splits(config_of(shape, seed=0).data)  # kept, with its content
     with patch.object(torch_loop, "on_gpu", lambda x: True), FakeTensorMode(allow_non_fake_inputs=True):
-        program = build_program(cell, hidden_size, "32-true", count)
+        program = build_program(shape, count)
         program.train(1)
         with Kernels() as kernels:
             program.train(1 + STEPS)
