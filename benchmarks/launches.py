@@ -2,8 +2,8 @@
 
 python -m benchmarks.launches --write benchmarks/results/launches.md
 
-Counted without a GPU: the program runs on tensors that have shapes alone, and every operation that is no view is one
-kernel, which reads its arguments and writes its results once.
+Counted without a GPU: the program runs on tensors that have shapes alone, by the routes that a GPU takes. Every
+operation that is no view is one kernel, which reads its arguments and writes its results once.
 """
 
 import argparse
@@ -12,15 +12,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.packs import build_program, config_of
+from benchmarks.packs.programs import Shape, build_program, config_of
 from benchmarks.record import machine, write_result
 from recurrent_cells.data.splits import load_splits
+from recurrent_cells.models.routes import torch_loop
 
 NETWORKS = (("simple_rnn", 50), ("lstm", 128), ("gru", 128))
 STEPS = 4
@@ -64,9 +66,10 @@ def _bytes(value: Any) -> int:
 
 def counted(cell: str, hidden_size: int, count: int) -> Kernels:
     """All kernels of some steps of a pack."""
-    load_splits(config_of(cell, hidden_size, "32-true", seed=0).data)  # kept, with its content
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        program = build_program(cell, hidden_size, "32-true", count)
+    shape = Shape(cell, hidden_size, "32-true")
+    load_splits(config_of(shape, seed=0).data)  # kept, with its content
+    with patch.object(torch_loop, "on_gpu", lambda x: True), FakeTensorMode(allow_non_fake_inputs=True):
+        program = build_program(shape, count)
         program.train(1)
         with Kernels() as kernels:
             program.train(1 + STEPS)

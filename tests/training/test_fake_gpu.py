@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from recurrent_cells.data.splits import load_splits
-from recurrent_cells.models.routes import torch_loop
+from recurrent_cells.models.routes import torch_fused, torch_loop
 from recurrent_cells.tables import CELLS
 from recurrent_cells.tasks import task_of
 from recurrent_cells.training import program as programs
@@ -35,7 +35,12 @@ class Launches(TorchDispatchMode):
 @pytest.fixture
 def no_engine(monkeypatch):
     """Gradients with nothing in them: autograd's engine would look for the GPU."""
-    monkeypatch.setattr(torch.autograd, "grad", lambda losses, trained: [torch.empty_like(it) for it in trained])
+
+    def gradients(losses, trained):
+        assert not torch.is_autocast_enabled("cuda")  # which the way back would be under, too
+        return [torch.empty_like(it) for it in trained]
+
+    monkeypatch.setattr(torch.autograd, "grad", gradients)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
 
 
@@ -71,18 +76,21 @@ def test_steps_stay_on_the_gpu(configs, tmp_path, monkeypatch, no_engine, count,
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("cell", NAMES)
 def test_a_packs_layer_goes_forward_and_backward_on_the_gpu(monkeypatch, cell, reverse, outputs_are_read):
-    kind, (count, steps, batch, features, hidden) = CELLS[cell](), (2, 5, 4, 3, 6)
-    with fake_gpu(monkeypatch, "bf16-mixed"), torch.no_grad():
+    kind, (count, num_steps, batch, features, hidden) = CELLS[cell](), (2, 5, 4, 3, 6)
+    with fake_gpu(monkeypatch, "32-true"), torch.no_grad():
         shapes = kind.shapes(features, hidden)
         weights = [torch.empty(count, *shape, device="cuda") for shape in shapes.values()]
-        x = torch.empty(count, batch, steps, features, device="cuda").transpose(1, 2)
+        x = torch.empty(count, batch, num_steps, features, device="cuda").transpose(1, 2)
         context = SimpleNamespace(
             set_materialize_grads=lambda wanted: None, needs_input_grad=[True] * 7, save_for_backward=lambda *kept: None
         )
-        outputs, last = torch_loop._Layer.forward(context, kind.by_hand, reverse, x, *weights)
-        context.saved_tensors = (weights[0],)
+        route, steps = (
+            (torch_fused, torch_fused.STEPS[cell]) if cell in torch_fused.STEPS else (torch_loop, kind.by_hand)
+        )
+        outputs, last = route._Layer.forward(context, steps, reverse, x, *weights)
+        context.saved_tensors = weights[:2] if route is torch_fused else weights[:1]
         d_outputs = torch.empty_like(outputs) if outputs_are_read else None
-        found = torch_loop._Layer.backward(context, d_outputs, torch.empty_like(last))
+        found = route._Layer.backward(context, d_outputs, torch.empty_like(last))
         gradients = [it for it in found if it is not None]
         assert all_on_gpu([outputs, last, *gradients])
         assert [it.shape for it in gradients] == [x.shape, *(weight.shape for weight in weights)]

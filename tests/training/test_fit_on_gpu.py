@@ -9,6 +9,7 @@ from recurrent_cells.tasks import task_of
 from recurrent_cells.training import program
 from recurrent_cells.training.device import resolve_device, use_determinism
 from recurrent_cells.training.fit import Fit
+from recurrent_cells.training.graph import graphed
 from tests.training.test_fit import Kept, alone, assert_same, packed
 
 pytestmark = [
@@ -59,3 +60,30 @@ def test_programs_are_as_large_as_the_memory_is_measured_to_hold(configs, tmp_pa
     assert Fit(data, task, device, Interruption(), kept.end)._as_many_as_fit(members) > 8
     kept.train(most=None)
     assert kept.errors == dict.fromkeys(range(8))
+
+
+@pytest.mark.parametrize("overrides", [(), ("model.num_layers=2", "model.dropout=0.3", "optimizer.clip_norm=1")])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_a_trial_that_goes_on_is_the_same_to_the_bit(configs, tmp_path, precision, overrides):
+    use_determinism(True)
+    each = [{"seed": 0}]
+    (config,) = configs("model=lstm", *ON_GPU, f"trainer.precision={precision}", *overrides, each=each)
+    (half,) = configs(
+        "model=lstm", *ON_GPU, f"trainer.precision={precision}", *overrides, "trainer.max_steps=40", each=each
+    )
+    wanted, _ = alone(config, tmp_path)
+    first, _ = alone(half, tmp_path)
+    found, _ = alone(config, tmp_path, first)
+    assert_same(found, wanted, tolerance=0)
+
+
+def test_a_recording_that_fails_leaves_the_gpu_as_it_was():
+    x = torch.ones(3, device="cuda")
+    before = torch.cuda.current_stream()
+    assert graphed(lambda it: (it * it.sum().item(),), [x]) is None  # the host reads
+    assert torch.cuda.current_stream() == before
+    torch.cuda.empty_cache()
+    assert torch.nn.functional.dropout(x, 0.5).isfinite().all()
+    replay = graphed(lambda it: (2 * it,), [x])
+    assert replay is not None
+    assert replay(x + 1)[0].tolist() == [4.0, 4.0, 4.0]

@@ -13,13 +13,13 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.lengths import last_valid, without_padding
 from recurrent_cells.models.cells import Weights
 from recurrent_cells.models.precision import leaves_autocast
-from recurrent_cells.models.routes import numpy_loop, reference, torch_loop, torch_nn, triton
+from recurrent_cells.models.routes import numpy_loop, reference, torch_fused, torch_loop, torch_nn, triton
 from recurrent_cells.tables import CELLS
 
 ROUTES: dict[str, tuple[ModuleType, ...]] = {
     "reference": (reference,),
     "numpy": (numpy_loop,),
-    "torch": (torch_nn, torch_loop),
+    "torch": (torch_nn, torch_fused, torch_loop),
     "triton": (triton,),
 }
 # What computes layers only where model.kernel names it: not measured on a GPU yet.

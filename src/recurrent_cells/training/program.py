@@ -144,7 +144,8 @@ class Program:
         """Losses, answers, and the gradients of all trained tensors."""
         outputs = self.networks.module(sequences, *lengths)
         losses = self.task.loss(outputs, targets, *lengths)
-        gradients = torch.autograd.grad(self.networks.total(losses), self.networks.trained)
+        with torch.autocast("cuda", enabled=False):  # else products on the way back would be in its type, not in theirs
+            gradients = torch.autograd.grad(self.networks.total(losses), self.networks.trained)
         return losses.detach(), self.task.final(outputs, *lengths).detach(), *gradients
 
     def rehearse(self) -> None:

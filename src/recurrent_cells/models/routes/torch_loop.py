@@ -42,15 +42,13 @@ class _Layer(torch.autograd.Function):
             low = torch.get_autocast_dtype("cpu")
         apart, joint = steps.num_apart * hidden, (steps.num_gates - steps.num_apart) * hidden
         with torch.autocast("cpu", enabled=False):
-            # The first of the columns of ones carries the biases, and in the backward pass their gradients.
-            more = ALIGNED - weight_ih.shape[-1] % ALIGNED
-            inputs = pad(x, (0, more), value=1.0).flatten(1, 2).to(low)
             bias = bias_ih.clone()
             bias[:, :joint] += bias_hh[:, :joint]
-            weight = torch.cat((weight_ih, bias.unsqueeze(-1)), dim=-1)
+            inputs, weight = with_biases(x, weight_ih, bias)
             if apart:
-                weight = torch.cat((pad(bias_hh[:, joint:, None], (weight_ih.shape[-1], 0)), weight), dim=1)
-            weight = pad(weight, (0, more - 1))
+                _, of_products = with_biases(x, torch.zeros_like(weight_ih[:, joint:]), bias_hh[:, joint:])
+                weight = torch.cat((of_products, weight), dim=1)
+            inputs = inputs.flatten(1, 2).to(low)
             recurrent = (weight_hh.roll(apart, dims=1) if apart else weight_hh).to(low)
             planes, *saved = (
                 _new(x, weight_ih.dtype, width) for width in (weight.shape[1], *[hidden] * steps.num_saved)
@@ -112,6 +110,15 @@ ARRAYS = SimpleNamespace(
     sigmoid=torch.sigmoid_,
     zeros=torch.zeros_like,
 )
+
+
+def with_biases(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Inputs (…, F + 1 or more) and weights (K, G·H, as many) whose product has the biases (K, G·H) in it.
+
+    The first column after the inputs is of ones; in the backward pass it gives the gradients of the biases.
+    """
+    more = ALIGNED - weight.shape[-1] % ALIGNED
+    return pad(x, (0, more), value=1.0), pad(torch.cat((weight, bias.unsqueeze(-1)), dim=-1), (0, more - 1))
 
 
 def on_gpu(x: Tensor) -> bool:

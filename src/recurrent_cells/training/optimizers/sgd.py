@@ -16,7 +16,7 @@ class SGD(Optimizer):
     memory = ("momentum_buffer",)
 
     def build(self, settings: OptimizerConfig, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.SGD(
+        return FusedSGD(
             parameters,
             lr=settings.lr,
             momentum=settings.momentum,
@@ -27,3 +27,17 @@ class SGD(Optimizer):
     def update(self, gradients: Tensor, rates: Tensor, memory: Memory, settings: Memory) -> Tensor:
         step = torch.empty_like(gradients)
         return torch.mul(rates[0], with_momentum(gradients, memory, settings), out=step)
+
+
+class FusedSGD(torch.optim.SGD):
+    """torch's fused SGD, whose momentum begins at zero too where a GradScaler leaves out the first step."""
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        if hasattr(self, "found_inf"):
+            for group in self.param_groups:
+                for parameter in group["params"] if group["momentum"] > 0 else ():
+                    state = self.state[parameter]
+                    if state.get("momentum_buffer") is None:
+                        state["momentum_buffer"] = torch.zeros_like(parameter)
+        super().step()

@@ -1,0 +1,34 @@
+"""The networks of a program with their optimisers."""
+
+import pytest
+import torch
+
+from recurrent_cells.training.networks import SingleNetwork
+from tests.training.test_fit import Kept
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+def test_a_loss_that_is_scaled_too_far_takes_no_step_and_the_next_is_the_unscaled(configs, tmp_path, optimizer):
+    (config,) = configs("model=lstm", f"optimizer={optimizer}", "optimizer.clip_norm=1", each=[{"seed": 3}])
+    one = torch.ones(())
+    plain, scaled = (
+        SingleNetwork(Kept(tmp_path).add(config), CPU, torch.float32, precision)
+        for precision in ("32-true", "16-mixed")
+    )
+    scale = scaled.total(one)
+    before = [weight.clone() for weight in scaled.trained]
+    scaled.update([torch.full_like(weight, torch.inf) for weight in before], 0)
+    assert all(map(torch.equal, scaled.trained, before))
+    assert scaled.total(one) == scale / 2 > 1
+
+    gradients = [torch.randn_like(weight) for weight in before]
+    plain.update(gradients, 0)
+    scaled.update([gradient * scale / 2 for gradient in gradients], 0)
+    for one_weight, other in zip(scaled.trained, plain.trained, strict=True):
+        torch.testing.assert_close(one_weight, other)
+
+    resumed = Kept(tmp_path).add(config)
+    (resumed.state,) = ({**state, "best": None} for state in scaled.states())
+    assert SingleNetwork(resumed, CPU, torch.float32, "16-mixed").total(one) == scale / 2
