@@ -65,7 +65,7 @@ def test_messages_name_the_command_as_it_was_called():
         ("recurrent-cells tra", "train"),
         ("recurrent-cells report sw", ""),
         ("recurrent-cells train mod", "model. model="),
-        ("recurrent-cells train -m model=gru data=m", "data=mnist data=mnist_5k"),
+        ("recurrent-cells train -m model=gru data=mn", "data=mnist data=mnist1d data=mnist_5k"),
     ],
 )
 def test_a_shell_completes_commands_and_the_keys_of_train(line, words):

@@ -44,7 +44,7 @@ def test_help(capsys):
         (["run="], "run=: a value is missing"),
         (["run=best"], "run=best: no trial is finished"),
         (["run=abcd"], "run=abcd: no such run"),
-        (["run=best", "data=cifar"], "data=cifar: allowed is one of fashion_mnist, idx"),
+        (["run=best", "data=cifar"], "data=cifar: allowed is one of adding, copy_memory, fashion"),
         (["run=best", "output=xml"], "output=xml: allowed is text or json"),
     ],
 )

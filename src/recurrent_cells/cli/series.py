@@ -25,5 +25,5 @@ def fetched() -> list[str]:
         "The wheel's licence (BSD, 3 clauses) is of its code. Each set has authors and terms of its own, not verified",
         "here: read them before you publish or pass on anything. The first lines of a file name its origin, as does",
         "the set's page, where it is of the UCR and UEA archives:",
-        *(f"  {name:<24}{TERMS.format(name.removesuffix('_eq'))}" for name in names),
+        *(f"  {name:<26}{TERMS.format(name.removesuffix('_eq'))}" for name in names),
     ]

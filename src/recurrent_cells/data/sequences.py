@@ -11,6 +11,7 @@ from torch import Tensor
 from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.permutations import permutation
 from recurrent_cells.errors import UserError
+from recurrent_cells.lengths import in_padding, without_padding
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +67,6 @@ def reading(data: DataConfig, size: tuple[int, int]) -> Reading:
     return Reading(data.sequence, data.patch, None if order is None else torch.from_numpy(order))
 
 
-def valid_steps(lengths: Tensor, num_steps: int) -> Tensor:
-    """Which steps are no padding: lengths (N,) → (N, T)."""
-    return torch.arange(num_steps, device=lengths.device) < lengths.unsqueeze(1)
-
-
 class Normalizer:
     """Scales values to float32: `none` leaves them, `unit` divides bytes by 255, `standard` gives the training
     values mean 0 and standard deviation 1: bytes over all of them, numbers by feature over the valid steps.
@@ -85,7 +81,7 @@ class Normalizer:
         self.offset: float | Tensor = 0.0
         self.scale: float | Tensor = 255.0 if is_bytes and normalize != "none" else 1.0
         if normalize == "standard" and not is_bytes:
-            steps = training.flatten(0, 1) if lengths is None else training[valid_steps(lengths, training.shape[1])]
+            steps = training.flatten(0, 1) if lengths is None else training[~in_padding(lengths, training.shape[1])]
             deviation = steps.double().std(dim=0, correction=0).clamp(min=torch.finfo(torch.float32).tiny)
             self.offset = steps.mean(dim=0, dtype=torch.float64).float()
             self.scale = torch.where(steps.amin(dim=0) < steps.amax(dim=0), deviation, 1.0).float()
@@ -99,9 +95,7 @@ class Normalizer:
     def __call__(self, sequences: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Bytes or numbers (N, T, F) → float32 (N, T, F), 0 in the padding."""
         scaled = (sequences.float() - self.offset) / self.scale
-        if lengths is None:
-            return scaled
-        return scaled.masked_fill(~valid_steps(lengths, scaled.shape[1]).unsqueeze(-1), 0.0)
+        return scaled if lengths is None else without_padding(scaled, lengths)
 
 
 def as_image(

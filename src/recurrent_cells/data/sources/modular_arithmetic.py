@@ -16,7 +16,7 @@ PLUS, MINUS, TIMES = range(MODULUS, MODULUS + 3)
 class ModularArithmetic(Made):
     """Numbers 0 to 4 with +, - and × between them, whose value modulo 5 is asked for; × binds as usual.
 
-    As in Deletang et al. 2023 (2207.02098, without brackets), with the lengths of Beck et al. 2024 (2405.04517):
+    As in Delétang et al. 2023 (2207.02098, without brackets), with the lengths of Beck et al. 2024 (2405.04517):
     trained on 3 to 39 steps, tested on 41 to 255, which are odd as a number is at each end. Who guesses is right in
     1 of 5.
     """

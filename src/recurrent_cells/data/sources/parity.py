@@ -12,7 +12,7 @@ from recurrent_cells.data.sources import Part
 class Parity(Made):
     """Bits of which is asked whether the ones are odd in number; trained on 3 to 40 steps, tested on 40 to 256.
 
-    As in Deletang et al. 2023 (2207.02098), with the lengths of Beck et al. 2024 (2405.04517). Who guesses is right in
+    As in Delétang et al. 2023 (2207.02098), with the lengths of Beck et al. 2024 (2405.04517). Who guesses is right in
     half.
     """
 
