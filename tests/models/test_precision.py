@@ -5,11 +5,10 @@ import torch
 
 from recurrent_cells.config.schema import Config, ModelConfig, TrainerConfig
 from recurrent_cells.models.classifier import Classifier, build_classifier
-from recurrent_cells.models.routes import torch_nn
 from recurrent_cells.models.stacked import StackedClassifier
 from recurrent_cells.training.device import Device
 from tests.models.fake_gpu import LOW, Products, fake_gpu
-from tests.models.layers import CELLS, taken
+from tests.models.layers import CELLS
 
 BATCH, STEPS, FEATURES, CLASSES = 4, 6, 5, 3
 
@@ -44,7 +43,7 @@ def test_on_a_gpu_layers_compute_in_the_type_of_their_weights(monkeypatch, cell,
     assert within.types == {expected}
     assert set(of_cudnn) == ({expected} if count == 1 else set())
     assert outputs.dtype == expected
-    assert str(expected) == f"torch.{device.layers_precision(config, count > 1)}"
+    assert str(expected) == f"torch.{device.layers_precision(config)}"
     assert around.types == {LOW[precision] or expected}
     assert logits.dtype == (LOW[precision] or expected)
 
@@ -57,16 +56,14 @@ def test_on_a_cpu_products_are_in_autocasts_type(monkeypatch, cell, count, kerne
     device = Device("cpu", "bf16-mixed", "cpu")
     layers = on("cpu", torch.float32, classifiers(config, count)).recurrent
     x = torch.randn(*[count] * (count > 1), BATCH, STEPS, FEATURES)
-    routes = taken(monkeypatch)
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad(), Products() as seen:
         outputs, _ = layers(x)
-    # torch.nn's layers say by their outputs, on a CPU without bfloat16 an LSTM is the reference's
-    found = {outputs.dtype} if routes == [torch_nn] else seen.types
-    assert {str(dtype) for dtype in found} == {f"torch.{device.layers_precision(config, count > 1)}"}
+    found = seen.types or {outputs.dtype}  # oneDNN's LSTM shows no products
+    assert {str(dtype) for dtype in found} == {f"torch.{device.layers_precision(config)}"}
 
 
 def test_tf32_is_named():
     config, device = Config(trainer=TrainerConfig(tf32=True)), "gpu"
-    assert Device(device, "bf16-mixed", "").layers_precision(config, stacked=False) == "tf32"
-    assert Device(device, "64-true", "").layers_precision(config, stacked=False) == "float64"
-    assert Device("cpu", "32-true", "").layers_precision(config, stacked=False) == "float32"
+    assert Device(device, "bf16-mixed", "").layers_precision(config) == "tf32"
+    assert Device(device, "64-true", "").layers_precision(config) == "float64"
+    assert Device("cpu", "32-true", "").layers_precision(config) == "float32"

@@ -4,7 +4,7 @@ On a GPU it is the type of their weights, with autocast off: float32, whose prod
 or float64. Under autocast cuDNN would compute every cell in float16, also where bfloat16 was asked for and no loss is
 scaled. Our own kernels (`model.kernel=triton`) multiply in autocast's type, bfloat16 as it is. Front end and head stay
 under autocast. Gradients have to be taken with autocast off: products on the way back then are in the types of those on
-the way there. On a CPU products are in autocast's type, but for torch's own GRU, which autocast leaves alone.
+the way there. On a CPU products are in autocast's type.
 """
 
 import torch
@@ -15,16 +15,12 @@ def leaves_autocast(device: str) -> bool:
     return device == "cuda" and torch.is_autocast_enabled(device)
 
 
-def product_dtype(
-    cell: str, kernel: str, device: str, weights: torch.dtype, low: torch.dtype | None, stacked: bool
-) -> torch.dtype:
+def product_dtype(kernel: str, device: str, weights: torch.dtype, low: torch.dtype | None) -> torch.dtype:
     """The type of the products in recurrent layers.
 
     Args:
         device: `cpu` or `cuda`.
         low: autocast's type; None without autocast.
-        stacked: whether the layers are those of K networks.
     """
-    by_torch = kernel != "reference" and not stacked
-    in_full = (device != "cpu" and kernel != "triton") or (cell == "gru" and by_torch)
+    in_full = device != "cpu" and kernel != "triton"
     return weights if low is None or in_full else low

@@ -68,10 +68,10 @@ class Device:
         """The splits on this device, in the type in which is computed."""
         return splits.to(torch.device(self.kind), self.dtype)
 
-    def layers_precision(self, config: Config, stacked: bool) -> str:
-        """The type of the products in the recurrent layers of a trial, alone or as one of several stacked."""
-        model, low = config.model, {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(self.precision)
-        found = product_dtype(model.cell, model.kernel, self.kind, self.dtype, low, stacked)
+    def layers_precision(self, config: Config) -> str:
+        """The type of the products in the recurrent layers of a trial."""
+        low = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(self.precision)
+        found = product_dtype(config.model.kernel, self.kind, self.dtype, low)
         in_tf32 = found == torch.float32 and self.accelerator == "gpu" and config.trainer.tf32
         return "tf32" if in_tf32 else str(found).removeprefix("torch.")
 

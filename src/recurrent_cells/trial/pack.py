@@ -88,7 +88,6 @@ class _Runs:
         """Have each run say with how many others it is trained, and in which precision that is."""
         for member in self._open:
             member.run.tags[Tag.PACK] = str(len(self._open))
-            member.run.tags[Tag.LAYERS_PRECISION] = self._around.device.layers_precision(member.config, stacked=True)
 
     def end(self, member: Member, error: BaseException | None = None) -> None:
         """Finish a trained member, or end the run with an error."""

@@ -86,7 +86,7 @@ def _tags(config: Config, splits: Splits, device: Device) -> dict[str, str]:
         Tag.DATA_DIGEST: splits.digest,
         Tag.DEVICE: device.name,
         Tag.PRECISION: device.precision,
-        Tag.LAYERS_PRECISION: device.layers_precision(config, stacked=False),
+        Tag.LAYERS_PRECISION: device.layers_precision(config),
         Tag.PROTOCOL: protocol(config),
         Tag.SHAPE: shape(config, splits.digest),
         Tag.RUN_COLOR: CELLS[config.model.cell].color,
