@@ -3,24 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import (
-    confusion_matrix,
-    mean_absolute_error,
-    mean_squared_error,
-    precision_score,
-    r2_score,
-    recall_score,
-)
+from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
-from recurrent_cells.inference.evaluation import NumberEvaluation, calibration, evaluate, wilson
+from recurrent_cells.inference.evaluation import calibration, evaluate, wilson
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.scores import as_text
 from recurrent_cells.inference.trained import find_winner, load_trained
 from recurrent_cells.tracking.store import open_store
 from recurrent_cells.trial.train import train
-from tests.support import compose_config, train_tiny, without_classes, write_data_set
+from tests.support import compose_config, train_tiny, write_data_set
 
 
 @pytest.fixture
@@ -102,16 +95,3 @@ def test_a_data_set_without_test_files_is_asked_about_the_images_that_test_in_it
     assert np.array_equal(held_out.targets, load_splits(trained.config.data).test.targets.numpy())
     evaluation = evaluate(trained, held_out)
     assert evaluation.accuracy == trained.record.metrics["test/acc"]
-
-
-def test_a_network_without_classes_is_scored_by_its_errors(store_file, idx_folder, monkeypatch):
-    without_classes(monkeypatch)
-    trained = train_tiny(idx_folder, "trainer.max_steps=2")
-    held_out = load_held_out(trained)
-    evaluation = evaluate(trained, held_out)
-    assert isinstance(evaluation, NumberEvaluation)
-    answers = trained.logits(held_out.values).numpy()
-    targets = np.repeat(held_out.targets[:, None], answers.shape[1], axis=1).astype(float)
-    assert evaluation.mse == pytest.approx(mean_squared_error(targets, answers))
-    assert evaluation.mae == pytest.approx(mean_absolute_error(targets, answers))
-    assert evaluation.r2 == pytest.approx(r2_score(targets, answers))
