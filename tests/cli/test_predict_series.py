@@ -110,7 +110,7 @@ def test_a_regression_answers_with_numbers(store_file, tmp_path, predict):
         ("zero.json", b'{"values": [[[1, 2]]], "lengths": [0]}', "lengths: 0 for series 0; allowed is 1 to 1"),
         ("long.json", b'{"values": [[[1, 2]]], "lengths": [9]}', "lengths: 9 for series 0; allowed is 1 to 1"),
         ("nan.json", b"[[NaN, 2], [3, 4]]", "step 0, feature 0 is nan"),
-        ("damaged.npz", b"PK\x03\x04 and nothing", "not an .npz file of numbers: it is damaged"),
+        ("damaged.npz", b"PK\x03\x04 and nothing", "not an .npz file of numpy.savez, or damaged"),
     ],
 )
 def test_what_is_no_series_is_said_in_a_line_and_the_others_go_on(
@@ -130,7 +130,7 @@ def test_what_is_no_series_is_said_in_a_line_and_the_others_go_on(
     ("arrays", "words"),
     [
         ({"y": np.zeros((1, 3, 2))}, "no array x among y"),
-        ({"x": np.array([[1], [1, 2]], dtype=object)}, "it holds Python objects, which are not read"),
+        ({"x": np.array([[1], [1, 2]], dtype=object)}, "x holds Python objects, which are not read"),
         ({"x": np.array([[["a", "b"]]])}, "values of type <U1; allowed are numbers"),
         ({"x": np.zeros((1, 3, 2, 2))}, "values of shape (1, 3, 2, 2); allowed are (N, T, F)"),
         ({"x": np.zeros((0, 3, 2))}, "there is no series"),

@@ -96,3 +96,35 @@ def test_a_class_at_each_step(store_file, tmp_path, capsys, arrays):
     predict.main([f"run={trained.record.run_id}", f"series={tmp_path / 'a.csv'}", "output=json"])
     (row,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert row["labels"] == trained.logits(VALUES[:1, :5])[0].argmax(dim=1).tolist()
+
+
+def test_a_table_is_asked_about_by_the_names_of_its_columns(store_file, tmp_path, capsys):
+    lines = ["id,t,a,b,label"]
+    for name, series in enumerate(VALUES):
+        lines += [f"s{name},{t},{a},{b},{'ab'[name % 2]}" for t, (a, b) in enumerate(series[: LENGTHS[name]].tolist())]
+    (tmp_path / "mine.csv").write_text("\n".join(lines))
+    columns = (
+        "data.series=id",
+        "data.time=t",
+        "data.target=label",
+        "data.features=[a,b]",
+        "data.missing=last",
+        "registry=false",
+    )
+    result = train(compose_config(*SHORT, "data=table", f"data.root={tmp_path / 'mine.csv'}", *columns))
+    capsys.readouterr()
+
+    def said(content):
+        (tmp_path / "asked.csv").write_text(content)
+        predict.main([f"run={result['run_id']}", f"series={tmp_path / 'asked.csv'}", "output=json"])
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    x, y = said("t,id,b,a\n0,x,1,2\n0,y,3,4\n1,x,5,2")
+    assert (x["series"], y["series"]) == ("x", "y")
+    assert x["name"] in ("a", "b")
+    for alone in ("b,a\n1,2\n5,2", "a,b\n2,1\n2,5", "other,a,b\nword,2,1\nword,,5"):
+        (row,) = said(alone)
+        assert row["probability"] == pytest.approx(x["probability"], abs=1e-6)
+    with pytest.raises(SystemExit):
+        said("t,id,a,b\n1,x,1,2\n1,x,3,4")
+    assert "series x: time 1.0 comes after 1.0" in capsys.readouterr().err

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recurrent_cells.data.arrays import filled
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.trained import Trained
 
@@ -53,12 +54,17 @@ def cut(values: NDArray[Any], lengths: Sequence[Any] | NDArray[Any] | None) -> l
 def padded(series: Sequence[Floats], trained: Trained) -> Floats:
     """Series (T_n, F) side by side, (N, T, F), with NaN after the last step of each that is shorter than others.
 
+    Numbers that are missing before the last step are filled as they were in training.
+
     Raises:
         UserError: if there is none, or one that the network does not take.
     """
     if not series:
         raise UserError("there is no series")
+    missing = trained.config.data.missing
     series = [_without_padding(it) for it in series]
+    if missing != "refuse":
+        series = [filled(it[None], np.ones((1, len(it)), dtype=bool), missing)[0] for it in series]
     for place, it in enumerate(series):
         _check(it, "the series" if len(series) == 1 else f"series {place}", trained)
     longest = max(map(len, series))

@@ -4,8 +4,6 @@ import csv
 import io
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurrent_cells.config.schema import DataConfig
+from recurrent_cells.data.arrays import arrays_of
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.series import Floats, cut, from_lists
 
@@ -47,12 +46,7 @@ def _with_places(series: list[Floats]) -> tuple[list[Floats], list[str]]:
 
 def _from_npz(content: bytes, num_features: int) -> list[Floats]:
     """Series of x (N, T, F), (T, F), or (N, T) of one feature, and lengths (N,) where there are any."""
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            found = dict(arrays)
-    except (ValueError, KeyError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        reason = "it holds Python objects, which are not read" if "allow_pickle" in str(error) else "it is damaged"
-        raise UserError(f"not an .npz file of numbers: {reason}") from None
+    found = arrays_of(io.BytesIO(content), "the file")
     if "x" not in found:
         raise UserError(f"no array x among {', '.join(found) or 'none'}; allowed are x and lengths")
     values = found["x"]
@@ -121,13 +115,11 @@ def _columns(header: list[str] | None, width: int, data: DataConfig) -> tuple[li
     if header is None:
         return list(range(width)), None, None
     place = {name: column for column, name in enumerate(header)}
-    named = {key: getattr(data, key, None) for key in ("series", "time", "target")}
-    features = list(getattr(data, "features", None) or [])
-    if missing := [name for name in features if name not in place]:
+    if missing := [name for name in data.features if name not in place]:
         raise UserError(f"no column {', '.join(missing)}, a feature by which the network was trained")
-    others = set(named.values())
-    columns = [place[name] for name in features] or [place[name] for name in header if name not in others]
-    return columns, place.get(str(named["series"])), place.get(str(named["time"]))
+    others = (data.series, data.time, data.target)
+    columns = [place[name] for name in data.features] or [place[name] for name in header if name not in others]
+    return columns, place.get(str(data.series)), place.get(str(data.time))
 
 
 def _number(cell: str, row: int) -> float:
