@@ -80,7 +80,7 @@ def test_images_or_classes_the_network_does_not_know_are_refused(trained, tmp_pa
         UserError, match="data=mnist_5k: images of 28 x 28, but run lstm-h8x1-s0 was trained on images of 6 x 5"
     ):
         load_held_out(trained, "mnist_5k")
-    with pytest.raises(UserError, match="data=cifar: allowed is one of fashion_mnist, idx"):
+    with pytest.raises(UserError, match=r"data=cifar: allowed is one of .*fashion_mnist, idx"):
         load_held_out(trained, "cifar")
     more = write_data_set(tmp_path / "more", classes=5)
     with pytest.raises(UserError, match="it has the label 4, and run lstm-h8x1-s0 knows 4 classes"):
