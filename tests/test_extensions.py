@@ -222,7 +222,7 @@ def test_without_its_file_a_network_is_not_loaded_and_with_another_neither(run_c
     assert "changed" in said
 
 
-def test_a_network_that_answers_numbers_is_refused_where_classes_are_asked_for(run_cli, given, tmp_path, capsys):
+def test_a_network_of_series_is_not_asked_about_pictures(run_cli, given, tmp_path, capsys):
     from recurrent_cells.cli import predict
 
     assert run_cli(*given).code == 0

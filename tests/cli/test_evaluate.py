@@ -13,7 +13,7 @@ def test_it_prints_scores_as_text(store_file, idx_folder, capsys):
     capsys.readouterr()
     main(["run=best"])
     said = capsys.readouterr()
-    assert said.out.startswith(f"lstm-h8x1-s0 (run {trained.record.run_id}) on 20 test images of data=idx\naccuracy ")
+    assert said.out.startswith(f"lstm-h8x1-s0 (run {trained.record.run_id}) on 20 test examples of data=idx\naccuracy ")
     for title in ("Each class", "Confusions", "Calibration", "Accuracy after each step"):
         assert title in said.out
     assert said.err == ""
@@ -40,11 +40,10 @@ def test_help(capsys):
     ("arguments", "words"),
     [
         ([], "run= is missing; allowed is a trial's run id"),
-        (["runs=x"], "runs=x: no such key; allowed are run=, data=, data.root=, output="),
+        (["runs=x"], "runs=x: no such key; allowed are run=, data=, data.root=, extensions=, output="),
         (["run="], "run=: a value is missing"),
         (["run=best"], "run=best: no trial is finished"),
         (["run=abcd"], "run=abcd: no such run"),
-        (["run=best", "data=cifar"], "data=cifar: allowed is one of adding, copy_memory, fashion"),
         (["run=best", "output=xml"], "output=xml: allowed is text or json"),
     ],
 )

@@ -129,9 +129,9 @@ def test_what_is_no_image_is_said_and_the_others_go_on(trial, pictures, predict,
     ("arguments", "words"),
     [
         ([], "run= is missing; allowed is a trial's run id"),
-        (["run=best"], "images= is missing; allowed is a file"),
+        (["run=best"], "images= or series=: neither given, allowed is one; a file"),
         (["run=best", "images="], "images=: a value is missing"),
-        (["run=best", "image=x"], "image=x: no such key; allowed are run=, images=, output="),
+        (["run=best", "image=x"], "image=x: no such key; allowed are run=, images=, series=, output="),
         (["run=best", "images=.", "output=xml"], "output=xml: allowed is text or json"),
         (["run=best", "images=nowhere/*.png"], "images=nowhere/*.png: no such file"),
         (["run=best", "images=nowhere/[.png"], "images=nowhere/[.png: no such file"),
@@ -148,11 +148,12 @@ def test_bad_input(store_file, predict, arguments, words):
     assert answer.out == ""
 
 
-def test_a_network_without_classes_is_refused_in_a_line(trial, predict, monkeypatch):
+def test_a_network_without_classes_answers_with_numbers(trial, pictures, predict, monkeypatch):
     without_classes(monkeypatch)
-    answer = predict("run=best", "images=.")
-    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
-    assert "its task number has no classes" in answer.err
+    (row,) = as_json(predict("run=best", f"images={pictures / '00.png'}", "output=json"))
+    assert len(row["values"]) == 4
+    said = predict("run=best", f"images={pictures / '00.png'}").out.splitlines()[1]
+    assert said == f"{pictures}/00.png: {', '.join(f'{value:.6g}' for value in row['values'])}"
 
 
 def test_help(predict):

@@ -41,7 +41,7 @@ def checkpoint(record):
 def test_it_answers_as_the_trial_did(store, idx_folder):
     for record in trial_records(store):
         trained = load_trained(store, record)
-        assert trained.image_size == (6, 5)
+        assert trained.size == (6, 5)
         images = load_examples(trained.config.data)
         answers = trained.logits(images.test.values).argmax(dim=1).numpy()
         assert (answers == images.test.targets).mean() == pytest.approx(record.metrics["test/acc"])
@@ -142,5 +142,5 @@ def test_a_network_that_has_no_answer_after_each_step_says_so(store_file, idx_fo
 
 def test_images_of_another_size_are_refused(store_file, idx_folder):
     trained, images = network_and_images(idx_folder)
-    with pytest.raises(UserError, match=r"images of 5 x 5, but run lstm-h8x1-s0 was trained on 6 x 5"):
+    with pytest.raises(UserError, match=r"images of 5 x 5, but run lstm-h8x1-s0 was trained on images of 6 x 5"):
         trained.logits(images[:, 1:])

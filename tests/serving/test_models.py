@@ -82,11 +82,21 @@ def test_a_network_without_an_answer_after_each_row_is_left_out(store, make_tria
     assert words in models.left_out["gru"]
 
 
-def test_networks_without_classes_are_refused(make_trial, store, monkeypatch):
+def test_networks_without_classes_answer_with_numbers(make_trial, store, monkeypatch):
     make_trial("model=gru", accuracy=0.9)
     without_classes(monkeypatch)
-    with pytest.raises(UserError, match="its task number has no classes"):
-        load_models(store)
+    models = load_models(store)
+    assert not models.scoring.task.has_classes
+    assert list(models.by_cell) == ["gru"]
+
+
+def test_cells_that_were_trained_on_other_data_are_left_out(store, make_trial):
+    """The page compares on one drawing networks that were trained to read it."""
+    make_trial("model=lstm", accuracy=0.9)
+    gru = make_trial("model=gru", "data.val_size=30", accuracy=0.5)
+    models = load_models(store)
+    assert {cell: it.record.run_id for cell, it in models.by_cell.items()} == {"gru": gru.run_id}
+    assert models.left_out["lstm"] == "no trial of it is finished on the data of gru-h8x1-s0"
 
 
 def test_cells_come_in_the_order_of_their_training(make_trial, store):

@@ -1,33 +1,33 @@
-"""Evaluate a trained network: run=RUN_ID|best|champion [data=NAME] [data.root=FOLDER]."""
+"""Evaluate a trained network: run=RUN_ID|best|champion [data=NAME] [data.root=FOLDER|FILE]."""
 
 import json
 import sys
 from collections.abc import Sequence
 
 from recurrent_cells.cli.arguments import Arguments, run_command
+from recurrent_cells.config.extensions import load
 from recurrent_cells.config.schema import EXPERIMENT
-from recurrent_cells.errors import UserError
 from recurrent_cells.tables import SOURCES
 
 KEYS = {
     "run": "a trial's run id or its beginning, best (by validation) or champion (of the registry); "
     "where trials are on several data, best-DATA or champion-DATA",
-    "data": f"test images of another data set: one of {', '.join(SOURCES.names)}",
-    "data.root": "the folder of its IDX files",
+    "data": f"test examples of another data set: one of {', '.join(SOURCES.names)}, or of extensions",
+    "data.root": "the folder of its files, or the file",
+    "extensions": "a Python file that adds a data source; may be given several times",
     "output": "text or json",
 }
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print what a network is worth on test images; exits with 2 on bad input."""
+    """Print what a network is worth on test examples; exits with 2 on bad input."""
     run_command(__doc__, KEYS, arguments, _evaluate)
 
 
 def _evaluate(arguments: Arguments) -> None:
     run, output = arguments.required("run"), arguments.one_of("output", ("text", "json"))
     data = arguments.get("data")
-    if data is not None and data not in SOURCES:
-        raise UserError(f"data={data}: allowed is one of {', '.join(SOURCES.names)}")
+    load(arguments.values["extensions"])
 
     from recurrent_cells.inference.evaluation import as_json, evaluate
     from recurrent_cells.inference.held_out import load_held_out

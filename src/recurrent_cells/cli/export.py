@@ -31,7 +31,7 @@ def _export(arguments: Arguments) -> None:
     form = arguments.one_of("format", ("onnx", "torch"))
 
     from recurrent_cells.config.schema import EXPERIMENT
-    from recurrent_cells.inference.export import SUFFIX, check_packages, export
+    from recurrent_cells.inference.export import SUFFIX, check_packages, description, export
     from recurrent_cells.inference.trained import find_winner, load_trained
     from recurrent_cells.tracking.store import open_store
 
@@ -40,6 +40,5 @@ def _export(arguments: Arguments) -> None:
     trained = load_trained(store, find_winner(store, run))
     path = Path(arguments.get("to") or f"{trained.record.name}{SUFFIX[form]}")
     difference = export(trained, form, path)
-    height, width = trained.image_size
-    print(f"{path}: images (N, {height}, {width}) in float32, 0 to 255 → logits (N, {trained.num_classes})")
+    print(f"{path}: {description(trained)}")
     print(f"its logits differ by at most {difference:.1e} from those of run {trained.record.run_id}")

@@ -1,26 +1,29 @@
-"""Read images with a trained network: run=ID|best|champion images=FILES [output=text|json]."""
+"""Ask a trained network about files: run=ID|best|champion images=FILES or series=FILES [output=text|json]."""
 
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.cli.arguments import Arguments, run_command
+from recurrent_cells.errors import UserError
 
 if TYPE_CHECKING:
     from recurrent_cells.inference.prediction import Fault, Prediction
+    from recurrent_cells.inference.trained import Trained
 
 KEYS = {
     "run": "a trial's run id or its beginning, best (by validation) or champion (of the registry); "
     "where trials are on several data, best-DATA or champion-DATA",
     "images": "a file, a folder, a pattern in quotes, or - for standard input; may be given several times",
-    "output": "text or json (a line per image)",
+    "series": "the same for a network of series: files of JSON, .npz or CSV",
+    "output": "text or json (a line per answer)",
 }
 FAILED, INTERRUPTED = 1, 130
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print an answer per image; exits with 1 if some could not be read, with 2 on bad input."""
+    """Print an answer per image or series; exits with 1 if some could not be read, with 2 on bad input."""
     try:
         run_command(__doc__, KEYS, arguments, _predict)
     except KeyboardInterrupt:
@@ -29,11 +32,14 @@ def main(arguments: Sequence[str]) -> None:
 
 def _predict(arguments: Arguments) -> None:
     run, output = arguments.required("run"), arguments.one_of("output", ("text", "json"))
-    arguments.required("images")
+    given = [key for key in ("images", "series") if arguments.values[key]]
+    if len(given) != 1:
+        raise UserError(f"images= or series=: {'both' if given else 'neither'} given, allowed is one; {KEYS['images']}")
+    (key,) = given
 
     from recurrent_cells.inference.files import find_files
 
-    files = find_files(arguments.values["images"])  # before the heavy imports
+    files = find_files(key, arguments.values[key])  # before the heavy imports
     from recurrent_cells.config.schema import EXPERIMENT
     from recurrent_cells.inference.prediction import Fault, predict_files
     from recurrent_cells.inference.trained import find_winner, load_trained
@@ -42,7 +48,9 @@ def _predict(arguments: Arguments) -> None:
 
     store = open_store(EXPERIMENT, reading=True)
     trained = load_trained(store, find_winner(store, run))
-    trained.check_classes()
+    if (key == "images") != trained.network.is_image:
+        right = "images" if trained.network.is_image else "series"
+        raise UserError(f"{key}=: run {trained.record.name} was trained on {trained.takes}; give {right}=FILES")
     use_threads(trained.config.trainer.threads)
     if output == "text":
         print(f"{trained.record.name}, run {trained.record.run_id}:", flush=True)
@@ -52,22 +60,29 @@ def _predict(arguments: Arguments) -> None:
             print(_fault(result), file=sys.stderr)
             faults += 1
         else:
-            print(_text(result) if output == "text" else _json(result), flush=True)
+            print(_text(result, trained) if output == "text" else _json(result, trained), flush=True)
     if faults:
         sys.exit(FAILED)
 
 
-def _text(result: "Prediction") -> str:
-    image, answer = result.image, result.answer
-    line = f"{_shown(result.file)}: {answer.label} ({answer.probability:.1%})"
-    line += f", or {answer.runner_up} ({answer.runner_up_probability:.1%})"
-    notes = ["inverted"] * image.inverted + ["blank: there is nothing to read"] * image.blank
+def _text(result: "Prediction", trained: "Trained") -> str:
+    from recurrent_cells.inference.answers import in_words
+
+    line = _shown(result.file) + ("" if result.series is None else f", series {_shown(result.series)}")
+    line += f": {in_words(result.answer, trained.names)}"
+    notes = []
+    if result.image is not None:
+        notes = ["inverted"] * result.image.inverted + ["blank: there is nothing to read"] * result.image.blank
     return "; ".join([line, *notes])
 
 
-def _json(result: "Prediction") -> str:
-    image, answer = result.image, result.answer
-    values = {"file": result.file, **vars(answer), "inverted": image.inverted, "blank": image.blank}
+def _json(result: "Prediction", trained: "Trained") -> str:
+    from recurrent_cells.inference.answers import as_json
+
+    values: dict[str, Any] = {"file": result.file} | ({} if result.series is None else {"series": result.series})
+    values |= as_json(result.answer, trained.class_names)
+    if result.image is not None:
+        values |= {"inverted": result.image.inverted, "blank": result.image.blank}
     return json.dumps(values)
 
 

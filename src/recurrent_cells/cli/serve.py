@@ -1,4 +1,4 @@
-"""Serve trained networks on this machine, with a page on which to draw a digit: [port]."""
+"""Serve trained networks on this machine, with a page on which to draw: [port]."""
 
 import socket
 from collections.abc import Sequence
@@ -60,8 +60,8 @@ def _greeting(models: "Models", port: int) -> list[str]:
     address, scoring = f"http://{HOST}:{port}", models.scoring.record
     watched = ", ".join(trained.record.name for trained in models.by_cell.values())
     return [
-        f"Draw a digit: {address}/",
-        f"Row by row: {watched or 'none'}",
+        f"Draw {'a digit' if models.scoring.network.is_image else 'a series'}: {address}/",
+        f"{'Row by row' if models.scoring.network.is_image else 'Step by step'}: {watched or 'none'}",
         *(f"Left out: {cell}, {reason}" for cell, reason in models.left_out.items()),
         f"{address}/invocations is answered by {scoring.name}, run {scoring.run_id} ({models.choice})",
     ]

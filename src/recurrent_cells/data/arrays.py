@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -43,22 +43,30 @@ def existing_file(root: str, form: str) -> Path:
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file by their names.
-
-    Raises:
-        UserError: if it cannot be read, is damaged, holds Python objects, or needs more memory than there is.
-    """
+    """The arrays of an .npz file by their names; raises UserError as `arrays_of`."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            needed = COPIES * sum(_size(archive, member) for member in archive.namelist())
-            check_memory(needed, str(path), "give a smaller file")
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        with path.open("rb") as file:
+            return arrays_of(file, str(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def arrays_of(file: BinaryIO, place: str) -> dict[str, NDArray[Any]]:
+    """The arrays of an open .npz file by their names.
+
+    Raises:
+        UserError: if it is damaged, holds Python objects, or needs more memory than there is.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            needed = COPIES * sum(_size(archive, member, place) for member in archive.namelist())
+        check_memory(needed, place, "give a smaller file")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
     except DAMAGE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
-        raise UserError(f"{path}: not an .npz file of numpy.savez, or damaged ({reason})") from None
+        raise UserError(f"{place}: not an .npz file of numpy.savez, or damaged ({reason})") from None
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -71,14 +79,14 @@ def read_npy(path: Path) -> NDArray[Any]:
         raise UserError(f"{path}: not an .npy file of numbers ({str(error).splitlines()[0][:100]})") from None
 
 
-def _size(archive: zipfile.ZipFile, member: str) -> int:
+def _size(archive: zipfile.ZipFile, member: str, place: str) -> int:
     """Bytes of an array by its header; raises UserError for an array of Python objects."""
     with archive.open(member) as file:
         read_header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read_header(file)
     if dtype.hasobject:
         raise UserError(
-            f"{archive.filename}: {member.removesuffix('.npy')} holds Python objects, which are not read; "
+            f"{place}: {member.removesuffix('.npy')} holds Python objects, which are not read; "
             "give numbers, sequences of several lengths padded, with their lengths beside them"
         )
     return math.prod(shape) * dtype.itemsize

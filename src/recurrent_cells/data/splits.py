@@ -94,6 +94,11 @@ class Splits:
         return self.num_classes or (1 if targets.dim() == 1 else targets.shape[1])
 
     @property
+    def has_lengths(self) -> bool:
+        """Whether sequences differ in length."""
+        return any(split.lengths is not None for split in (self.train, self.val, self.test))
+
+    @property
     def num_features(self) -> int:
         return self.train.sequences.shape[2]
 

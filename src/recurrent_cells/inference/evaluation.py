@@ -1,11 +1,13 @@
-"""What a trained network is worth on test images."""
+"""What a trained network is worth on test examples."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recurrent_cells.errors import UserError
@@ -18,12 +20,13 @@ Z_95 = 1.959964  # of the normal distribution, two-sided
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Precision and recall of a class, `count` images of which there are.
+    """Precision and recall of a class, of which there are `count` examples, or steps where each has a class.
 
-    `precision` is None for a class that is never answered, `recall` for one without images.
+    `precision` is None for a class that is never answered, `recall` for one without examples.
     """
 
     label: int
+    name: str
     count: int
     precision: float | None
     recall: float | None
@@ -31,7 +34,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Bin:
-    """Images whose answer has a probability in (low, high]: its mean, and the share that is right."""
+    """Examples whose answer has a probability in (low, high]: its mean, and the share that is right."""
 
     low: float
     high: float
@@ -41,16 +44,24 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class NumberScore:
+    """Mean squared and absolute error of an output, and the share of the targets' variance that is explained.
+
+    `r2` is None where all targets are equal.
+    """
+
+    mse: float
+    mae: float
+    r2: float | None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Scores of one network on one test set.
 
     Args:
-        interval: 95 % interval of the accuracy over images (Wilson 1927).
-        recorded: the accuracy that the trial logged on its own test images; None if these are others.
-        confusion: rows are labels, columns answers.
-        calibration_error: expected calibration error, over bins of equal width.
-        reliability: the bins that hold images.
-        accuracy_by_step: after each row (or column) read; None where there is none, for the reason `no_steps`.
+        recorded: the metric that the trial logged on its own test examples; None if these are others.
+        no_steps: why there are no scores after each step read; empty where there are.
     """
 
     run_id: str
@@ -58,61 +69,141 @@ class Evaluation:
     data: str
     count: int
     loss: float
+    recorded: float | None
+    no_steps: str
+    warning: str
+
+
+@dataclass(frozen=True)
+class ClassEvaluation(Evaluation):
+    """Scores of a network that answers with classes.
+
+    Args:
+        interval: 95 % interval of the accuracy over examples (Wilson 1927).
+        confusion: rows are labels, columns answers.
+        calibration_error: expected calibration error, over bins of equal width.
+        reliability: the bins that hold examples.
+        accuracy_by_step: after each step read.
+    """
+
     accuracy: float
     interval: tuple[float, float]
-    recorded: float | None
     classes: list[ClassScore]
     confusion: list[list[int]]
     calibration_error: float
     reliability: list[Bin]
     accuracy_by_step: list[float] | None
-    no_steps: str
-    warning: str
+
+
+@dataclass(frozen=True)
+class NumberEvaluation(Evaluation):
+    """Scores of a network that answers with numbers: means over its outputs, and those of each.
+
+    Args:
+        mse_by_step: after each step read.
+    """
+
+    mse: float
+    mae: float
+    r2: float | None
+    outputs: list[NumberScore]
+    mse_by_step: list[float] | None
 
 
 @torch.inference_mode()
-def evaluate(trained: Trained, held_out: HeldOut) -> Evaluation:
-    """The scores of a network on test images, `data.eval_batch_size` of them at a time.
-
-    Raises:
-        UserError: if the network's answers are no classes.
-    """
-    trained.check_classes()
-    labels = torch.from_numpy(held_out.labels.astype(np.int64))
-    count, classes, size = len(labels), trained.num_classes, trained.config.data.eval_batch_size
-    batches = [held_out.images[start : start + size] for start in range(0, count, size)]
+def evaluate(trained: Trained, held_out: HeldOut) -> ClassEvaluation | NumberEvaluation:
+    """The scores of a network on test examples, `data.eval_batch_size` of them at a time."""
+    targets, size = _as_tensor(held_out.targets), trained.config.data.eval_batch_size
+    values = [held_out.values[start : start + size] for start in range(0, len(targets), size)]
     loss, finals = 0.0, []
-    for images, targets in zip(batches, labels.split(size), strict=True):
-        outputs = trained.classifier(trained.sequences(images))
-        loss += float(trained.task.loss(outputs, targets)) * len(targets) / count
-        finals.append(trained.task.final(outputs))
-    logits = torch.cat(finals)
-    accuracy = _accuracy(logits.argmax(dim=1), labels).item()
-    confusion = (labels * classes + logits.argmax(dim=1)).bincount(minlength=classes**2).view(classes, classes)
-    error, bins = calibration(logits, labels)
+    for batch, wanted in zip(values, targets.split(size), strict=True):
+        outputs, *lengths = trained.outputs(batch)
+        loss += float(trained.task.loss(outputs, wanted, *lengths)) * len(wanted) / len(targets)
+        finals.append(trained.task.final(outputs, *lengths))
     by_step, no_steps = None, ""
     try:
-        answers = torch.cat([trained.logits_by_step(images).argmax(dim=-1) for images in batches])
-        by_step = _accuracy(answers, labels.unsqueeze(1)).tolist()
+        by_step = _by_step(trained, values, targets)
     except UserError as refusal:
         no_steps = str(refusal)
-    return Evaluation(
+    common = Evaluation(
         run_id=trained.record.run_id,
         name=trained.record.name,
         data=held_out.name,
-        count=count,
+        count=len(targets),
         loss=loss,
-        accuracy=accuracy,
-        interval=wilson(accuracy, count),
         recorded=trained.record.test if held_out.is_own else None,
-        classes=class_scores(confusion),
+        no_steps=no_steps,
+        warning=held_out.warning,
+    )
+    if trained.task.has_classes:
+        return _of_classes(vars(common), torch.cat(finals), targets, trained.names, by_step)
+    return _of_numbers(vars(common), torch.cat(finals), targets, by_step)
+
+
+def _as_tensor(targets: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(targets.astype(np.float32 if targets.dtype.kind == "f" else np.int64))
+
+
+def _by_step(trained: Trained, values: Sequence[NDArray[Any]], targets: Tensor) -> list[float]:
+    """Accuracy or mean squared error after each step read; raises UserError where there is none."""
+    if trained.task.has_classes and targets.dim() > 1:
+        raise UserError("each step has a class of its own, there is no answer to the sequence")
+    outputs = torch.cat([trained.logits_by_step(batch) for batch in values])
+    if trained.task.has_classes:
+        return _accuracy(outputs.argmax(dim=-1), targets.unsqueeze(1)).tolist()
+    return (_as_columns(targets).unsqueeze(1) - outputs.double()).square().mean(dim=(0, 2)).tolist()
+
+
+def _of_classes(
+    common: dict[str, Any], logits: Tensor, labels: Tensor, names: Sequence[str], by_step: list[float] | None
+) -> ClassEvaluation:
+    """The scores of logits (N, C) for labels (N,), or (N, T, C) for (N, T)."""
+    classes, asked, answers = len(names), labels >= 0, logits.argmax(dim=-1)
+    if labels.dim() == 1:
+        accuracy = _accuracy(answers, labels).item()
+    else:
+        accuracy = ((answers == labels) & asked).sum(dim=1).double().div(asked.sum(dim=1)).nanmean().item()
+    pairs = labels[asked] * classes + answers[asked]
+    confusion = pairs.bincount(minlength=classes**2).view(classes, classes)
+    error, bins = calibration(logits[asked], labels[asked])
+    return ClassEvaluation(
+        **common,
+        accuracy=accuracy,
+        interval=wilson(accuracy, len(labels)),
+        classes=class_scores(confusion, names),
         confusion=confusion.tolist(),
         calibration_error=error,
         reliability=bins,
         accuracy_by_step=by_step,
-        no_steps=no_steps,
-        warning=held_out.warning,
     )
+
+
+def _of_numbers(
+    common: dict[str, Any], answers: Tensor, targets: Tensor, by_step: list[float] | None
+) -> NumberEvaluation:
+    """The scores of numbers (N, O) for targets (N,) or (N, O)."""
+    targets = _as_columns(targets)
+    errors = targets - answers.double()
+    mse, mae = errors.square().mean(dim=0), errors.abs().mean(dim=0)
+    variance = targets.var(dim=0, correction=0)
+    outputs = [
+        NumberScore(squared, absolute, 1 - squared / spread if spread else None)
+        for squared, absolute, spread in torch.stack([mse, mae, variance], dim=1).tolist()
+    ]
+    explained = [score.r2 for score in outputs if score.r2 is not None]
+    return NumberEvaluation(
+        **common,
+        mse=mse.mean().item(),
+        mae=mae.mean().item(),
+        r2=sum(explained) / len(explained) if explained else None,
+        outputs=outputs,
+        mse_by_step=by_step,
+    )
+
+
+def _as_columns(targets: Tensor) -> Tensor:
+    """Numbers (N,) or (N, O) as (N, O)."""
+    return targets.double().view(len(targets), -1)
 
 
 def _accuracy(answers: Tensor, labels: Tensor) -> Tensor:
@@ -122,8 +213,10 @@ def _accuracy(answers: Tensor, labels: Tensor) -> Tensor:
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """Plain values; a number that is not finite becomes null."""
-    content = asdict(evaluation)
-    return content if math.isfinite(evaluation.loss) else content | {"loss": None}
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(evaluation).items()
+    }
 
 
 def wilson(accuracy: float, count: int) -> tuple[float, float]:
@@ -134,17 +227,17 @@ def wilson(accuracy: float, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def class_scores(confusion: Tensor) -> list[ClassScore]:
+def class_scores(confusion: Tensor, names: Sequence[str]) -> list[ClassScore]:
     """Precision and recall of every class, from rows of labels and columns of answers (C, C)."""
     counts, answered, right = confusion.sum(dim=1), confusion.sum(dim=0), confusion.diagonal()
     return [
-        ClassScore(label, count, found / given if given else None, found / count if count else None)
+        ClassScore(label, names[label], count, found / given if given else None, found / count if count else None)
         for label, (count, given, found) in enumerate(torch.stack([counts, answered, right], dim=1).tolist())
     ]
 
 
 def calibration(logits: Tensor, labels: Tensor, bins: int = BINS) -> tuple[float, list[Bin]]:
-    """Expected calibration error and the bins that hold images, from logits (N, C) and labels (N,)."""
+    """Expected calibration error and the bins that hold examples, from logits (N, C) and labels (N,)."""
     confidence, answers = logits.double().softmax(dim=1).max(dim=1)
     right = (answers == labels).double()
     places = (confidence * bins).ceil().long().clamp(1, bins) - 1

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from recurrent_cells.errors import ExportError, UserError
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.trained import Trained
+from recurrent_cells.models.network import Network
 
 SUFFIX = {"onnx": ".onnx", "torch": ".pt2"}
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 LARGEST_DIFFERENCE = 1e-4
-IMAGES_TO_CHECK = 64
+EXAMPLES_TO_CHECK = 64
 
 Floats = NDArray[np.float32]
 
@@ -30,25 +30,43 @@ def check_packages(form: str) -> None:
         raise UserError(f"format=onnx: it needs {', '.join(missing)}; pip install 'recurrent-cells[onnx]'")
 
 
+def description(trained: Trained) -> str:
+    """What the file of a network takes and gives."""
+    network, (steps, features) = trained.network, trained.size
+    if network.is_image:
+        taken = f"images (N, {steps}, {features}) in float32, 0 to 255"
+    else:
+        taken = f"series (N, {'T' if network.takes_any_steps else steps}, {features}) in float32"
+        taken += ", NaN after the last step of each" if network.has_lengths else ""
+    return f"{taken} → {'logits' if trained.task.has_classes else 'numbers'} (N, {trained.num_outputs})"
+
+
 def export(trained: Trained, form: str, path: Path) -> float:
-    """Write the network, image bytes (N, H, W) in float32 → logits (N, C), and read the file back.
+    """Write the network, float32 in the shape of images or series → logits or numbers, and read the file back.
 
     Returns:
-        the largest difference between its logits and the network's, on test images.
+        the largest difference between its outputs and the network's, on test examples.
 
     Raises:
-        UserError: if there are no test images to check with, or the file cannot be written.
-        ExportError: if a logit differs by more than 1e-4; the file is removed.
+        UserError: if there are no test examples to check with, or the file cannot be written.
+        ExportError: if the network cannot be written in that form, or an output differs by more than 1e-4; there is no
+            file then.
     """
-    pixels = load_held_out(trained).images[:IMAGES_TO_CHECK]
-    images, expected = pixels.astype(np.float32), trained.logits(pixels).numpy()
-    network, example = trained.network, torch.from_numpy(np.resize(images, (2, *images.shape[1:])))
+    values = load_held_out(trained).values[:EXAMPLES_TO_CHECK]
+    inputs, expected = values.astype(np.float32), trained.logits(values).numpy()
+    network, example = trained.network, torch.from_numpy(np.resize(inputs, (2, *inputs.shape[1:])))
     try:
         content = _as_onnx(network, example) if form == "onnx" else _as_program(network, example)
         path.write_bytes(content)
     except OSError as error:
         raise UserError(f"to={path}: cannot be written ({error.strerror}); give to=FILE in another folder") from None
-    answers = _onnx_logits(path, images) if form == "onnx" else _program_logits(path, images)
+    except Exception as error:  # an exporter raises whatever it stumbles over
+        raise ExportError(
+            f"format={form}: the network of run {trained.record.run_id} cannot be written as that "
+            f"({type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]})"
+            + ("; format=torch may do" if form == "onnx" else "")
+        ) from None
+    answers = _onnx_logits(path, inputs) if form == "onnx" else _program_logits(path, inputs)
     difference = float(np.abs(answers - expected).max())
     if not difference <= LARGEST_DIFFERENCE:  # NaN too
         path.unlink()
@@ -59,30 +77,32 @@ def export(trained: Trained, form: str, path: Path) -> float:
     return difference
 
 
-def _as_program(network: nn.Module, example: torch.Tensor) -> bytes:
+def _as_program(network: Network, example: torch.Tensor) -> bytes:
     buffer = io.BytesIO()
+    varying = dict.fromkeys(_varying(network), torch.export.Dim.AUTO)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about itself
-        program = torch.export.export(network, (example,), dynamic_shapes=[{0: torch.export.Dim.AUTO}])
+        program = torch.export.export(network, (example,), dynamic_shapes=[varying])
         torch.export.save(program, buffer)
     return buffer.getvalue()
 
 
-def _program_logits(path: Path, images: Floats) -> Floats:
+def _program_logits(path: Path, inputs: Floats) -> Floats:
     with torch.inference_mode():
-        answers: Floats = torch.export.load(path).module()(torch.from_numpy(images)).numpy()
+        answers: Floats = torch.export.load(path).module()(torch.from_numpy(inputs)).numpy()
     return answers
 
 
-def _as_onnx(network: nn.Module, example: torch.Tensor) -> bytes:
+def _as_onnx(network: Network, example: torch.Tensor) -> bytes:
+    names = {0: "count", 1: "steps"}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # of torch about itself
         program = torch.onnx.export(
             network,
             (example,),
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_shapes=[{0: torch.export.Dim("count")}],
+            input_names=["images" if network.is_image else "series"],
+            output_names=["logits" if network.task.has_classes else "numbers"],
+            dynamic_shapes=[{place: torch.export.Dim(names[place]) for place in _varying(network)}],
             dynamo=True,
             verbose=False,
         )
@@ -91,9 +111,14 @@ def _as_onnx(network: nn.Module, example: torch.Tensor) -> bytes:
     return content
 
 
-def _onnx_logits(path: Path, images: Floats) -> Floats:
+def _varying(network: Network) -> tuple[int, ...]:
+    """The dimensions of the input that a file leaves open."""
+    return (0, 1) if network.takes_any_steps else (0,)
+
+
+def _onnx_logits(path: Path, inputs: Floats) -> Floats:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    answers: Floats = session.run(["logits"], {"images": images})[0]
+    answers: Floats = session.run(None, {session.get_inputs()[0].name: inputs})[0]
     return answers

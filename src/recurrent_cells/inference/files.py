@@ -10,8 +10,11 @@ STANDARD_INPUT = "-"
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
-def find_files(patterns: Sequence[str]) -> list[str]:
+def find_files(key: str, patterns: Sequence[str]) -> list[str]:
     """The files, folders and `-` that patterns name, each once; a pattern that is the name of a file means that file.
+
+    Args:
+        key: by which the patterns were given.
 
     Raises:
         UserError: if a pattern names no file.
@@ -21,7 +24,7 @@ def find_files(patterns: Sequence[str]) -> list[str]:
         literal = pattern == STANDARD_INPUT or _exists(pattern)
         matches = [pattern] if literal else sorted(_matches(pattern))
         if not matches:
-            raise UserError(f"images={pattern}: no such file; allowed is a file, a folder, a pattern in quotes, or -")
+            raise UserError(f"{key}={pattern}: no such file; allowed is a file, a folder, a pattern in quotes, or -")
         found |= dict.fromkeys(matches)
     return list(found)
 
@@ -40,9 +43,9 @@ def _matches(pattern: str) -> list[str]:
         return []
 
 
-def images_in(folder: str) -> list[str]:
-    """The images of a folder by their suffix, sorted; empty if the folder cannot be read."""
+def files_in(folder: str, suffixes: Sequence[str]) -> list[str]:
+    """The files of a folder with one of these suffixes, sorted; empty if the folder cannot be read."""
     try:
-        return sorted(str(path) for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
+        return sorted(str(path) for path in Path(folder).iterdir() if path.suffix.lower() in suffixes)
     except OSError:
         return []

@@ -1,57 +1,78 @@
 """An evaluation as plain text."""
 
-from recurrent_cells.inference.evaluation import Evaluation
+from recurrent_cells.inference.evaluation import ClassEvaluation, Evaluation, NumberEvaluation
 from recurrent_cells.sweeps.summary import table
 
 
-def as_text(evaluation: Evaluation) -> str:
-    """The scores, then tables of classes, confusions, calibration and steps."""
+def as_text(evaluation: ClassEvaluation | NumberEvaluation) -> str:
+    """The scores, then tables: of classes, confusions and calibration, or of outputs; of steps."""
+    if isinstance(evaluation, ClassEvaluation):
+        scores, score, by_step = _of_classes(evaluation), "accuracy", evaluation.accuracy_by_step
+    else:
+        scores, score, by_step = _of_numbers(evaluation), "mse", evaluation.mse_by_step
+    network = f"{evaluation.name} (run {evaluation.run_id})"
+    lines = [f"{network} on {evaluation.count:,} test examples of data={evaluation.data}", *scores]
+    if by_step is None:
+        return "\n".join([*lines, "", f"No {score} after each step: {evaluation.no_steps}"])
+    rows = [[str(count), f"{value:.4f}"] for count, value in enumerate(by_step, start=1)]
+    title = f"{score.capitalize()} after each step"
+    return "\n".join([*lines, *_section(title, [["steps read", score], *rows])])
+
+
+def _of_classes(evaluation: ClassEvaluation) -> list[str]:
     low, high = evaluation.interval
     accuracy = f"accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"
-    if evaluation.recorded is not None:
-        accuracy += f", recorded by the trial {evaluation.recorded:.4f}"
-    lines = [
-        f"{evaluation.name} (run {evaluation.run_id}) on {evaluation.count:,} test images of data={evaluation.data}",
-        accuracy,
+    return [
+        accuracy + _recorded(evaluation),
         f"loss {evaluation.loss:.4f}  expected calibration error {evaluation.calibration_error:.4f}",
         *_section("Each class", _classes(evaluation)),
         *_section("Confusions: rows are labels, columns answers", _confusion(evaluation)),
         *_section("Calibration: the answer's probability, and how often it is right", _reliability(evaluation)),
     ]
-    if evaluation.accuracy_by_step is None:
-        return "\n".join([*lines, "", f"No accuracy after each step: {evaluation.no_steps}"])
-    rows = [[str(count), f"{value:.4f}"] for count, value in enumerate(evaluation.accuracy_by_step, start=1)]
-    return "\n".join([*lines, *_section("Accuracy after each step", [["steps read", "accuracy"], *rows])])
+
+
+def _of_numbers(evaluation: NumberEvaluation) -> list[str]:
+    scores = f"mse {evaluation.mse:.6g}  mae {evaluation.mae:.6g}  r2 {_score(evaluation.r2)}"
+    lines = [f"{scores}  loss {evaluation.loss:.6g}{_recorded(evaluation)}"]
+    if len(evaluation.outputs) == 1:
+        return lines
+    rows = [
+        [str(number), f"{it.mse:.6g}", f"{it.mae:.6g}", _score(it.r2)] for number, it in enumerate(evaluation.outputs)
+    ]
+    return [*lines, *_section("Each output", [["output", "mse", "mae", "r2"], *rows])]
+
+
+def _recorded(evaluation: Evaluation) -> str:
+    return "" if evaluation.recorded is None else f", recorded by the trial {evaluation.recorded:.4f}"
 
 
 def _section(title: str, rows: list[list[str]]) -> list[str]:
     return ["", title, *table(rows)]
 
 
-def _classes(evaluation: Evaluation) -> list[list[str]]:
+def _classes(evaluation: ClassEvaluation) -> list[list[str]]:
     rows = [
-        [str(score.label), str(score.count), _score(score.precision), _score(score.recall)]
-        for score in evaluation.classes
+        [score.name, str(score.count), _score(score.precision), _score(score.recall)] for score in evaluation.classes
     ]
-    return [["class", "images", "precision", "recall"], *rows]
+    return [["class", "examples", "precision", "recall"], *rows]
 
 
 def _score(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def _confusion(evaluation: Evaluation) -> list[list[str]]:
-    header = ["", *(str(label) for label in range(len(evaluation.confusion)))]
+def _confusion(evaluation: ClassEvaluation) -> list[list[str]]:
+    names = [score.name for score in evaluation.classes]
     rows = [
-        [str(label), *("·" if count == 0 else str(count) for count in row)]
-        for label, row in enumerate(evaluation.confusion)
+        [name, *("·" if count == 0 else str(count) for count in row)]
+        for name, row in zip(names, evaluation.confusion, strict=True)
     ]
-    return [header, *rows]
+    return [["", *names], *rows]
 
 
-def _reliability(evaluation: Evaluation) -> list[list[str]]:
+def _reliability(evaluation: ClassEvaluation) -> list[list[str]]:
     rows = [
         [f"{it.low:.3f} to {it.high:.3f}", str(it.count), f"{it.confidence:.4f}", f"{it.accuracy:.4f}"]
         for it in evaluation.reliability
     ]
-    return [["probability", "images", "mean probability", "accuracy"], *rows]
+    return [["probability", "examples", "mean probability", "accuracy"], *rows]

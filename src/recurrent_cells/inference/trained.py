@@ -1,9 +1,10 @@
 """A trial's best network, loaded from its verified checkpoint."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from recurrent_cells.data.sequences import Reading
 from recurrent_cells.errors import UserError
 from recurrent_cells.memory import check_memory
 from recurrent_cells.models.classifier import Classifier, build_classifier
-from recurrent_cells.models.image_classifier import ImageClassifier
+from recurrent_cells.models.network import Network
 from recurrent_cells.models.size import count_parameters
 from recurrent_cells.paths import command
 from recurrent_cells.tasks import Targets, Task, task_of
@@ -36,68 +37,40 @@ WEIGHT_BYTES = 8
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its best weights, and how images become its sequences.
+    """A network with its best weights, and what it takes and answers.
 
     Args:
-        image_size: (H, W) of the images it was trained on.
-        reading: how images are read.
-        offset, scale: of the bytes of an image, as in training.
+        size: (H, W) of the images, or (T, F) of the longest series, that it was trained on.
+        num_outputs: O, as many as classes or numbers.
+        class_names: of classes 0, 1, …; None where they are called by their numbers.
     """
 
     record: TrialRecord
     config: Config
     classifier: Classifier
-    image_size: tuple[int, int]
-    num_classes: int
-    reading: Reading
-    offset: float | Tensor
-    scale: float | Tensor
-    targets: Targets
+    network: Network
+    size: tuple[int, int]
+    num_outputs: int
+    class_names: tuple[str, ...] | None
 
-    @cached_property
+    @property
     def task(self) -> Task:
-        return task_of(self.config.task, self.config.model.readout, self.targets)
+        return self.network.task
 
-    def check_classes(self) -> None:
-        """Raises UserError if the network's answers are no classes."""
-        if not self.task.has_classes:
-            raise UserError(
-                f"run {self.record.name}: its task {self.task.name} has no classes; "
-                "predict, evaluate and serve answer with classes alone"
-            )
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each class is called."""
+        return self.class_names or tuple(map(str, range(self.num_outputs)))
 
-    def check_size(self, images: NDArray[np.uint8], place: str) -> None:
-        """Raises UserError, naming the place they come from, if images (N, H, W) are not of `image_size`."""
-        if images.shape[1:] != self.image_size:
-            given, known = (" x ".join(str(length) for length in size) for size in (images.shape[1:], self.image_size))
-            raise UserError(f"{place}: images of {given}, but run {self.record.name} was trained on {known}")
+    @property
+    def takes(self) -> str:
+        """What the network was trained on, in words."""
+        if self.network.takes_any_steps:
+            return f"series of {self.size[1]} feature{'s' * (self.size[1] != 1)}"
+        return f"{'images' if self.network.is_image else 'series'} of {in_words(self.size)}"
 
-    def sequences(self, images: NDArray[np.uint8]) -> Tensor:
-        """Images (N, H, W) as sequences (N, T, F); raises UserError for another size."""
-        self.check_size(images, "the images")
-        return self.network.sequences(torch.from_numpy(np.array(images)))
-
-    @torch.inference_mode()
-    def logits(self, images: NDArray[np.uint8]) -> Tensor:
-        """Images (N, H, W) → logits (N, C) after the last step."""
-        self.check_size(images, "the images")
-        logits: Tensor = self.network(torch.from_numpy(np.array(images)))
-        return logits
-
-    @cached_property
-    def network(self) -> ImageClassifier:
-        """The network from image bytes to logits."""
-        return ImageClassifier(self.classifier, self.reading, self.offset, self.scale).eval()
-
-    @torch.inference_mode()
-    def logits_by_step(self, images: NDArray[np.uint8]) -> Tensor:
-        """Images (N, H, W) → logits (N, T, C): what the network would answer after each of the T steps.
-
-        The last of them are those of `logits`.
-
-        Raises:
-            UserError: where a network cannot be asked before the last step.
-        """
+    def check_steps(self) -> None:
+        """Raises UserError if the network cannot be asked before the last step."""
         model = self.config.model
         if model.readout not in ("last", "every"):
             raise UserError(f"model.readout={model.readout}: it needs all steps, there is no answer after each of them")
@@ -105,9 +78,53 @@ class Trained:
             raise UserError("model.bidirectional=true: it reads from both ends, there is no answer after each step")
         if model.frontend == "conv":
             raise UserError("model.frontend=conv: it sees the whole image at once, its steps are not the image's")
-        outputs, _ = self.classifier.recurrent(self.classifier.frontend(self.sequences(images)))
-        logits: Tensor = self.classifier.head(outputs)  # (N, T, C)
-        return logits
+
+    def check(self, values: NDArray[Any], place: str) -> None:
+        """Raises UserError, naming the place they come from, for images or series (N, …) that are of another kind."""
+        is_image, size = values.dtype == np.uint8, values.shape[1:]
+        free = self.network.takes_any_steps
+        if is_image == self.network.is_image and size[free:] == self.size[free:]:
+            return
+        kind = "images" if is_image else "series"
+        raise UserError(f"{place}: {kind} of {in_words(size)}, but run {self.record.name} was trained on {self.takes}")
+
+    def sequences(self, values: NDArray[Any]) -> Tensor:
+        """Images (N, H, W) or series (N, T, F) as the sequences that the classifier reads; raises as `check`."""
+        return self._read(values)[0]
+
+    def outputs(self, values: NDArray[Any]) -> tuple[Tensor, ...]:
+        """All that the classifier answers, (N, O) or (N, T, O), and lengths (N,) where there are any."""
+        sequences, *lengths = self._read(values)
+        return self.classifier(sequences, *lengths), *lengths
+
+    @torch.inference_mode()
+    def logits(self, values: NDArray[Any]) -> Tensor:
+        """Images (N, H, W) or series (N, T, F) → logits or numbers (N, O), (N, T, O) where each step has a target."""
+        outputs, *lengths = self.outputs(values)
+        return self.task.final(outputs, *lengths)
+
+    @torch.inference_mode()
+    def logits_by_step(self, values: NDArray[Any]) -> Tensor:
+        """Images or series → (N, T, O): what the network would answer after each step, and has answered in the padding.
+
+        The last of them are those of `logits`; raises as `check_steps`.
+        """
+        self.check_steps()
+        sequences, *lengths = self._read(values)
+        outputs, _ = self.classifier.recurrent(self.classifier.frontend(sequences), *lengths)
+        logits: Tensor = self.classifier.head(outputs)
+        for of_series in lengths:
+            read = torch.arange(logits.shape[1]).minimum(of_series.unsqueeze(1) - 1)
+            logits = logits.take_along_dim(read.unsqueeze(2), dim=1)
+        return logits if self.task.every_step else self.task.final(logits)
+
+    def _read(self, values: NDArray[Any]) -> tuple[Tensor, ...]:
+        self.check(values, "the images" if self.network.is_image else "the series")
+        return self.network.read(torch.from_numpy(np.array(values)))
+
+
+def in_words(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
 
 
 def find_winner(store: Store, which: str) -> TrialRecord:
@@ -164,13 +181,14 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
         classifier = build_classifier(config.model, saved["num_features"], saved["num_classes"], config.seed)
         classifier.load_state_dict(saved["weights"])
         height, width = saved["image_size"]
-        targets = Targets(**saved.get("targets", {}))
+        read = Reading(config.data.sequence, config.data.patch, saved.get("order"))
+        form = (saved["offset"], saved["scale"], saved.get("is_image", True), saved.get("has_lengths", False))
+        task = task_of(config.task, config.model.readout, Targets(**saved.get("targets", {})))
     except (OmegaConfBaseException, KeyError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"{Artifact.CHECKPOINT} of run {record.run_id} is not of this version ({reason}); train it again"
         ) from None
-    classifier.eval()
-    read = Reading(config.data.sequence, config.data.patch, saved.get("order"))
-    scaling = (saved["offset"], saved["scale"])
-    return Trained(record, config, classifier, (height, width), saved["num_classes"], read, *scaling, targets)
+    network, names = Network(classifier, task, read, *form).eval(), saved.get("class_names")
+    known = None if names is None else tuple(names)
+    return Trained(record, config, classifier, network, (height, width), saved["num_classes"], known)

@@ -13,7 +13,7 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.lengths import last_valid, without_padding
 from recurrent_cells.models.cells import Weights
 from recurrent_cells.models.precision import leaves_autocast
-from recurrent_cells.models.routes import numpy_loop, reference, torch_fused, torch_loop, torch_nn, triton
+from recurrent_cells.models.routes import numpy_loop, reference, scan, torch_fused, torch_loop, torch_nn, triton
 from recurrent_cells.tables import CELLS
 
 ROUTES: dict[str, tuple[ModuleType, ...]] = {
@@ -86,7 +86,7 @@ class RecurrentLayers(nn.Module):
 
     def _compute(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Sequence[Tensor]]:
         """All layers by the first route that fits; a last state counts only without lengths."""
-        routes = (route for kernel in self._kernels for route in ROUTES[kernel])
+        routes = [scan, *(route for kernel in self._kernels for route in ROUTES[kernel])]
         route = next(route for route in routes if route.fits(self, x, lengths))
         if route is not triton and leaves_autocast(x.device.type):
             with torch.autocast(x.device.type, enabled=False):

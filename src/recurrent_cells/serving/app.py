@@ -1,4 +1,4 @@
-"""The web application: MLflow's scoring protocol, and a page to draw a digit on and watch the networks read it."""
+"""The web application: MLflow's scoring protocol, and a page to draw on and watch the networks read it."""
 
 import asyncio
 import json
@@ -8,15 +8,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from fastapi import FastAPI, Request, Response
+from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from recurrent_cells.inference.answers import Answer, answer, as_json, ask
 from recurrent_cells.inference.images import prepare
-from recurrent_cells.inference.prediction import answer, probabilities
 from recurrent_cells.inference.trained import Trained
+from recurrent_cells.models.network import Network
 from recurrent_cells.serving.models import Models
-from recurrent_cells.serving.payloads import MOST_BYTES, BadRequest, read_drawing, read_images
+from recurrent_cells.serving.payloads import (
+    MOST_BYTES,
+    BadRequest,
+    read_drawing,
+    read_images,
+    read_one_series,
+    read_series,
+)
 from recurrent_cells.tables import CELLS
 
 PAGE = Path(__file__).with_name("page.html")
@@ -66,7 +76,7 @@ def create_app(models: Models, body_timeout: float = BODY_TIMEOUT) -> FastAPI:
 
     @app.post("/rows")
     async def rows(request: Request) -> Response:
-        return await answered(request, lambda body: read_by_row(models, body))
+        return await answered(request, lambda body: read_by_step(models, body))
 
     @app.exception_handler(BadRequest)
     async def refused(_: Request, error: BadRequest) -> Response:
@@ -91,45 +101,64 @@ def describe(models: Models) -> dict[str, Any]:
 
 
 def score(trained: Trained, body: bytes) -> dict[str, Any]:
-    """The answer to each image of a scoring request.
+    """The answer to each image or series of a scoring request.
 
     Raises:
         BadRequest: if the body holds none, or anything else.
     """
+    values = read_images(body, trained.size) if trained.network.is_image else read_series(body, trained)
     predictions = []
-    for likely in probabilities(trained, read_images(body, trained.image_size)):
-        found = answer(likely)
-        values = {"label": found.label, "probability": found.probability, "probabilities": likely.tolist()}
-        predictions.append(values)
+    for found in ask(trained, values):
+        answered = answer(trained, found)
+        prediction = as_json(answered, trained.class_names)
+        if isinstance(answered, Answer):
+            prediction = {name: prediction[name] for name in ("label", "name", "probability") if name in prediction}
+            prediction["probabilities"] = found.tolist()
+        predictions.append(prediction)
     return {"predictions": predictions}
 
 
-def read_by_row(models: Models, body: bytes) -> dict[str, Any]:
-    """The probabilities (T, C) that each cell's network gives after each row of a drawing, and its image (H, W).
+def read_by_step(models: Models, body: bytes) -> dict[str, Any]:
+    """What each cell's network finds after each step of a drawing or a series, and what it read.
+
+    That is a list of probabilities, or of numbers, for each row of the image (H, W) or step of the series (T, F).
 
     Raises:
-        BadRequest: if the body holds no image, or there is no network.
+        BadRequest: if the body holds neither, or there is no network.
     """
-    drawing = read_drawing(body)
+    is_image = models.scoring.network.is_image
+    drawing = read_drawing(body) if is_image else read_one_series(body, models.scoring)
     if not models.by_cell:
         raise BadRequest(404, "there is no network that answers row by row")
-    image = prepare(drawing, next(iter(models.by_cell.values())).image_size)
-    cells = {
-        cell: trained.logits_by_step(image.pixels[None])[0].double().softmax(dim=-1).numpy().round(DIGITS).tolist()
-        for cell, trained in models.by_cell.items()
-    }
-    return {"image": image.pixels.tolist(), "inverted": image.inverted, "blank": image.blank, "cells": cells}
+    if is_image:
+        image = prepare(drawing, models.scoring.size)
+        shown = {"image": image.pixels.tolist(), "inverted": image.inverted, "blank": image.blank}
+        values: NDArray[Any] = image.pixels[None]
+    else:
+        shown, values = {"series": drawing[0].tolist()}, drawing
+    return shown | {"cells": {cell: _by_step(trained, values) for cell, trained in models.by_cell.items()}}
+
+
+def _by_step(trained: Trained, values: NDArray[Any]) -> list[list[float]]:
+    outputs = trained.logits_by_step(values)[0].double()
+    steps: list[list[float]] = outputs.tolist()
+    if trained.task.has_classes:
+        steps = outputs.softmax(dim=-1).numpy().round(DIGITS).tolist()
+    return steps
 
 
 def _named(trained: Trained) -> dict[str, Any]:
-    record = trained.record
-    return {
-        "run": record.name,
-        "run_id": record.run_id,
-        "accuracy": record.selection,
-        "image_size": trained.image_size,
-        "num_classes": trained.num_classes,
-    }
+    record, network = trained.record, trained.network
+    kind, names = ("images" if network.is_image else "series"), (trained.names if trained.task.has_classes else None)
+    judged = {"metric": record.metric, "selection": record.selection, "is_share": record.is_share}
+    taken = {"takes": kind, "size": trained.size, "names": names, "num_outputs": trained.num_outputs}
+    return {"run": record.name, "run_id": record.run_id} | judged | taken | {"range": _usual_range(network)}
+
+
+def _usual_range(network: Network) -> tuple[float, float]:
+    """The lowest and highest value of a series that a page expects: three deviations from the first feature's mean."""
+    offset, scale = (float(torch.as_tensor(it).flatten()[0]) for it in (network.offset, network.scale))
+    return offset - 3 * scale, offset + 3 * scale
 
 
 async def _read_body(request: Request, timeout: float) -> bytes:

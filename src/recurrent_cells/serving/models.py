@@ -1,9 +1,7 @@
-"""The networks that answer: one scores images, and one of each cell is watched row by row."""
+"""The networks that answer: one scores images or series, and one of each cell is watched step by step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.trained import BEST, Trained, find_winner, find_winners, load_trained
@@ -21,7 +19,7 @@ class Models:
 
     Args:
         scoring: the network that answers scoring requests; `choice` says how it was chosen, champion or best.
-        by_cell: the networks watched row by row; all read images of one size.
+        by_cell: the networks watched step by step; all take what `scoring` takes.
         left_out: cell → the reason why no network of it is among them.
     """
 
@@ -32,30 +30,31 @@ class Models:
 
 
 def load_models(store: Store) -> Models:
-    """The champion, or the best where there is none, and of each cell the best of the latest sweep, else of all.
+    """Networks of the data block on which the latest sweep was, or the latest trial where there is no sweep.
 
-    Where there are several data blocks, the network that scores is of the latest sweep's. Cells come in the order in
-    which they were trained.
+    The champion scores, or the best where there is none; of each cell the best of the latest sweep is watched, else of
+    all on the block. Cells come in the order in which they were trained.
 
     Raises:
-        UserError: if no trial is finished, or a network cannot be loaded or gives no probabilities.
+        UserError: if no trial is finished, or the network that scores cannot be loaded.
     """
     latest, everything = _latest_sweep(store), trial_records(store)
     choice, winner = _scoring(store, [*latest, *reversed(everything)])
     scoring = load_trained(store, winner)
-    scoring.check_classes()
+    of_block = [[it for it in records if it.block == winner.block] for records in (latest, everything)]
     by_cell: dict[str, Trained] = {}
     left_out: dict[str, str] = {}
-    trained_cells = [record.tags.get(Tag.CELL) for record in (*latest, *everything)]
+    trained_cells = [record.tags.get(Tag.CELL) for records in of_block for record in records]
     for cell in sorted(CELLS.names, key=lambda cell: [*trained_cells, cell].index(cell)):
-        of_cell = ([it for it in records if it.tags.get(Tag.CELL) == cell] for records in (latest, everything))
+        of_cell = ([it for it in records if it.tags.get(Tag.CELL) == cell] for records in of_block)
         record = next(filter(None, map(best_by_validation, of_cell)), None)
         if record is None:
-            left_out[cell] = "no trial of it is finished"
+            elsewhere = any(it.tags.get(Tag.CELL) == cell for it in everything)
+            left_out[cell] = "no trial of it is finished" + (f" on the data of {winner.name}" if elsewhere else "")
             continue
         try:
             trained = load_trained(store, record)
-            _check_rows(trained, next(iter(by_cell.values()), None))
+            _check_steps(trained, scoring)
         except UserError as error:
             left_out[cell] = f"{record.name}: {error}"
         else:
@@ -64,12 +63,10 @@ def load_models(store: Store) -> Models:
 
 
 def _scoring(store: Store, latest: Sequence[TrialRecord]) -> tuple[str, TrialRecord]:
-    """The network that scores and why: the only champion, else the only best, else that of the latest trial's block."""
+    """The network that scores and why: the champion, else the best, of the first of these trials' blocks with one."""
     winners = {choice: find_winners(store, choice) for choice in (CHAMPION, BEST)}
-    choice = CHAMPION if winners[CHAMPION] else BEST
-    if len(winners[choice]) < 2:
-        return choice, find_winner(store, choice)
-    return next((it, winners[it][trial.block]) for trial in latest for it in winners if trial.block in winners[it])
+    found = ((it, winners[it][trial.block]) for trial in latest for it in winners if trial.block in winners[it])
+    return next(found, None) or (BEST, find_winner(store, BEST))
 
 
 def _latest_sweep(store: Store) -> Sequence[TrialRecord]:
@@ -79,12 +76,12 @@ def _latest_sweep(store: Store) -> Sequence[TrialRecord]:
         return []
 
 
-def _check_rows(trained: Trained, other: Trained | None) -> None:
-    """Raises UserError if a network has no answer after each row, or its images are not those of the other."""
-    trained.check_classes()
+def _check_steps(trained: Trained, scoring: Trained) -> None:
+    """Raises UserError if a network has no answer after each row or step, or takes or answers other than `scoring`."""
     if trained.config.data.sequence != "rows":
         raise UserError(f"data.sequence={trained.config.data.sequence}: it does not read row by row")
-    if other is not None and (trained.image_size, trained.num_classes) != (other.image_size, other.num_classes):
-        height, width = trained.image_size
-        raise UserError(f"its images are {height} × {width} in {trained.num_classes} classes, unlike the others'")
-    trained.logits_by_step(np.zeros((1, *trained.image_size), np.uint8))
+    if (trained.takes, trained.names) != (scoring.takes, scoring.names):
+        raise UserError(f"it takes {trained.takes} and has {trained.num_outputs} outputs, unlike {scoring.record.name}")
+    if trained.task.has_classes != scoring.task.has_classes:
+        raise UserError(f"task={trained.task.name}: it answers otherwise than {scoring.record.name}")
+    trained.check_steps()

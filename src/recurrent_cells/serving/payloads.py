@@ -1,4 +1,4 @@
-"""The images in the bodies of requests, checked."""
+"""The images and series in the bodies of requests, checked."""
 
 import json
 from typing import Any, NoReturn
@@ -6,10 +6,14 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from recurrent_cells.errors import UserError
+from recurrent_cells.inference.series import from_lists, padded
+from recurrent_cells.inference.trained import Trained
+
 MOST_BYTES = 1 << 20
-MOST_IMAGES = 1000
+MOST_EXAMPLES = 1000
 LONGEST_SIDE = 1024
-# The forms of MLflow's scoring protocol that hold images.
+# The forms of MLflow's scoring protocol that hold tensors.
 FORMS = ("instances", "inputs", "dataframe_split")
 
 
@@ -28,6 +32,46 @@ def read_images(body: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         BadRequest: if the body holds no images, too many, or anything else.
     """
     height, width = size
+    form, values = _scored(body)
+    allowed = f"{form}: allowed are images of shape (N, {height}, {width}) or (N, {height * width})"
+    images = _numbers(values, allowed)
+    if images.shape[1:] not in ((height, width), (height * width,)):
+        raise BadRequest(400, f"{allowed}, these are {images.shape}")
+    _check_count(len(images), f"{form}: {len(images)} images")
+    return images.reshape(-1, height, width).round().astype(np.uint8)
+
+
+def read_series(body: bytes, trained: Trained) -> NDArray[np.float32]:
+    """The series (N, T, F) of a scoring request, lists of steps, with NaN after the last step of each.
+
+    In the request the last steps of shorter ones are left out, or null.
+
+    Raises:
+        BadRequest: if the body holds none, too many, or others than the network takes.
+    """
+    form, values = _scored(body)
+    return _as_series(form, values, trained)
+
+
+def read_one_series(body: bytes, trained: Trained) -> NDArray[np.float32]:
+    """The one series (1, T, F) of a request; raises BadRequest if the body holds none, or anything else."""
+    series = _as_series("series", _only(body, "series", "a list of steps"), trained)
+    if len(series) > 1:
+        raise BadRequest(400, f"series: {len(series)} of them; allowed is one")
+    return series
+
+
+def _as_series(key: str, values: Any, trained: Trained) -> NDArray[np.float32]:
+    try:
+        series = from_lists(values, trained.size[1])
+        _check_count(len(series), f"{key}: {len(series)} series")
+        return padded(series, trained)
+    except UserError as error:
+        raise BadRequest(400, f"{key}: {error}") from None
+
+
+def _scored(body: bytes) -> tuple[str, Any]:
+    """The form of a scoring request, and the lists in it."""
     content = _json_object(body)
     if len(content) != 1 or (form := next(iter(content))) not in FORMS:
         raise BadRequest(400, f"allowed is a JSON object with one of {', '.join(FORMS)}")
@@ -36,13 +80,20 @@ def read_images(body: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         if not isinstance(values, dict) or "data" not in values:
             raise BadRequest(400, "dataframe_split: data is missing, a list of rows, one an image")
         values = values["data"]
-    allowed = f"{form}: allowed are images of shape (N, {height}, {width}) or (N, {height * width})"
-    images = _numbers(values, allowed)
-    if images.shape[1:] not in ((height, width), (height * width,)):
-        raise BadRequest(400, f"{allowed}, these are {images.shape}")
-    if not 1 <= len(images) <= MOST_IMAGES:
-        raise BadRequest(400, f"{form}: {len(images)} images; allowed are 1 to {MOST_IMAGES:,}")
-    return images.reshape(-1, height, width).round().astype(np.uint8)
+    return form, values
+
+
+def _check_count(count: int, what: str) -> None:
+    if not 1 <= count <= MOST_EXAMPLES:
+        raise BadRequest(400, f"{what}; allowed are 1 to {MOST_EXAMPLES:,}")
+
+
+def _only(body: bytes, key: str, form: str) -> Any:
+    """What a request has under its only key."""
+    content = _json_object(body)
+    if list(content) != [key]:
+        raise BadRequest(400, f"allowed is a JSON object with {key}, {form}")
+    return content[key]
 
 
 def read_drawing(body: bytes) -> NDArray[np.float32]:
@@ -51,11 +102,8 @@ def read_drawing(body: bytes) -> NDArray[np.float32]:
     Raises:
         BadRequest: if the body holds no image, or anything else.
     """
-    content = _json_object(body)
-    if list(content) != ["image"]:
-        raise BadRequest(400, "allowed is a JSON object with image, a list of rows of pixels")
     allowed = "image: allowed is a list of rows of pixels"
-    image = _numbers(content["image"], allowed)
+    image = _numbers(_only(body, "image", "a list of rows of pixels"), allowed)
     if image.ndim != 2 or not all(1 <= side <= LONGEST_SIDE for side in image.shape):
         raise BadRequest(400, f"{allowed}, 1 to {LONGEST_SIDE} a side, this has the shape {image.shape}")
     return image.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A trial's network as an MLflow model: exported, without pickle, answering images with probabilities."""
+"""A trial's network as an MLflow model: exported, without pickle, answering images or series."""
 
 import io
 import logging
@@ -33,14 +33,24 @@ log = logging.getLogger(__name__)
 
 
 def save_model(
-    folder: Path, run_id: str, network: nn.Module, images: NDArray[np.uint8], twin: Path | None = None
+    folder: Path,
+    run_id: str,
+    network: nn.Module,
+    values: NDArray[Any],
+    twin: Path | None = None,
+    any_steps: bool = False,
 ) -> None:
     """Save a network as the MLflow model `folder`/model; one that cannot be exported is a warning.
 
+    The signature has one tensor, since MLflow's own server gives a network of torch no more: where series differ in
+    length, NaN stands after the last step of each.
+
     Args:
-        network: on the CPU and in evaluation mode, images (N, H, W) in float32 → probabilities (N, C).
-        images: (N, H, W) bytes; the first two are the input example.
+        network: on the CPU and in evaluation mode, images (N, H, W) or series (N, T, F) in float32 → probabilities or
+            numbers (N, O), or (N, T, O).
+        values: images or series; the first two are the input example.
         twin: where a saved model lies, or is to lie, that differs in nothing but the weights; it spares the export.
+        any_steps: whether the network takes series of any number of steps.
 
     Raises:
         OSError: if there is no room.
@@ -48,12 +58,12 @@ def save_model(
     target = folder / Artifact.MODEL
     shutil.rmtree(target, ignore_errors=True)
     # One image would fix the number of images to one.
-    example = np.resize(images, (2, *images.shape[1:])).astype(np.float32)
+    example = np.resize(values, (2, *values.shape[1:])).astype(np.float32)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of MLflow and torch about themselves
             if twin is None or not _copied(twin, target, run_id, network, example):
-                _export(target, run_id, network, example)
+                _export(target, run_id, network, example, any_steps)
                 if twin is not None:
                     _keep(target, twin)
     except OSError:
@@ -68,12 +78,13 @@ def versions() -> list[str]:
     return [f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS]
 
 
-def _export(target: Path, run_id: str, network: nn.Module, example: NDArray[np.float32]) -> None:
+def _export(target: Path, run_id: str, network: nn.Module, example: NDArray[np.float32], any_steps: bool) -> None:
     with torch.no_grad():
-        num_classes = network(torch.from_numpy(example)).shape[1]
+        answers = network(torch.from_numpy(example)).shape
+    num_steps = -1 if any_steps else example.shape[1]
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *example.shape[1:]))]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, num_classes))]),
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, num_steps, example.shape[2]))]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *([num_steps] * (len(answers) - 2)), answers[-1]))]),
     )
     import mlflow.pytorch
 
@@ -116,8 +127,8 @@ def _copied(twin: Path, target: Path, run_id: str, network: nn.Module, example: 
         with torch.no_grad():
             for name, weight in network.state_dict().items():
                 program.state_dict[name].copy_(weight)
-            images = torch.from_numpy(example)
-            torch.testing.assert_close(program.module()(images), network(images))
+            values = torch.from_numpy(example)
+            torch.testing.assert_close(program.module()(values), network(values))
         with _written_by_python():
             torch.export.save(program, target / PROGRAM)
         model = Model.load(str(target))
