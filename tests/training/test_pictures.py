@@ -45,6 +45,9 @@ def test_predicted_against_true_is_a_panel_for_each_number(tmp_path):
     assert len(figure.axes) == 4
     for output, axes in enumerate(figure.axes):
         drawn = axes.collections[0].get_offsets()
+        ends = axes.lines[0].get_xydata()
+        assert (ends[:, 0] == ends[:, 1]).all()
+        assert ends[0, 0] <= drawn.min() < drawn.max() <= ends[1, 0]
         np.testing.assert_allclose(drawn, np.stack([targets[:, output], answers[:, output]], axis=1), rtol=1e-6)
 
 

@@ -124,7 +124,9 @@ def draw_numbers(answers: NDArray[Any], targets: NDArray[Any]) -> Figure:
         axes = figure.add_subplot(math.ceil(outputs / columns), columns, output + 1)
         true, answered = targets[:MOST_POINTS, output], answers[:MOST_POINTS, output]
         axes.scatter(true, answered, s=8, alpha=0.5, color="#0072B2", linewidths=0)
-        axes.axline((float(true.mean()), float(true.mean())), slope=1, color="grey", linewidth=0.8)
+        both = [float(end) for end in (min(true.min(), answered.min()), max(true.max(), answered.max()))]
+        axes.plot(both, both, color="grey", linewidth=0.8)
+        axes.set_aspect("equal")
         axes.set_xlabel("true" if outputs == 1 else f"true, output {output + 1}")
         axes.set_ylabel("predicted")
         axes.grid(alpha=0.3)
