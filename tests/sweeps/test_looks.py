@@ -39,7 +39,7 @@ def test_a_clear_question_takes_the_first_look_alone(decide, trials, parents):
     (parent,) = parents()
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["sweep.trials"] == "6"
-    assert "after 3 seeds: gru beats simple_rnn" in answer.err
+    assert "after 3 seeds: gru beats simple_rnn (40 ± " in answer.err
 
 
 def test_seeds_are_added_only_where_a_pair_is_open(decide, trials):

@@ -3,6 +3,7 @@ import pty
 import sys
 import termios
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,6 +56,16 @@ def test_plain_lines_where_there_is_no_terminal(capsys):
     assert head == "3 trials on 2 slots"
     assert first.startswith("[1/3] seed=0  val 0.7500 test 0.5000  0.0 s  (1 done, 1 running, 0 failed, 1 left; ")
     assert second.startswith("[1/3] seed=1  killed: process 7 was ended by SIGKILL  (1 done, 0 running, 1 failed")
+
+
+def test_standings_have_a_line_of_their_own(capsys):
+    standings = SimpleNamespace(ended=lambda trial, outcome: "2 seeds of each" if trial is TRIALS[1] else "")
+    shown = View(lambda: 3, slots=2, where="on 2 slots", standings=standings)
+    for trial in TRIALS[:2]:
+        shown.started(trial)
+        shown.ended(trial, FINISHED)
+    first, second, line = capsys.readouterr().err.splitlines()
+    assert (first[:5], second[:5], line) == ("[1/3]", "[2/3]", "2 seeds of each")
 
 
 @contextmanager
