@@ -17,6 +17,8 @@ COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.stri
 IN_TABLES = re.findall(r"`(python -m src\.train [^`]*[a-z]+=[^`]*)`", README)
 MAKE = [command for command in COMMANDS if command.startswith("make ")]
 TRAIN = [command for command in COMMANDS if command.startswith("python -m src.train")]
+ON_A_TABLE = [command for command in TRAIN if "data=table" in command]
+PREDICT = [command for command in COMMANDS if command.startswith("python -m src.predict")]
 
 
 def dry_make(command):
@@ -29,7 +31,7 @@ def dry_make(command):
 
 def test_every_command_is_of_a_kind_tested_here():
     assert len(COMMANDS) >= 6
-    assert sorted(COMMANDS) == sorted(MAKE + TRAIN)
+    assert sorted(COMMANDS) == sorted(MAKE + TRAIN + PREDICT)
 
 
 @pytest.mark.parametrize("command", MAKE)
@@ -52,7 +54,7 @@ def in_small(arguments, folder):
 
 
 def train_commands():
-    yield from TRAIN
+    yield from (command for command in TRAIN if command not in ON_A_TABLE)
     yield from IN_TABLES
     for command in MAKE:
         yield from re.findall(r"python -m src\.train.*", dry_make(command))
@@ -68,6 +70,33 @@ def test_train_commands_run(command, run_cli, store_file, tmp_path):
         answer = run_cli(*arguments, "trainer=debug", "trainer.max_steps=4", "trainer.eval_every=2")
         assert "test/acc" in answer.out
     assert answer.code == 0, answer.err
+
+
+def write_readings(path, count=40):
+    """Series of 5 to 9 steps whose label is the shape of the curve."""
+    lines = ["id,t,level,slope,label"]
+    for series in range(count):
+        label = ("rising", "falling")[series % 2]
+        for step in range(5 + series % 5):
+            level = step * (1 if label == "rising" else -1) + 0.1 * (series % 7)
+            lines.append(f"{series},{step},{level:.1f},{0.2 * step:.1f},{label}")
+    path.write_text("\n".join(lines))
+
+
+def test_a_users_table_comes_to_a_verdict_and_to_answers(run_cli, store_file, tmp_path, monkeypatch, capsys):
+    """The three commands, as they stand but for a smaller network and budget."""
+    ((train,), (predict,)) = ON_A_TABLE, PREDICT
+    write_readings(tmp_path / "readings.csv")
+    (tmp_path / "new.csv").write_text("level,slope\n0,0\n-1,0.2\n-2,0.4\n-3,0.6\n-4,0.8")
+    monkeypatch.chdir(tmp_path)
+    small = ("data.batch_size=8", "model.hidden_size=8", "trainer=cpu", "trainer.max_epochs=8", "optimizer.lr=0.03")
+    answer = run_cli(*shlex.split(train)[3:], *small, "sweep.report=false", "registry=false")
+    assert answer.code == 0, answer.err
+    assert "over 3 seeds" in answer.out
+    import_module("recurrent_cells.cli.report").main([])
+    assert "SimpleRNN" in capsys.readouterr().out
+    import_module("recurrent_cells.cli.predict").main(shlex.split(predict)[3:])
+    assert "falling" in capsys.readouterr().out
 
 
 WITH_A_NETWORK = re.findall(r"`python -m src\.(evaluate|predict|export) ([^`]*)`", README)
