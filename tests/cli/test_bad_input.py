@@ -294,9 +294,9 @@ def test_files_of_another_data_set(refused, idx_folder):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("data.batch_size=51", "data.batch_size=51: more than there are training images; allowed is 1 to 50"),
-        ("data.val_size=60", "data.train_size=null data.val_size=60: together more than the 60 images there are"),
-        ("data.train_size=51", "data.train_size=51 data.val_size=10: together more than the 60 images there are"),
+        ("data.batch_size=51", "data.batch_size=51: more than there are training examples; allowed is 1 to 50"),
+        ("data.val_size=60", "data.train_size=null data.val_size=60: together more than the 60 examples there are"),
+        ("data.train_size=51", "data.train_size=51 data.val_size=10: together more than the 60 examples there are"),
         ("data.num_classes=3", "data.num_classes=3: "),
     ],
 )

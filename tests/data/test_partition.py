@@ -51,7 +51,7 @@ def test_a_smaller_training_set_leaves_validation_as_it_is():
 @pytest.mark.parametrize(
     ("settings", "start"),
     [
-        ({"val_size": 100}, "data.train_size=null data.val_size=100: together more than the 100 images"),
+        ({"val_size": 100}, "data.train_size=null data.val_size=100: together more than the 100 examples"),
         ({"val_size": 1000}, "data.train_size=null data.val_size=1000: "),
         ({"train_size": 81}, "data.train_size=81 data.val_size=20: "),
         ({"test_size": 5}, "data.test_size=5: data=mnist_5k has test files"),

@@ -54,8 +54,8 @@ def test_parameters_seeds_and_unfinished_trials(found):
         ({"git.dirty": "true"}, "uncommitted changes", "lstm-h8x1-s0 trained with code that is in no commit"),
         (
             {"protocol": "test-watched"},
-            "test images watched while training",
-            "lstm-h8x1-s0 chose their weights by the test images",
+            "test examples watched while training",
+            "lstm-h8x1-s0 chose their weights by them",
         ),
     ],
 )

@@ -291,9 +291,9 @@ def test_curves_of_the_test_images_are_not_called_validation(store, make_sweep):
             "none": [Made("gru", 2)],
         }.items()
     ]
-    assert "All on test images, which these trials watched." in texts[0]
-    assert "On validation images, but on test images: GRU." in texts[1]
-    assert "All on validation images." in texts[2]
+    assert "All on test examples, which these trials watched." in texts[0]
+    assert "On validation examples, but on test examples: GRU." in texts[1]
+    assert "All on validation examples." in texts[2]
 
 
 @pytest.mark.parametrize("p", [0.04996, 0.05004])

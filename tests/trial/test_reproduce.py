@@ -72,7 +72,7 @@ def test_other_images_are_refused(run_cli, original, tmp_path):
     other = write_data_set(tmp_path / "other", train=80)
     answer = run_cli(f"reproduce={original.run_id}", f"data.root={other}")
     assert answer.code == 2
-    assert "its images had the digest" in answer.err
+    assert "the digest of its data was" in answer.err
     assert len(trial_records(open_store("recurrent-cells"))) == 1
 
 

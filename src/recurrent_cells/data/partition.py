@@ -26,7 +26,7 @@ def split_indices(source: Examples, data: DataConfig) -> tuple[Indices, Indices,
     left = size - test_size - val_size
     if left < 1 or (data.train_size or 1) > left:
         raise UserError(
-            f"{_sizes(data)}: together more than the {size} images there are, at least 1 must be left to train on"
+            f"{_sizes(data)}: together more than the {size} examples there are, at least 1 must be left to train on"
         )
     drawn = np.random.RandomState(data.split_seed).permutation(size)
     if groups is not None:

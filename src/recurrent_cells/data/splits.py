@@ -117,7 +117,7 @@ def load_splits(data: DataConfig) -> Splits:
     splits = _load_splits(settings(data, DECISIVE))
     if data.batch_size > len(splits.train):
         raise UserError(
-            f"data.batch_size={data.batch_size}: more than there are training images; "
+            f"data.batch_size={data.batch_size}: more than there are training examples; "
             f"allowed is 1 to {len(splits.train)}"
         )
     return splits

@@ -145,8 +145,8 @@ def _how_sure(found: Sequence[Competition], metric: Metric, confusions: Sequence
     rate = sum(float(it.counts.trace()) for it in confusions) / sum(float(it.counts.sum()) for it in confusions)
     low, high = (100 * bound for bound in share_interval(rate, images))
     known = f"an accuracy of {100 * rate:.1f} % is itself only known to lie between {low:.1f} and {high:.1f} %"
-    words = "The intervals tell what other seeds would change, not what other images would."
-    return [Text(f"{words} With {images:,} test images {known}.")]
+    words = "The intervals tell what other seeds would change, not what other examples would."
+    return [Text(f"{words} With {images:,} test examples {known}.")]
 
 
 def _effects(
@@ -196,10 +196,12 @@ def _curves(
         one.label for one in drawn if any(trial.record.tags.get(Tag.PROTOCOL) == TEST_WATCHED for trial in one.trials)
     ]
     on = (
-        "All on validation images" if not watched else f"On validation images, but on test images: {', '.join(watched)}"
+        f"On validation examples, but on test examples: {', '.join(watched)}"
+        if watched
+        else "All on validation examples"
     )
     if len(watched) == len(drawn):
-        on = "All on test images, which these trials watched"
+        on = "All on test examples, which these trials watched"
     few = f" Here and below are {len(drawn)} of the {compared} that are compared." if len(drawn) < compared else ""
     return [Heading("Curves"), Text(f"{CURVES_SHOW} {on}.{few}"), Pictures(pictures)] if pictures else []
 
@@ -229,7 +231,7 @@ def _errors(confusions: Mapping[str, Confusion], hardest: Sequence[Picture]) -> 
     pictures = [
         Picture(
             f"confusion_{''.join(sign if sign.isalnum() else '_' for sign in label.lower())}",
-            f"{label}: per cent of each label's test images, over {it.seeds} {'seed' if it.seeds == 1 else 'seeds'}.",
+            f"{label}: per cent of each label's test examples, over {it.seeds} {'seed' if it.seeds == 1 else 'seeds'}.",
             draw_confusion(it, label, worst),
         )
         for label, it in confusions.items()

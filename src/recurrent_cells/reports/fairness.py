@@ -76,7 +76,7 @@ def fairness(
         *(_by_tag(what, tag, compared) for what, tag in TAGS.items() if what != "data" or len(blocks) == 1),
         _by_tag("trials trained as one program", "pack", compared, default="1"),
         Finding("uncommitted changes", dirty and f"{dirty} trained with code that is in no commit"),
-        Finding("test images watched while training", watched and f"{watched} chose their weights by the test images"),
+        Finding("test examples watched while training", watched and f"{watched} chose their weights by them"),
         Finding("shortened budgets", shortened and f"{shortened} trained less than their recipe says"),
         Finding("differing settings beyond those swept", _settings(data, compared)),
     ]

@@ -138,7 +138,7 @@ def confused(confusions: Mapping[str, Confusion]) -> Table | None:
     shown = {"": [f"{called(label)} read as {called(answer)}" for label, answer, _ in pairs]}
     for place, name in enumerate(confusions):
         shown[name] = [f"{100 * shares[place]:.2f}" for _, _, shares in pairs]
-    return Table("most_confused", "Most confused: per cent of the label's test images", shown) if pairs else None
+    return Table("most_confused", "Most confused: per cent of the label's test examples", shown) if pairs else None
 
 
 def trials(everything: Sequence[Configuration], metric: Metric) -> Table:

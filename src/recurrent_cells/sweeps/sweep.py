@@ -179,7 +179,7 @@ def dry_run(trials: Sequence[Trial], store: Store, rerun: str) -> str:
 
 
 def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
-    """Keep the first images of a sweep with its parent."""
+    """Keep the first sequences of a sweep with its parent."""
     first = first_sequences(load_splits(trial.config.data))
     patiently(lambda: store.client.log_figure(parent.run_id, first, Artifact.FIRST_SEQUENCES), store.patience)
 

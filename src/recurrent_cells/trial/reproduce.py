@@ -54,8 +54,8 @@ def read_original(given: Config) -> Original:
     digest = load_splits(original.config.data).digest
     if digest != record.tags[Tag.DATA_DIGEST]:
         raise UserError(
-            f"reproduce={given.reproduce}: its images had the digest {record.tags[Tag.DATA_DIGEST]}, those of "
-            f"data={original.config.data.name} here have {digest}; data.root=FOLDER names others"
+            f"reproduce={given.reproduce}: the digest of its data was {record.tags[Tag.DATA_DIGEST]}, that of "
+            f"data={original.config.data.name} here is {digest}; data.root=FOLDER names others"
         )
     device = resolve_device(original.config.trainer)
     now = git_tags() | library_tags() | {Tag.DEVICE: device.name, Tag.PRECISION: device.precision}

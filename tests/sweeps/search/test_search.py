@@ -280,7 +280,7 @@ def test_bad_input_starts_nothing(search, runs, storage):
         (("hydra.sweeper.sampler=foo",), "hydra.sweeper.sampler=foo: allowed is one of tpe, random, cmaes, grid\n"),
         (("model.hiden_size=4,8",), "model.hiden_size: no such key; did you mean model.hidden_size?\n"),
         (("model.dropout=interval(0,2)",), "model.dropout=2.0: allowed is a number of at least 0 and below 1\n"),
-        (("data.batch_size=10,70",), "data.batch_size=70: more than there are training images; allowed is 1 to 50\n"),
+        (("data.batch_size=10,70",), "data.batch_size=70: more than there are training examples; allowed is 1 to 50\n"),
     ):
         answer = search(*arguments)
         assert (answer.code, answer.err) == (2, words)
