@@ -303,3 +303,11 @@ def test_p_shows_on_which_side_of_5_per_cent_it_lies(p):
         [Competition("", [], [SimpleNamespace(block="b")], pairs, {})], Metric("test/acc", is_share=True)
     )
     assert (float(shown.columns["p"][0]) < 0.05) == (p < 0.05)
+
+
+def test_what_guessing_comes_to_stands_beside_results_of_a_made_task(store, make_sweep):
+    trials = [Made(cell, seed, params={"data.name": "parity"}) for cell in ("gru", "lstm") for seed in (0, 1)]
+    text = (write_report(store, make_sweep(*trials)).page.parent / "report.md").read_text()
+    assert "Guessing comes to test/acc 50.00 % on data=parity." in text
+    others = [Made("gru", seed) for seed in (0, 1)]
+    assert "Guessing" not in (write_report(store, make_sweep(*others)).page.parent / "report.md").read_text()

@@ -28,6 +28,7 @@ from recurrent_cells.reports.searches import read_outline, search_section
 from recurrent_cells.reports.verdicts import verdict_section
 from recurrent_cells.statistics.comparisons import share_interval
 from recurrent_cells.sweeps.results import SweepData
+from recurrent_cells.tables import SOURCES
 from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.artifacts import read_hardest, read_numbers
 from recurrent_cells.tracking.histories import Histories, read_histories
@@ -89,6 +90,7 @@ def compose(store: Store, data: SweepData, name: str | None = None, margin: floa
         *left,
         Heading("Results"),
         tables.results(everything, found, metric),
+        *_guessing(records, metric),
         Pictures([_seeds(everything, found, look, metric)]),
         *_how_sure(found, metric, list(confusions.values())),
         *([tables.comparisons(found, metric)] if any(one.tested for one in found) else []),
@@ -114,6 +116,15 @@ def _check_metric(metric: Metric, records: Sequence[TrialRecord]) -> None:
     known = sorted({name for record in records for name in record.metrics})
     if metric.name not in known:
         raise UserError(f"metric={metric.name}: no finished trial has it; allowed are {', '.join(known)}")
+
+
+def _guessing(records: Sequence[TrialRecord], metric: Metric) -> list[Block]:
+    """What guessing comes to, where a source of the data knows."""
+    names = sorted({record.params.get("data.name", "") for record in records})
+    known = {name: SOURCES[name].naive.get(metric.name) for name in names if name in SOURCES}
+    unit = " %" if metric.is_share else ""
+    said = [f"{metric.value(value)}{unit} on data={name}" for name, value in known.items() if value is not None]
+    return [Text(f"Guessing comes to {metric.name} {', '.join(said)}.")] if said else []
 
 
 def _best_few(compared: Sequence[Configuration]) -> list[Configuration]:
