@@ -56,7 +56,7 @@ def test_its_interval_is_that_of_a_look_and_says_how_far_it_is_from_0():
     trials, values = planned(), [0.9, 0.8, 0.91, 0.82, 0.93, 0.80]
     line = lines(trials, values)[-1]
     (pair,) = compare({"lstm": values[::2], "gru": values[1::2]}, alpha=spent(3) - spent(2))
-    half, share = re.search(r"± (\S+), (\d+) % of what tells them apart", line).groups()
+    half, share = re.search(r"± (\S+) \((\d+) % of the way", line).groups()
     assert float(half) == pytest.approx(100 * pair.half, rel=0.05)
     assert float(share) == pytest.approx(100 * pair.difference / pair.half, abs=0.5)
 

@@ -86,8 +86,9 @@ class Standings:
 
 
 def _said(pair: Comparison, scale: float) -> str:
-    """`lstm ahead of gru by 0.4 ± 1.2, 33 % of what tells them apart`."""
+    """`lstm ahead of gru by 0.4 ± 1.2 (33 % of the way to telling them apart)`."""
     sentence = f"{pair.better} ahead of {pair.worse} by {scale * pair.difference:.3g}"
     if not isfinite(pair.half):
         return sentence
-    return f"{sentence} ± {scale * pair.half:.2g}, {100 * pair.difference / pair.half:.0f} % of what tells them apart"
+    half, way = scale * pair.half, 100 * pair.difference / pair.half
+    return f"{sentence} ± {half:{'.0f' if half >= 100 else '.2g'}} ({way:.0f} % of the way to telling them apart)"
