@@ -101,9 +101,10 @@ def report(rows: Sequence[Row], records: Sequence[TrialRecord]) -> str:
         "",
         "Mean ± half of a 95 % interval for other seeds, each figure by itself, and the range of five seeds, on the "
         "test data, of the checkpoint with the best validation value. Adding is in squared errors, lower is better. "
-        "The settings were written down before the first run and are the same for all cells.",
+        "The settings were written down before the first run and are the same for all cells. Published figures are of "
+        "other networks and budgets, for orientation: these are no reproductions.",
         "",
-        "| data | who guesses | published | " + " | ".join(CELLS[cell].label for cell in COMPARED) + " | steps |",
+        "| data | guessing | published | " + " | ".join(CELLS[cell].label for cell in COMPARED) + " | budget |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -113,7 +114,8 @@ def report(rows: Sequence[Row], records: Sequence[TrialRecord]) -> str:
                 by_cell[record.params["model.cell"]].append(record)
         some = next(iter(by_cell.values()))[0]
         naive = getattr(SOURCES[some.params["data.name"]], "naive", {})
-        guess = ", ".join(f"{value:.3g}" for value in naive.values()) or "–"
+        scale, unit = (100, " %") if some.is_share else (1, "")
+        guess = ", ".join(f"{scale * value:.3g}{unit}" for value in naive.values()) or "–"
         steps = max(int(found.metrics.get("epoch", 0)) for found in by_cell[COMPARED[0]])
         cells = " | ".join(result(by_cell[cell]) for cell in COMPARED)
         lines.append(f"| {row.name} | {guess} | {row.published} | {cells} | {steps} epochs |")
