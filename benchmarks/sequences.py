@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 
 from benchmarks.record import machine, write_result
@@ -92,7 +93,8 @@ def result(records: Sequence[TrialRecord]) -> str:
         return "–"
     scale, unit = (100, " %") if records[0].is_share else (1, "")
     found, shown = estimate(values), f"{min(values) * scale:.4g} to {max(values) * scale:.4g}"
-    return f"{found.mean * scale:.4g} ± {found.half * scale:.2g}{unit} ({shown})"
+    interval = "" if isnan(found.half) else f" ± {found.half * scale:.2g}"
+    return f"{found.mean * scale:.4g}{interval}{unit} ({shown})"
 
 
 def report(rows: Sequence[Row], records: Sequence[TrialRecord]) -> str:
