@@ -70,7 +70,7 @@ def read_series(path: Path, names: str, time: str, features: Sequence[str], targ
             target changes.
     """
     table = read_table(path)
-    columns = _feature_columns(table, path, features, (names, time, target))
+    columns = feature_columns(table, path, features, (names, time, target))
     for column in (names, time, target):
         if (empty := table[column].isna()).any():
             raise UserError(f"{path}: row {int(empty.argmax()) + 1} has no {column}")
@@ -89,21 +89,6 @@ def read_series(path: Path, names: str, time: str, features: Sequence[str], targ
     targets = table[target].iloc[firsts]
     is_number = targets.dtype.kind == "f"
     return Part(values, targets.to_numpy() if is_number else targets.astype(str).to_numpy(str), str(path), lengths)
-
-
-def _feature_columns(table: "DataFrame", path: Path, features: Sequence[str], others: Sequence[str]) -> list[str]:
-    """The columns of numbers that are asked for, or all but `others`."""
-    for column in (*others, *features):
-        if column not in table.columns:
-            shown = ", ".join(map(str, table.columns[:MOST_SHOWN])) + (", …" if len(table.columns) > MOST_SHOWN else "")
-            raise UserError(f"{path}: no column {column}; there are {shown}")
-    numbers = table.select_dtypes(include=["number", "bool"]).columns
-    found = list(features) or [column for column in numbers if column not in others]
-    if not found:
-        raise UserError(f"{path}: no column of numbers beside {', '.join(others)}")
-    if no_numbers := [column for column in found if column not in numbers]:
-        raise UserError(f"{path}: the column {no_numbers[0]} holds no numbers, as a feature must")
-    return found
 
 
 def _check_times(table: "DataFrame", path: Path, names: str, time: str, is_new: NDArray[np.bool_]) -> None:

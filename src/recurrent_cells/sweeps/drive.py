@@ -61,7 +61,7 @@ def drive(
                 limits.look()
                 may_start = pool.running < pool.slots and not (interruption.asked or limits.reason)
                 group = _wanted(queue.take(), feed, limits) if may_start else []
-                if group and limits.fit(group):
+                if group and limits.allow(group):
                     limits.started(group)
                     for trial in group:
                         view.started(trial)

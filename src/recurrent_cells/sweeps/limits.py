@@ -51,8 +51,8 @@ class Limits:
             if Tag.STOP in tags:
                 self.reason = f"stopped: {tags[Tag.STOP]}"
 
-    def fit(self, trials: Sequence[Trial]) -> bool:
-        """Whether trials that start now as one program would end in time, as far as is known; else no more start."""
+    def allow(self, trials: Sequence[Trial]) -> bool:
+        """Whether trials may start as one program; once some would not end in time, as far as is known, none may."""
         if self._end is not None and not self.reason:
             known = [
                 median(self._measured[it.shape]) if it.shape in self._measured else self._known.get(it.shape, 0.0)
