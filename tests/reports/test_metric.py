@@ -53,3 +53,8 @@ def test_the_better_ranks_higher():
     values = [0.2, math.nan, 0.1]
     assert sorted(values, key=Metric("test/mse", higher_is_better=False).rank)[-1] == 0.1
     assert sorted(values, key=Metric("test/acc").rank)[-1] == 0.2
+
+
+def test_shares_differ_by_at_most_all_points():
+    assert Metric("test/acc", is_share=True).difference(1.14) == "100 points"
+    assert Metric("test/mse").difference(1.14) == "1.14"

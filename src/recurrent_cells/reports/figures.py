@@ -251,7 +251,7 @@ def draw_hardest(examples: Sequence[HardExample], names: Sequence[str] | None) -
     for place, one in enumerate(examples, start=1):
         axes = figure.add_subplot(rows, HARD_IN_A_ROW, place)
         draw_sequence(axes, one.values, one.is_image)
-        chances = f"{100 * one.label_probability:.2g} % / {100 * one.probability:.3g} %"
+        chances = f"{100 * one.label_probability:.3g} % / {100 * one.probability:.3g} %"
         label, answer = (str(it) if names is None else names[it] for it in (one.label, one.answer))
         axes.set_title(f"{label} read as {answer}\n{chances}", fontsize=8)
     return figure

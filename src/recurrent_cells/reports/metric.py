@@ -54,7 +54,9 @@ class Metric:
         if not self.is_share:
             return f"{value:.3g}"
         digits = 1 if value * self.scale >= 1 else 2
-        points = math.ceil(value * self.scale * 10**digits - 1e-9) / 10**digits
+        points = min(
+            self.scale, math.ceil(value * self.scale * 10**digits - 1e-9) / 10**digits
+        )  # shares differ by no more
         return f"{points:g} point{'' if points == 1 else 's'}"
 
 
