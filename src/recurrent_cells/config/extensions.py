@@ -185,7 +185,9 @@ def _store(cls: type[Any]) -> None:
     warnings.filterwarnings("ignore", message=r"\s*'.*' is validated against ConfigStore schema")
     group, section, key = GROUPS[cls.table]
     shared = option("model", "lstm") if cls.table is CELLS else asdict(section())  # cells differ in nothing else
-    node = {**shared, **getattr(cls, "defaults", {}), key: cls.name}
+    settings = {name: it.default for name, it in getattr(cls, "options", {}).items()}
+    own = {"options": settings} if cls.table is CELLS else {}
+    node = {**shared, **own, **getattr(cls, "defaults", {}), key: cls.name}
     ConfigStore.instance().store(group=group, name=cls.name, node=node, provider="recurrent_cells")
 
 

@@ -51,8 +51,8 @@ def key(default: Any, meaning: str, rule: Rule | None = None, block: bool = Fals
         later: whether runs were kept before there was the key; its default says what was done then.
     """
     metadata = {"meaning": meaning, "rule": rule, "block": block, "later": later}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
+    if isinstance(default, list | dict):
+        return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -61,6 +61,7 @@ class ModelConfig:
     """The network: front end → recurrent layers → readout → head."""
 
     cell: str = key("lstm", "the recurrent cell", name_in(CELLS))
+    options: dict[str, Any] = key({}, "settings of this cell alone, as its file in conf/model lists them", later=True)
     hidden_size: int = key(128, "features of a hidden state", POSITIVE)
     num_layers: int = key(1, "recurrent layers, one on the outputs of the other", between(1, MOST_LAYERS))
     dropout: float = key(0.0, "dropout between recurrent layers", SHARE)
@@ -290,7 +291,12 @@ def allowed(name: str) -> str:
     rule: Rule | None = item.metadata["rule"]
     if rule is not None:
         return rule.words
-    words: dict[Any, str] = {bool: "true or false", bool | None: "true, false or null", list[str]: "a list of files"}
+    words: dict[Any, str] = {
+        bool: "true or false",
+        bool | None: "true, false or null",
+        list[str]: "a list of files",
+        dict[str, Any]: "a mapping",
+    }
     return words.get(item.type, "an integer" if item.type is int else "text or null")
 
 
@@ -298,6 +304,8 @@ def as_typed(value: Any) -> str:
     """A value as one would write it on the command line."""
     if isinstance(value, list):
         return f"[{','.join(as_typed(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{name}:{as_typed(item)}' for name, item in value.items())}}}"
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)

@@ -9,10 +9,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config import extensions
 from recurrent_cells.config.rules import Rule
-from recurrent_cells.config.schema import SET_BY_SWEEPS, Config, DataConfig, SweepConfig, as_typed, schema_fields
+from recurrent_cells.config.schema import (
+    SET_BY_SWEEPS,
+    Config,
+    DataConfig,
+    ModelConfig,
+    SweepConfig,
+    as_typed,
+    schema_fields,
+)
 from recurrent_cells.errors import UserError
 from recurrent_cells.paths import command
-from recurrent_cells.tables import SOURCES
+from recurrent_cells.tables import CELLS, SOURCES
 
 log = logging.getLogger(__name__)
 
@@ -107,15 +115,15 @@ def _refuse(faults: list[str]) -> None:
 
 def _added(cfg: DictConfig) -> Iterator[str]:
     known = {name for name, _ in schema_fields()}
-    for name in _keys(OmegaConf.to_container(cfg, resolve=False)):
+    for name in _keys(OmegaConf.to_container(cfg, resolve=False), known):
         if name not in known:
             yield f"+{name}: no such key; {command('train')} --help shows all there are"
 
 
-def _keys(tree: Any, prefix: str = "") -> Iterator[str]:
+def _keys(tree: Any, known: set[str], prefix: str = "") -> Iterator[str]:
     for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _keys(value, f"{prefix}{name}.")
+        if isinstance(value, Mapping) and f"{prefix}{name}" not in known:
+            yield from _keys(value, known, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
 
@@ -130,6 +138,18 @@ def _out_of_range(config: Config) -> Iterator[str]:
             yield f"{name}={as_typed(value)[:MOST_SHOWN]}: allowed is {rule.words}"
         elif isinstance(value, int) and abs(value) > LARGEST:
             yield f"{name}={value}: allowed is {rule.words if rule else 'an integer'}, below 2^63"
+    yield from _option_faults(config.model)
+
+
+def _option_faults(model: ModelConfig) -> Iterator[str]:
+    """What is wrong with the settings of a cell alone."""
+    options = CELLS[model.cell].options if model.options and model.cell in CELLS else {}
+    for name, value in model.options.items():
+        given = f"model.options.{name}={as_typed(value)[:MOST_SHOWN]}"
+        if name not in options:
+            yield f"{given}: model={model.cell} has no such setting; allowed is {', '.join(options) or 'none'}"
+        elif not options[name].rule.allows(value):
+            yield f"{given}: allowed is {options[name].rule.words}"
 
 
 def _conflicts(config: Config) -> Iterator[str]:

@@ -38,6 +38,7 @@ class Classifier(nn.Module):
             model.bidirectional,
             model.biases,
             model.kernel,
+            model.options,
         )
         self.readout = READOUTS[model.readout]
         self.output_dropout = nn.Dropout(model.output_dropout)

@@ -1,10 +1,10 @@
 """Recurrent layers of any cell, over time, depth and directions, of one network or of K."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from types import ModuleType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ class RecurrentLayers(nn.Module):
     On a GPU they compute in the type of their weights, whatever autocast says: `models/precision.py` has the rule.
 
     Args:
-        cell: a name of CELLS.
+        cell: a name of CELLS, with its own settings in `options`.
         dropout: probability between layers.
         kernel: the route to prefer, or `auto`; an input that it cannot compute takes the next best.
 
@@ -57,9 +57,10 @@ class RecurrentLayers(nn.Module):
         bidirectional: bool = False,
         biases: int = 2,
         kernel: str = "auto",
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.cell = CELLS[cell]()
+        self.cell = CELLS[cell](options)
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.suffixes = ("", "_reverse") if bidirectional else ("",)
         self.dropout = nn.Dropout(dropout if num_layers > 1 else 0.0)

@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from recurrent_cells.config.extensions import used_by
-from recurrent_cells.config.schema import Config, OptimizerConfig, later_keys
+from recurrent_cells.config.schema import Config, ModelConfig, OptimizerConfig, later_keys
+from recurrent_cells.tables import CELLS
 
 # Where things lie, on what a trial runs, how it is watched, what is kept of it.
 CIRCUMSTANCES = (
@@ -31,7 +32,8 @@ def fingerprint(config: Config, data_digest: str) -> str:
     Keys that came later count only where they say something else than what was done before.
     A reproduction is another trial than its original, which it must never stand for or go on with.
     """
-    relevant = _without(asdict(config), IRRELEVANT) | {"data_digest": data_digest}
+    model = replace(config.model, options=_departures(config.model))
+    relevant = _without(asdict(replace(config, model=model)), IRRELEVANT) | {"data_digest": data_digest}
     if used := used_by(config):
         relevant["extensions"] = sorted(extension.digest for extension in used)
     if config.reproduce is not None:
@@ -47,6 +49,12 @@ def shape(config: Config, data_digest: str) -> str:
 def is_within(key: str, keys: Iterable[str]) -> bool:
     """Whether a dotted key is one of `keys` or lies in a section that is."""
     return any(key == it or key.startswith(f"{it}.") for it in keys)
+
+
+def _departures(model: ModelConfig) -> dict[str, Any]:
+    """The cell's own settings that are not the cell's defaults."""
+    options = CELLS[model.cell].options if model.options else {}
+    return {name: value for name, value in model.options.items() if value != options[name].default}
 
 
 def _without(config: Mapping[str, Any], keys: tuple[str, ...], prefix: str = "") -> dict[str, Any]:

@@ -5,11 +5,13 @@ of networks.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from recurrent_cells.config.rules import Rule
 from recurrent_cells.tables import CELLS
 
 Weights = Mapping[str, Tensor]
@@ -46,11 +48,23 @@ class Steps:
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class Option:
+    """A setting of one cell alone, `model.options.NAME`: its default, its meaning and what it may be."""
+
+    default: Any
+    meaning: str
+    rule: Rule
+
+
 class Cell:
     """One step of a recurrence.
 
     A cell has a `name` (that of its file), the `label` and `color` of its curves, its `source`, the shapes of its
     parameters, and `step`. The rest has defaults.
+
+    Args:
+        settings: values of its `options`; what is not given has the default.
     """
 
     table = CELLS
@@ -58,6 +72,7 @@ class Cell:
     label: ClassVar[str]
     color: ClassVar[str]
     source: ClassVar[str]
+    options: ClassVar[Mapping[str, Option]] = {}
     num_states = 1
     # Faster ways than the reference, as in model.kernel, in the order of preference.
     routes: ClassVar[tuple[str, ...]] = ()
@@ -67,6 +82,9 @@ class Cell:
         # A fast route computes one class's step: a subclass with another step must not inherit the route.
         if "routes" not in vars(cls):
             cls.routes = ()
+
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+        self.settings = {name: option.default for name, option in self.options.items()} | dict(settings or {})
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
         """The parameters of a layer in one direction by name, in the order in which they are drawn."""

@@ -1,0 +1,55 @@
+"""Settings of one cell alone: `model.options`."""
+
+from typing import ClassVar
+
+import pytest
+
+from recurrent_cells.config.extensions import option
+from recurrent_cells.config.rules import number
+from recurrent_cells.config.schema import Config, ModelConfig
+from recurrent_cells.config.validation import checked
+from recurrent_cells.errors import UserError
+from recurrent_cells.models.cells import Option
+from recurrent_cells.models.layers import RecurrentLayers
+from recurrent_cells.tables import CELLS
+from recurrent_cells.trial.fingerprint import fingerprint
+
+
+@pytest.mark.parametrize("name", CELLS.names)
+def test_a_config_file_lists_the_settings_of_its_cell_with_their_defaults(name):
+    defaults = {key: it.default for key, it in CELLS[name].options.items()}
+    assert option("model", name).get("options", {}) == defaults
+
+
+def test_settings_that_a_cell_does_not_have_are_refused():
+    with pytest.raises(UserError, match=r"model\.options\.heads=2: model=gru has no such setting"):
+        checked(Config(model=ModelConfig(cell="gru", options={"heads": 2})))
+
+
+@pytest.fixture
+def leaky():
+    class Leaky(CELLS["gru"]):
+        name = "leaky"
+        options: ClassVar = {"leak": Option(0.5, "share of the state that stays", number(0, 1))}
+
+    CELLS.add(Leaky)
+    yield Leaky
+    CELLS.clear()
+
+
+def test_a_setting_out_of_range_is_refused(leaky):
+    with pytest.raises(UserError, match=r"model\.options\.leak=2: allowed is a number of at least 0 and at most 1"):
+        checked(Config(model=ModelConfig(cell="leaky", options={"leak": 2})))
+
+
+def test_a_cell_gets_its_settings_and_the_defaults_of_the_others(leaky):
+    assert RecurrentLayers("leaky", 3, 4).cell.settings == {"leak": 0.5}
+    assert RecurrentLayers("leaky", 3, 4, options={"leak": 0.25}).cell.settings == {"leak": 0.25}
+
+
+def test_a_setting_counts_in_the_fingerprint_where_it_is_not_the_default(leaky):
+    prints = [
+        fingerprint(Config(model=ModelConfig(cell="leaky", options=options)), "")
+        for options in ({}, {"leak": 0.5}, {"leak": 0.25})
+    ]
+    assert prints[0] == prints[1] != prints[2]
