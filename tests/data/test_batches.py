@@ -34,3 +34,14 @@ def test_a_batch_depends_on_seed_and_step_alone():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_file_order_goes_round_whatever_the_seed(seed):
     assert labels(Batches(SPLIT, 4, "file", seed), 0, 3) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+
+
+def test_batches_by_length_have_all_sequences_of_an_epoch_each_beside_others_of_its_length():
+    lengths = torch.randint(1, 100, (256,), generator=torch.Generator().manual_seed(0))
+    split = Split(torch.zeros(256, 99, 1), torch.arange(256), lengths)
+    batches = Batches(split, 8, "by_length", seed=0)
+    epoch = batches.indices(0, 32)
+    assert sorted(epoch.flatten().tolist()) == list(range(256))
+    assert (lengths[epoch].amax(dim=1) - lengths[epoch].amin(dim=1)).max() < 20
+    assert batches.widths(epoch) == lengths[epoch].amax(dim=1).tolist()
+    assert torch.equal(Batches(split, 8, "by_length", seed=0).indices(31, 33), batches.indices(31, 33))

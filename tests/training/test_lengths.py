@@ -66,6 +66,7 @@ NETWORKS = (
     ("model=gru", "model.readout=mean", "model.frontend=linear", "model.frontend_size=5"),
     ("model=simple_rnn", "model.readout=every"),
     ("model=lstm", "model.readout=every", "model.kernel=reference", "model.output_dropout=0.2"),
+    ("model=gru", "data.order=by_length"),
 )
 
 
@@ -193,9 +194,16 @@ def test_other_things_are_asked_of_packs_as_of_trials_alone(configs, tmp_path, r
 
 
 @pytest.mark.parametrize(("asked", "readout"), [("numbers", "last"), ("steps", "every")])
-def test_other_things_are_tested_in_chunks_as_a_whole_and_learnt(configs, tmp_path, read, asked, readout):
+@pytest.mark.parametrize("order", ["shuffled", "by_length"])
+def test_other_things_are_tested_in_chunks_as_a_whole_and_learnt(configs, tmp_path, read, asked, readout, order):
     read(asked=asked)
-    shared = ("model=gru", "optimizer.lr=0.03", "trainer.max_steps=400", "trainer.eval_every=100")
+    shared = (
+        "model=gru",
+        f"data.order={order}",
+        "optimizer.lr=0.03",
+        "trainer.max_steps=400",
+        "trainer.eval_every=100",
+    )
     (config,) = configs(*shared, f"model.readout={readout}", each=[{"seed": 0}])
     whole, latest = after_test(config, tmp_path, 1000)
     chunks, found = after_test(config, tmp_path, 7)

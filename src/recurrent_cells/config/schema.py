@@ -114,7 +114,11 @@ class DataConfig:
         "unit: bytes to 0 … 1; standard: to mean 0 and deviation 1, the numbers of a series by feature",
         one_of(*SCALINGS),
     )
-    order: str = key("shuffled", "the order of training sequences", one_of("shuffled", "file"))
+    order: str = key(
+        "shuffled",
+        "the order of training sequences; by_length: shuffled, a batch being of similar length",
+        one_of("shuffled", "by_length", "file"),
+    )
     sequence: str = key("rows", "the steps of an image", one_of(*SEQUENCES), block=True)
     patch: int = key(1, "of sequence=pixels: pixels of a step", POSITIVE, block=True, later=True)
     permutation: str = key(

@@ -49,8 +49,11 @@ class Program:
             Batches(data.train, self._batch_size, member.config.data.order, member.config.seed) for member in members
         ]
         trainer = members[0].config.trainer
+        # In a pack the widest of K batches would leave nothing to cut off.
+        self._cuts = not self._is_stacked and members[0].config.data.order == "by_length"
         self._to_be_graphed = (
             trainer.cuda_graph
+            and not self._cuts
             and sequences.device.type == "cuda"
             and not (self.networks.draws or trainer.detect_anomaly)
         )
@@ -96,12 +99,19 @@ class Program:
         finally:
             if taken:
                 losses, answers, norms, answered = zip(*taken, strict=True)
-                scores = self.task.outcomes(torch.stack(answers), torch.stack(answered)).sum(dim=-1)
+                scores = self._scores(answers, answered)
                 known_norms = None if norms[0] is None else torch.stack(norms)
                 self._window.add(torch.stack(losses), scores, known_norms, self._batch_size)
                 self._stopwatch.steps += len(taken)
             for _, member in self.open:
                 member.progress.step = start + len(taken)
+
+    def _scores(self, answers: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> Tensor:
+        """The sum of the metric over the sequences of each of S steps, (S[, K])."""
+        if self._cuts:  # steps differ in width
+            pairs = zip(answers, targets, strict=True)
+            return torch.stack([self.task.outcomes(*pair).sum(dim=-1) for pair in pairs])
+        return self.task.outcomes(torch.stack(answers), torch.stack(targets)).sum(dim=-1)
 
     def _prepared(self, start: int, stop: int) -> Iterable[tuple[Tensor, ...]]:
         """The inputs of each step, the networks being ready for these steps."""
@@ -121,12 +131,20 @@ class Program:
         """Sequences ([K,] B, T, F), targets ([K,] B), and lengths ([K,] B) where there are any, of each step."""
         sequences, targets, *_ = parts = self._train.parts
         indices = torch.stack([batches.indices(start, stop) for batches in self._batches], dim=1)  # (S, K, B)
+        if self._cuts:
+            widths = self._batches[0].widths(indices)
+            return map(self._cut, to_device(indices.squeeze(1), targets.device), widths)
         indices = to_device(indices if self._is_stacked else indices.squeeze(1), targets.device)
         if indices.numel() * sequences[0].numel() > MOST_GATHERED:
             return (tuple(part[places] for part in parts) for places in indices)
         flat = indices.flatten()
         gathered = (part.index_select(0, flat).unflatten(0, indices.shape) for part in parts)
         return zip(*gathered, strict=True)
+
+    def _cut(self, places: Tensor, width: int) -> tuple[Tensor, ...]:
+        """Sequences (B, width, F), targets and lengths (B,) at places of the split, of which none is longer."""
+        sequences, targets, *lengths = (part[places] for part in self._train.parts)
+        return sequences[:, :width], targets[:, :width] if self.task.targets.of_steps else targets, *lengths
 
     def _take_step(self, step: int, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """One optimiser step of all; losses ([K]), answers ([K,] B, C), and gradient norms ([K]) if any is clipped."""

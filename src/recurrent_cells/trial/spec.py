@@ -40,6 +40,8 @@ def trial_task(config: Config, splits: Splits) -> Task:
     if task.every_step != (model.readout == "every"):
         needed = "every" if task.every_step else "last or mean"
         raise UserError(f"model.readout={model.readout}: with {data} task={task.name} needs model.readout={needed}")
+    if config.data.order == "by_length" and splits.train.lengths is None:
+        raise UserError(f"data.order=by_length: the training sequences of {data} are of one length; leave it out")
     has_lengths = any(split.lengths is not None for split in (splits.train, splits.val, splits.test))
     if model.frontend == "conv" and (has_lengths or targets.of_steps):
         what = "sequences of different lengths" if has_lengths else "a class for each step"
