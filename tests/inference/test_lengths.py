@@ -98,7 +98,8 @@ def test_a_class_at_each_step(store_file, tmp_path, capsys, arrays):
     assert row["labels"] == trained.logits(VALUES[:1, :5])[0].argmax(dim=1).tolist()
 
 
-def test_a_table_is_asked_about_by_the_names_of_its_columns(store_file, tmp_path, capsys):
+@pytest.mark.parametrize("features", ["[a,b]", "[]"])
+def test_a_table_is_asked_about_by_the_names_of_its_columns(store_file, tmp_path, capsys, features):
     lines = ["id,t,a,b,label"]
     for name, series in enumerate(VALUES):
         lines += [f"s{name},{t},{a},{b},{'ab'[name % 2]}" for t, (a, b) in enumerate(series[: LENGTHS[name]].tolist())]
@@ -107,7 +108,7 @@ def test_a_table_is_asked_about_by_the_names_of_its_columns(store_file, tmp_path
         "data.series=id",
         "data.time=t",
         "data.target=label",
-        "data.features=[a,b]",
+        f"data.features={features}",
         "data.missing=last",
         "registry=false",
     )

@@ -68,6 +68,7 @@ class Splits:
         is_image: whether sequences are images that were read as such.
         image_size: (H, W) of an image, (T, F) of another sequence.
         reading: how these became sequences.
+        feature_names: of features 0, 1, …; None where they have none.
         offset, scale: what was taken off the values, and what they were divided by then; (F,) where by feature.
     """
 
@@ -82,6 +83,7 @@ class Splits:
     digest: str
     offset: float | Tensor
     scale: float | Tensor
+    feature_names: tuple[str, ...] | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Splits":
         train, val, test = (split.to(device, dtype) for split in (self.train, self.val, self.test))
@@ -160,6 +162,7 @@ def _load_splits(settings: tuple[tuple[str, Any], ...]) -> Splits:
         digest=source.digest,
         offset=normalize.offset,
         scale=normalize.scale,
+        feature_names=source.train.feature_names,
     )
 
 

@@ -88,7 +88,8 @@ def read_series(path: Path, names: str, time: str, features: Sequence[str], targ
     values, lengths = padded(np.split(numbers, firsts[1:]), str(path))
     targets = table[target].iloc[firsts]
     is_number = targets.dtype.kind == "f"
-    return Part(values, targets.to_numpy() if is_number else targets.astype(str).to_numpy(str), str(path), lengths)
+    asked = targets.to_numpy() if is_number else targets.astype(str).to_numpy(str)
+    return Part(values, asked, str(path), lengths, feature_names=tuple(map(str, columns)))
 
 
 def _check_times(table: "DataFrame", path: Path, names: str, time: str, is_new: NDArray[np.bool_]) -> None:

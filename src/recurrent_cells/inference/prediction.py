@@ -75,7 +75,7 @@ def _of_series(trained: Trained, files: Sequence[str]) -> Iterator[Prediction | 
             yield name
             continue
         try:
-            series, names = read_series(_content(name), trained.config.data, trained.size[1])
+            series, names = read_series(_content(name), trained)
             values = padded(series, trained)
         except (UserError, MemoryError, OSError) as error:
             yield _fault(name, error)

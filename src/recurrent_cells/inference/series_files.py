@@ -10,34 +10,34 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.arrays import arrays_of
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.series import Floats, cut, from_lists
+from recurrent_cells.inference.trained import Trained
 
 FORMS = "JSON, .npz or CSV"
 SERIES_SUFFIXES = (".csv", ".json", ".npz")
 A_NUMBER = re.compile(r"\s*[+-]?(\d|\.\d|inf|nan)", re.IGNORECASE)
 
 
-def read_series(content: bytes, data: DataConfig, num_features: int) -> tuple[list[Floats], list[str]]:
+def read_series(content: bytes, trained: Trained) -> tuple[list[Floats], list[str]]:
     """The series (T, F) in a file of any of the forms, and what each is called: by its place, or by the CSV's column.
 
     Args:
-        data: names the columns of a CSV in the long format.
+        trained: the network that is to take them; the columns of a CSV have the names of its data.
 
     Raises:
         UserError: if there are none, or the file is of another form or damaged.
     """
     if content[:2] == b"PK":
-        return _with_places(_from_npz(content, num_features))
+        return _with_places(_from_npz(content, trained.size[1]))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"neither {FORMS}") from None
     if text.lstrip()[:1] in ("[", "{"):
-        return _with_places(_from_json(text, num_features))
-    return _from_csv(text, data)
+        return _with_places(_from_json(text, trained.size[1]))
+    return _from_csv(text, trained)
 
 
 def _with_places(series: list[Floats]) -> tuple[list[Floats], list[str]]:
@@ -74,10 +74,10 @@ def _from_json(text: str, num_features: int) -> list[Floats]:
     return cut(np.stack(series), lengths if isinstance(lengths, list) else [lengths])
 
 
-def _from_csv(text: str, data: DataConfig) -> tuple[list[Floats], list[str]]:
+def _from_csv(text: str, trained: Trained) -> tuple[list[Floats], list[str]]:
     """One series, a row for each step, or in the long format several, told by a column.
 
-    Of columns with names those that the config names are read, else all.
+    Of columns with names those of the features are read, in their order in training, else all.
     """
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
@@ -91,7 +91,7 @@ def _from_csv(text: str, data: DataConfig) -> tuple[list[Floats], list[str]]:
     for number, row in enumerate(rows, start=1 + (header is not None)):
         if len(row) != width:
             raise UserError(f"line {number}: {len(row)} columns, but {width} in the first")
-    columns, of_series, of_time = _columns(header, width, data)
+    columns, of_series, of_time = _columns(header, width, trained)
     values = np.array([[_number(row[column], number) for column in columns] for number, row in enumerate(rows)])
     values = values.astype(np.float32)
     if of_series is None:
@@ -110,15 +110,16 @@ def _stripped(cells: Sequence[str]) -> list[str]:
     return [cell.strip() for cell in cells]
 
 
-def _columns(header: list[str] | None, width: int, data: DataConfig) -> tuple[list[int], int | None, int | None]:
+def _columns(header: list[str] | None, width: int, trained: Trained) -> tuple[list[int], int | None, int | None]:
     """The columns of features, and those of series and time where there are any."""
     if header is None:
         return list(range(width)), None, None
     place = {name: column for column, name in enumerate(header)}
-    if missing := [name for name in data.features if name not in place]:
+    features, data = trained.feature_names, trained.config.data
+    if missing := [name for name in features if name not in place]:
         raise UserError(f"no column {', '.join(missing)}, a feature by which the network was trained")
     others = (data.series, data.time, data.target)
-    columns = [place[name] for name in data.features] or [place[name] for name in header if name not in others]
+    columns = [place[name] for name in features] or [place[name] for name in header if name not in others]
     return columns, place.get(str(data.series)), place.get(str(data.time))
 
 

@@ -43,6 +43,7 @@ class Trained:
         size: (H, W) of the images, or (T, F) of the longest series, that it was trained on.
         num_outputs: O, as many as classes or numbers.
         class_names: of classes 0, 1, …; None where they are called by their numbers.
+        feature_names: of features 0, 1, …; empty where they have none.
     """
 
     record: TrialRecord
@@ -52,6 +53,7 @@ class Trained:
     size: tuple[int, int]
     num_outputs: int
     class_names: tuple[str, ...] | None
+    feature_names: tuple[str, ...]
 
     @property
     def task(self) -> Task:
@@ -190,5 +192,5 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
             f"{Artifact.CHECKPOINT} of run {record.run_id} is not of this version ({reason}); train it again"
         ) from None
     network, names = Network(classifier, task, read, *form).eval(), saved.get("class_names")
-    known = None if names is None else tuple(names)
-    return Trained(record, config, classifier, network, (height, width), saved["num_classes"], known)
+    known, features = None if names is None else tuple(names), tuple(saved.get("feature_names") or config.data.features)
+    return Trained(record, config, classifier, network, (height, width), saved["num_classes"], known, features)

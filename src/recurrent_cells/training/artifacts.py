@@ -38,6 +38,7 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
         "is_image": splits.is_image,
         "has_lengths": splits.has_lengths,
         "class_names": splits.class_names,
+        "feature_names": splits.feature_names,
         "offset": splits.offset,
         "scale": splits.scale,
         "targets": asdict(member.progress.task.targets),

@@ -26,6 +26,7 @@ class Part:
         place: where the targets come from, for messages.
         lengths: valid steps of each sequence (N,), 1 to T; None where all have T.
         class_names: of classes 0, 1, …; None where they are called by their numbers.
+        feature_names: of features 0, 1, …; None where they have none.
         groups: what each example belongs to (N,), where those of a group must not be torn apart by a split.
     """
 
@@ -34,6 +35,7 @@ class Part:
     place: str
     lengths: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
     groups: NDArray[Any] | None = None
 
     def take(self, places: NDArray[np.int64]) -> "Part":
