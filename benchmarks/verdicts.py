@@ -35,11 +35,14 @@ from recurrent_cells.statistics.comparisons import ALPHA, seeds_needed
 from recurrent_cells.statistics.crossed import examples_error, with_examples
 from recurrent_cells.statistics.looks import HALF_SPENT, Kind, decide, planned_looks, spent
 
+# Mean and standard deviation over eight seeds on the default data, % of the 500 test images:
+# python -m src.train -m +sweep=cells seed=0,1,2,3,4,5,6,7
+MEASURED = {"simple_rnn": (93.775, 0.688), "lstm": (96.150, 0.521), "gru": (96.525, 0.641)}
 MOST_LOOKED = 30
 MANY = 20
 
 
-def percent(hits: Bools) -> str:
+def percent(hits: Bools | np.bool_) -> str:
     return f"{100 * hits.mean():.1f}"
 
 
@@ -273,12 +276,32 @@ def cost_section(random: np.random.Generator, sweeps: int) -> list[str]:
     ]
 
 
+def default_section(random: np.random.Generator, sweeps: int) -> list[str]:
+    means, spreads = (np.array(column)[:, None] for column in zip(*MEASURED.values(), strict=True))
+    rows = []
+    for seeds in (3, 4, 5, 6, 8):
+        separated = ours(Pairs(means + spreads * random.normal(size=(sweeps, len(MEASURED), seeds))))
+        both = separated[:, :2].all(axis=-1)  # SimpleRNN's pairs
+        rows.append([seeds, *(percent(pair) for pair in separated.T), percent(both)])
+    measured = ", ".join(f"{name} {mean:.1f} (sd {spread:.2f})" for name, (mean, spread) in MEASURED.items())
+    pairs = [" and ".join(pair) for pair in combinations(MEASURED, 2)]
+    return [
+        "## Seeds of the default sweep",
+        "",
+        f"How often `make sweep` would tell the cells apart, were they as measured: {measured}, normal.",
+        *table(["seeds", *pairs, "both of simple_rnn"], rows),
+        "Five seeds are the fewest that tell SimpleRNN from both others in 95 of 100 sweeps.",
+        "",
+    ]
+
+
 SECTIONS = {
     "fixed": fixed_section,
     "power": power_section,
     "examples": examples_section,
     "looks": looks_section,
     "cost": cost_section,
+    "default": default_section,
 }
 
 
