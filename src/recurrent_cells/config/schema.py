@@ -220,6 +220,9 @@ class SweepConfig:
     phases: list[dict[str, str]] = key(
         [], "two sets of choices: one is chosen from by validation, one compares", PHASES
     )
+    archive: str | None = key(
+        None, "a Parquet file: the trials it has count as finished, and those that finish are added", A_PATH
+    )
     parent: str | None = key(None, "set by the sweep: its parent run")
     earlier: list[str] = key([], "set by the sweep: runs of the trial that do not count", RUN_IDS)
     study: str | None = key(None, "set by a search that prunes: its Optuna study")

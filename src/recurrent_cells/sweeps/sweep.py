@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -23,6 +24,7 @@ from recurrent_cells.sweeps.stages import Stage, StagedFeed
 from recurrent_cells.sweeps.standings import Standings
 from recurrent_cells.sweeps.summary import plan_table, seconds_by_shape, summary
 from recurrent_cells.sweeps.view import counted, say
+from recurrent_cells.tracking.archive import read_archive, take_in, write_archive
 from recurrent_cells.tracking.artifacts import read_question
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.parents import read_parent
@@ -125,7 +127,10 @@ def run_sweep(
         check_first_look(trials, settings)
     if remark := shortened(trials):
         say(remark)
+    archived = [] if settings.archive is None else read_archive(Path(settings.archive))
     store, planned = runner.open_store(), [*first_phase, *trials]
+    if taken := patiently(lambda: take_in(store, archived, str(settings.archive)), store.patience):
+        say(f"{counted(taken, 'finished trial')} taken from {settings.archive}")
     if settings.dry_run:
         print(dry_run(planned, store, settings.rerun))
         if first_phase:
@@ -212,9 +217,16 @@ def carry_out(
             raise
         with interruption.deferred():
             records = _close(store, parent, feed, completed=True, reason=limits.reason)
+            if runner.settings.archive is not None:
+                write_archive(store, _of_plan(feed.trials, records), Path(runner.settings.archive))
         interruption.raise_if_asked()
     table, report = summary(feed.trials, records), runner.settings.report
     return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, limits.reason, report)
+
+
+def _of_plan(trials: Sequence[Trial], records: Records) -> list[TrialRecord]:
+    """What the store knows of the trials of a sweep."""
+    return [records[trial.fingerprint] for trial in trials if trial.fingerprint in records]
 
 
 def _known_seconds(settings: SweepConfig, store: Store) -> Mapping[str, float]:

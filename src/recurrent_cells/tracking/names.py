@@ -28,6 +28,7 @@ class Tag:
     SECONDS = "seconds"  # of training and testing
     CHECKPOINT_DIGEST = "checkpoint.sha256"
     MANIFEST = "manifest"  # size and SHA-256 of each file
+    ARCHIVE = "archive"  # the file from which a run was taken, without weights
     # of a sweep's parent run; SWEEP, its run id, is on its trials too
     SWEEP = "sweep"
     PLAN = "sweep.plan"

@@ -210,8 +210,9 @@ def latest_by_fingerprint(records: Iterable[TrialRecord], earlier: Earlier | Non
 
 
 def best_by_validation(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The finished trial of the highest rank, the first of equals; pruned trials do not count."""
-    finished = [record for record in unpruned(records) if record.status == "FINISHED" and isfinite(record.rank[1])]
+    """The finished trial of the highest rank, the first of equals; no pruned trial, and none without weights."""
+    whole = [it for it in unpruned(records) if it.status == "FINISHED" and Tag.ARCHIVE not in it.tags]
+    finished = [record for record in whole if isfinite(record.rank[1])]
     return max(finished, key=lambda record: record.rank, default=None)
 
 

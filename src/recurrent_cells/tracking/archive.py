@@ -1,0 +1,123 @@
+"""Finished trials in one file, from which another store takes them: a sweep goes on in any clone."""
+
+import io
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric, Param
+
+from recurrent_cells.errors import UserError
+from recurrent_cells.files import make_folder, sync_tree, write_atomically
+from recurrent_cells.tracking.artifacts import read_bytes
+from recurrent_cells.tracking.histories import read_histories
+from recurrent_cells.tracking.locks import alone
+from recurrent_cells.tracking.manifest import as_tags, describe, local_folder
+from recurrent_cells.tracking.names import Artifact, Curve, Tag
+from recurrent_cells.tracking.provenance import process_tags
+from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
+from recurrent_cells.tracking.status import set_ended, source_tags
+from recurrent_cells.tracking.store import Store
+
+# What a report reads of a trial; weights and pictures are not kept.
+FILES = (Artifact.CONFIG, Artifact.OUTCOMES, Artifact.CONFUSION, Artifact.AFTER_STEP, Artifact.NUMBERS)
+COLUMNS = ("name", "fingerprint", "params", "tags", "curves", "files")
+# Tags that tell of a store, of a process, or of files that are not taken along.
+LEFT_BEHIND = ("mlflow.", "process.", Tag.MANIFEST, Tag.CHECKPOINT_DIGEST, Tag.SWEEP, Tag.OPENED, Tag.ARCHIVE)
+TIMES = (Curve.EPOCH_SECONDS, Curve.SAMPLES_PER_SECOND)
+Archived = Mapping[str, Any]  # by COLUMNS
+AT_ONCE = 1000  # metrics that MLflow takes in one call
+
+
+def write_archive(store: Store, records: Sequence[TrialRecord], path: Path) -> None:
+    """Write the finished among trials to a Parquet file, in an order that does not depend on when they ran."""
+    import pyarrow
+    from pyarrow import parquet
+
+    finished = sorted((it for it in records if it.status == "FINISHED"), key=lambda it: (it.name, it.fingerprint))
+    keys = sorted({key for record in finished for key in record.metrics if key not in TIMES})
+    histories = read_histories(store, [record.run_id for record in finished], keys)
+    rows = []
+    for record in finished:
+        curves = {
+            key: [history.steps.tolist(), history.values.tolist()] for key, history in histories[record.run_id].items()
+        }
+        files = {name: content for name in FILES if (content := read_bytes(store, record, name)) is not None}
+        kept = {key: value for key, value in sorted(record.tags.items()) if not key.startswith(LEFT_BEHIND)}
+        texts = (json.dumps(it, sort_keys=True) for it in (record.params, kept, curves))
+        rows.append(dict(zip(COLUMNS, (record.name, record.fingerprint, *texts, list(files.items())), strict=True)))
+    text, files = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.binary())
+    schema = pyarrow.schema([(name, files if name == "files" else text) for name in COLUMNS])
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows, schema), buffer, compression="zstd")
+    write_atomically(path, buffer.getvalue())
+
+
+def take_in(store: Store, archived: Sequence[Archived], archive: str) -> int:
+    """Make a FINISHED run of each trial that has none in the store; how many were made.
+
+    Args:
+        archive: the name of the file that the trials are from.
+    """
+    with alone(store.folder, "archive"):
+        for run in search(store, f"tags.{Tag.ARCHIVE} LIKE '%' and attributes.status != 'FINISHED'"):
+            store.client.delete_run(run.info.run_id)  # of a process that was killed here
+        known = {it.fingerprint for it in trial_records(store) if it.status == "FINISHED"}
+        missing = [trial for trial in archived if trial["fingerprint"] not in known]
+        for trial in missing:
+            _make_run(store, trial, archive)
+    return len(missing)
+
+
+def read_archive(path: Path) -> list[Archived]:
+    """The trials of a file, for `take_in`; none of a file that is not there yet.
+
+    Raises:
+        UserError: if the file is no archive.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    if not path.exists():
+        return []
+    try:
+        table = parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"sweep.archive={path}: not an archive of trials, or damaged ({reason[:120]})") from None
+    if tuple(table.column_names) != COLUMNS:
+        raise UserError(f"sweep.archive={path}: no archive of trials; its columns are {', '.join(table.column_names)}")
+    found: list[Archived] = table.to_pylist()
+    return found
+
+
+def _make_run(store: Store, row: Archived, archive: str) -> None:
+    told = {Tag.FINGERPRINT: row["fingerprint"], Tag.SWEEP: "", Tag.ARCHIVE: archive}
+    tags = json.loads(row["tags"]) | told | source_tags()
+    run = store.client.create_run(store.experiment_id, run_name=row["name"], tags=tags | process_tags())
+    run_id = run.info.run_id
+    params = [Param(key, value) for key, value in json.loads(row["params"]).items()]
+    for start in range(0, len(params), 100):
+        store.client.log_batch(run_id, params=params[start : start + 100])
+    now = int(time.time() * 1000)
+    points = [
+        Metric(key, value, now, int(step))
+        for key, (steps, values) in json.loads(row["curves"]).items()
+        for step, value in zip(steps, values, strict=True)
+    ]
+    for start in range(0, len(points), AT_ONCE):
+        store.client.log_batch(run_id, metrics=points[start : start + AT_ONCE])
+    with tempfile.TemporaryDirectory() as scratch:
+        written = local_folder(run.info.artifact_uri) or Path(scratch)
+        make_folder(written)
+        for name, content in row["files"]:
+            if name in FILES:
+                (written / name).write_bytes(content)
+        if written == Path(scratch):
+            store.client.log_artifacts(run_id, scratch)
+        else:
+            sync_tree(written)
+        set_ended(store, run_id, "FINISHED", as_tags(describe(written)))
