@@ -13,7 +13,7 @@ from recurrent_cells.tables import CELLS, OPTIMIZERS, SOURCES, TASKS
 # Where runs go by default; where the commands without Hydra look for them.
 EXPERIMENT = "recurrent-cells"
 HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
-KERNELS = ("auto", "reference", "torch", "numpy", "triton")
+KERNELS = ("auto", "reference", "torch", "numpy", "triton", "scan")
 SCALINGS = ("none", "unit", "standard")
 SEQUENCES = ("rows", "columns", "image", "pixels")
 SPLITS = ("random", "tail", "stratified")

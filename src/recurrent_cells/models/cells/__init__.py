@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import threshold
 
 from recurrent_cells.config.rules import Rule
 from recurrent_cells.tables import CELLS
@@ -115,6 +116,52 @@ class Cell:
                 draw(weight)
 
 
+class LinearCell(Cell):
+    """A cell whose recurrence is linear in its state: s' = a s + b, with a and b of the inputs alone.
+
+    A cell gives `coefficients` and, where the outputs are not the states, `outputs`; both act on N rows at once, be
+    they of a step (N = B) or of all (N = T·B). `step` follows from these, and so does the scan of model.kernel=scan,
+    unless a class has a step of its own.
+    """
+
+    is_complex: ClassVar = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.routes = () if "step" in vars(cls) else ("scan",)
+
+    def state_size(self, hidden_size: int) -> int:
+        """S, the numbers of a state."""
+        return hidden_size
+
+    def coefficients(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+        """a (…, N, S), or (…, 1, S) where all rows have the same, and b (…, N, S) from `inputs` (…, N, G·H)."""
+        raise NotImplementedError
+
+    def outputs(self, states: Tensor, inputs: Tensor, weights: Weights) -> Tensor:
+        """(…, N, H) from the states (…, N, S) and `inputs` (…, N, G·H) of the same steps."""
+        return states
+
+    def step(self, inputs: Tensor, state: State, weights: Weights) -> State:
+        """The output and the state after a step, which are one where the outputs are the states."""
+        a, b = self.coefficients(inputs, weights)
+        states = a * state[-1] + b
+        outputs = self.outputs(states, inputs, weights)
+        return (states,) if self.outputs_are_states else (outputs, states)
+
+    def zero_state(self, inputs: Tensor, hidden_size: int) -> State:
+        output = inputs.new_zeros(*inputs.shape[:-1], hidden_size)
+        if self.outputs_are_states:
+            return (output,)
+        dtype = inputs.dtype.to_complex() if self.is_complex else inputs.dtype
+        return output, inputs.new_zeros(*inputs.shape[:-1], self.state_size(hidden_size), dtype=dtype)
+
+    @property
+    def outputs_are_states(self) -> bool:
+        """Whether the class keeps `outputs` as they are here."""
+        return type(self).outputs is LinearCell.outputs
+
+
 def gate_shapes(num_gates: int, input_size: int, hidden_size: int) -> Shapes:
     """The parameters of a cell with gates W x + b + U h + c: (G·H, F), (G·H, H) and two biases (G·H,)."""
     rows = num_gates * hidden_size
@@ -124,3 +171,12 @@ def gate_shapes(num_gates: int, input_size: int, hidden_size: int) -> Shapes:
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(…, B, in) → (…, B, out) with weights (…, out, in) and biases (…, out)."""
     return torch.matmul(x, weight.mT) + bias.unsqueeze(-2)
+
+
+def half_linear(v: Tensor) -> Tensor:
+    """v + ½ for v ≥ 0, else sigmoid(v): continuous, above 0, with slope 1 at 0.
+
+    Written without torch.where, which takes 20 times as long on a CPU.
+    """
+    positive = threshold(v, -torch.finfo(v.dtype).tiny, 0.0)
+    return positive + (v - positive).sigmoid()
