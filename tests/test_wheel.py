@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from recurrent_cells.tables import CELLS
 from src import REPOSITORY
 from tests.support import write_data_set
 
@@ -65,7 +66,7 @@ def test_its_commands_work_in_an_empty_folder(wheel, tmp_path):
     data = write_data_set(tmp_path / "data", train=90)
     small = ("data=idx", f"data.root={data}", "data.val_size=30", "data.batch_size=20", "trainer=debug")
     sweep = ("train", "-m", "model=lstm,gru", *small, "model.hidden_size=4", "trainer.max_steps=4", "registry=false")
-    assert "model=gru|lstm|simple_rnn" in run("train", "--help")
+    assert f"model={'|'.join(CELLS.names)}" in run("train", "--help")
     assert "2 trials, 0 to be left out, 2 to run; nothing started" in run(*sweep, "sweep.dry_run=true")
     assert "See the curves: recurrent-cells ui" in run(*sweep, "sweep.report=false")
     page = run("report").splitlines()[-1].removeprefix("Report: ")

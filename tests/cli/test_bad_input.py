@@ -16,6 +16,7 @@ from recurrent_cells import paths
 from recurrent_cells.config.schema import TrainerConfig
 from recurrent_cells.data.idx_folder import IDX_FILES
 from recurrent_cells.errors import UserError
+from recurrent_cells.tables import CELLS
 from recurrent_cells.tracking import store
 from recurrent_cells.training import device
 from recurrent_cells.training.device import check_device, resolve_device
@@ -27,8 +28,8 @@ SHORT = (
     *("data=idx", "data.val_size=10", "data.batch_size=8", "model.hidden_size=4"),
 )
 
-
 HUGE = "9" * 23
+CELL_NAMES = ", ".join(CELLS.names)
 
 
 @pytest.fixture
@@ -53,14 +54,14 @@ def refused(run_cli, tmp_path, monkeypatch):
     [
         ("model.hiden_size=3", "model.hiden_size: no such key; did you mean model.hidden_size?"),
         ("+model.x=3", "+model.x: no such key; python -m src.train --help shows all there are"),
-        ("model=foo", "model=foo: no such option; allowed are gru, lstm, simple_rnn"),
+        ("model=foo", f"model=foo: no such option; allowed are {CELL_NAMES}"),
         ("model=lstm,gru", "model=lstm,gru: several values are a sweep; add -m, or give one value"),
         ("model=null", "null and numbers are no options of a group (model, data, …): name one, or leave the group out"),
         ("model.hidden_size=abc", "model.hidden_size=abc: allowed is an integer of at least 1"),
         ("model.hidden_size=0", "model.hidden_size=0: allowed is an integer of at least 1"),
         ("model.hidden_size=-1", "model.hidden_size=-1: allowed is an integer of at least 1"),
         ("model.dropout=1.5", "model.dropout=1.5: allowed is a number of at least 0 and below 1"),
-        ("model.cell=foo", "model.cell=foo: allowed is one of gru, lstm, simple_rnn"),
+        ("model.cell=foo", f"model.cell=foo: allowed is one of {CELL_NAMES}"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0: allowed is an integer of at least 1, or null"),
         ("data.batch_size=0", "data.batch_size=0: allowed is an integer of at least 1"),
         ("optimizer.lr=nan", "optimizer.lr=nan: allowed is a number above 0"),
@@ -164,7 +165,7 @@ def test_a_sweep_with_trials_that_will_not_do_starts_none(refused):
     assert sorted(message.splitlines()) == [
         "model.hidden_size=0: allowed is an integer of at least 1",
         "model.hidden_size=abc: allowed is an integer of at least 1",
-        "model=foo: no such option; allowed are gru, lstm, simple_rnn (3 trials)",
+        f"model=foo: no such option; allowed are {CELL_NAMES} (3 trials)",
     ]
 
 

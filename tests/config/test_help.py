@@ -6,6 +6,7 @@ import pytest
 
 from recurrent_cells.config.help import schema_help
 from recurrent_cells.config.schema import allowed, schema_fields
+from recurrent_cells.tables import CELLS
 
 LINES = "\n".join(schema_help()).splitlines()
 
@@ -21,6 +22,6 @@ def test_every_key_has_a_line_with_default_meaning_and_range(key):
 
 def test_sections_name_the_options_of_their_group():
     headings = [line for line in LINES if line and not line.startswith(" ")]
-    assert any(line.startswith("model=gru|lstm|simple_rnn: The network") for line in headings)
+    assert any(line.startswith(f"model={'|'.join(CELLS.names)}: The network") for line in headings)
     assert any(line.startswith("tracking: ") for line in headings)
     assert any(line.startswith("experiment=") and "|keras_lstm|" in line for line in headings)

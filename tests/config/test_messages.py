@@ -6,9 +6,11 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from recurrent_cells.config.messages import explain, suggestion
 from recurrent_cells.config.validation import validated
 from recurrent_cells.errors import TrialError, UserError
+from recurrent_cells.tables import CELLS
 from tests.support import compose_config
 
 INTEGER = "allowed is an integer of at least 1"
+CELL_NAMES = ", ".join(CELLS.names)
 TWICE = "not understood; close brackets, and quote special characters twice: 'key=\"a b!\"'"
 
 
@@ -35,9 +37,9 @@ TWICE = "not understood; close brackets, and quote special characters twice: 'ke
         ("~quux", "quux: no such key; python -m src.train --help shows them all"),
         ("hydra.quux=1", "hydra.quux: no such key; python -m src.train --cfg hydra shows them all"),
         ("hydra.mode=x", "hydra.mode: Invalid value 'x', expected one of [RUN, MULTIRUN]"),
-        ("~model.cell", "~model.cell: a key cannot be left out; give it a value, one of gru, lstm, simple_rnn"),
-        ("model=foo", "model=foo: no such option; allowed are gru, lstm, simple_rnn"),
-        ("model=ltsm", "model=ltsm: no such option; allowed are gru, lstm, simple_rnn; did you mean model=lstm?"),
+        ("~model.cell", f"~model.cell: a key cannot be left out; give it a value, one of {CELL_NAMES}"),
+        ("model=foo", f"model=foo: no such option; allowed are {CELL_NAMES}"),
+        ("model=ltsm", f"model=ltsm: no such option; allowed are {CELL_NAMES}; did you mean model=lstm?"),
         ("optimizer=foo", "optimizer=foo: no such option; allowed are adam, rmsprop, sgd"),
         (
             "model=null",

@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from recurrent_cells.config.schema import Config
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import compose_grid
+from recurrent_cells.tables import CELLS
 
 
 def points(hydra_context, *arguments: str, params=None):
@@ -56,7 +57,7 @@ def test_all_faults_are_told_together(hydra_context):
 
 
 def test_an_unknown_option_among_good_ones_is_told(hydra_context):
-    with pytest.raises(UserError, match="model=foo: no such option; allowed are gru, lstm, simple_rnn"):
+    with pytest.raises(UserError, match=f"model=foo: no such option; allowed are {', '.join(CELLS.names)}"):
         points(hydra_context, "model=lstm,foo")
 
 
