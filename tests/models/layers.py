@@ -1,14 +1,24 @@
-"""Layers to compare: those of torch.nn with the same weights, which route computed, and results with all gradients."""
+"""Layers to compare: those of torch.nn with the same weights, which route computed, and results with all gradients.
+
+CELLS are those that torch.nn has; OF_CPU are all cells with each of the routes that compute them on a CPU.
+"""
 
 from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
-from recurrent_cells.models.layers import ROUTES, RecurrentLayers
+from recurrent_cells import tables
+from recurrent_cells.models.layers import ON_REQUEST, ROUTES, RecurrentLayers
 
 TORCH = {"simple_rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELLS = tuple(TORCH)
+OF_CPU = [
+    (name, route)
+    for name in tables.CELLS.names
+    for route in ("reference", *tables.CELLS[name].routes)
+    if route not in ON_REQUEST
+]
 
 
 class Plain(nn.Module):

@@ -3,9 +3,10 @@ import torch
 
 from recurrent_cells.config.schema import ModelConfig
 from recurrent_cells.models.classifier import build_classifier, num_parameters
+from recurrent_cells.tables import CELLS
 
 
-@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS.names)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize(
     ("frontend", "readout", "shape"),
@@ -20,7 +21,7 @@ from recurrent_cells.models.classifier import build_classifier, num_parameters
 def test_logits_have_one_row_per_answer(cell, bidirectional, frontend, readout, shape):
     model = ModelConfig(
         cell=cell,
-        hidden_size=6,
+        hidden_size=8,
         num_layers=2,
         bidirectional=bidirectional,
         frontend=frontend,
@@ -44,7 +45,7 @@ def test_parameter_counts_are_those_of_the_recipes(cell, head, parameters):
     assert num_parameters(build_classifier(model, 28, 10, seed=0)) == parameters
 
 
-@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS.names)
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_the_last_step_is_the_last_of_all_outputs_and_that_of_a_backward_layer_is_the_first(cell, num_layers):
     for bidirectional in (False, True):

@@ -7,7 +7,7 @@ from recurrent_cells.models.layers import RecurrentLayers
 from recurrent_cells.models.routes import numpy_loop, reference, torch_loop, torch_nn
 from recurrent_cells.tables import CELLS
 from tests.models.layers import CELLS as NAMES
-from tests.models.layers import TORCH, pair, results, taken
+from tests.models.layers import OF_CPU, TORCH, pair, results, taken
 
 LENGTHS = torch.tensor([6, 1, 4, 5])
 
@@ -50,22 +50,20 @@ class OneByOne(nn.Module):
         return one_by_one(self.layers, x)
 
 
-@pytest.mark.parametrize("cell", NAMES)
-@pytest.mark.parametrize("kernel", ["reference", "torch", "numpy"])
+@pytest.mark.parametrize(("cell", "kernel"), OF_CPU)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_sequence_with_a_length_is_read_as_if_it_ended_there(cell, kernel, bidirectional):
     found = []
     for layers in (lambda layers: layers, OneByOne):
         torch.manual_seed(0)
-        ours = RecurrentLayers(cell, 5, 7, num_layers=2, bidirectional=bidirectional, kernel=kernel).double()
+        ours = RecurrentLayers(cell, 5, 8, num_layers=2, bidirectional=bidirectional, kernel=kernel).double()
         found.append(results(layers(ours), padded(0.5), *([LENGTHS] if layers(ours) is ours else [])))
     torch.testing.assert_close(*found, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("cell", NAMES)
-@pytest.mark.parametrize("kernel", ["reference", "torch", "numpy"])
+@pytest.mark.parametrize(("cell", "kernel"), OF_CPU)
 def test_what_stands_in_the_padding_changes_no_bit(cell, kernel):
-    layers = RecurrentLayers(cell, 5, 7, num_layers=2, bidirectional=True, kernel=kernel)
+    layers = RecurrentLayers(cell, 5, 8, num_layers=2, bidirectional=True, kernel=kernel)
     expected = results(layers, padded(0.5, torch.float32), LENGTHS)
     for value in (-7.0, float("nan"), float("inf")):
         layers.zero_grad()
@@ -73,14 +71,14 @@ def test_what_stands_in_the_padding_changes_no_bit(cell, kernel):
             assert torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize("cell", NAMES)
+@pytest.mark.parametrize("cell", CELLS.names)
 @pytest.mark.parametrize("kernel", ["reference", "auto"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("lengths", [None, torch.stack([LENGTHS, LENGTHS.flip(0), LENGTHS])])
 def test_three_networks_at_once_are_each_of_them_alone(cell, kernel, bidirectional, lengths):
     def layers() -> RecurrentLayers:
         settings = {"num_layers": 2, "bidirectional": bidirectional, "kernel": kernel}
-        return RecurrentLayers(cell, 5, 7, **settings).double()
+        return RecurrentLayers(cell, 5, 8, **settings).double()
 
     torch.manual_seed(0)
     alone, together = [layers() for _ in range(3)], layers()
@@ -159,6 +157,30 @@ def test_a_route_that_a_cell_does_not_have_is_refused():
 
 
 def test_every_cell_says_what_it_is():
-    assert {name: CELLS[name].label for name in NAMES} == {"simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
-    assert all(CELLS[name].source for name in NAMES)
-    assert len({CELLS[name].color for name in NAMES}) == len(NAMES)
+    cells = [CELLS[name] for name in CELLS.names]
+    assert all(cell.source for cell in cells)
+    assert len({cell.label for cell in cells}) == len({cell.color for cell in cells}) == len(cells)
+
+
+@pytest.mark.parametrize("cell", CELLS.names)
+def test_gradients_of_every_cell_are_those_of_small_differences(cell):
+    torch.manual_seed(0)
+    layers = RecurrentLayers(cell, 2, 4, kernel="reference").double()
+    names = [name for name, _ in layers.named_parameters()]
+
+    def outputs(x, *weights):
+        return torch.func.functional_call(layers, dict(zip(names, weights, strict=True)), x)[0]
+
+    x = torch.randn(2, 4, 2, dtype=torch.float64, requires_grad=True)
+    weights = [it.detach().requires_grad_() for it in layers.parameters()]
+    assert torch.autograd.gradcheck(outputs, (x, *weights), fast_mode=True)
+
+
+@pytest.mark.parametrize("cell", CELLS.names)
+@pytest.mark.parametrize("any_steps", [False, True])
+def test_every_cell_is_exported(cell, any_steps):
+    layers = RecurrentLayers(cell, 3, 4).eval().requires_grad_(False)
+    shapes = dict.fromkeys((0, 1) if any_steps else (0,), torch.export.Dim.AUTO)
+    program = torch.export.export(layers, (torch.randn(2, 3, 3),), dynamic_shapes=[shapes])
+    x = torch.randn(4, 8 if any_steps else 3, 3)
+    torch.testing.assert_close(program.module()(x)[0], layers(x)[0])

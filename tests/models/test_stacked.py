@@ -7,6 +7,7 @@ from torch import Tensor
 from recurrent_cells.config.schema import ModelConfig
 from recurrent_cells.models.classifier import Classifier, build_classifier
 from recurrent_cells.models.stacked import StackedClassifier
+from recurrent_cells.tables import CELLS
 
 SEEDS = (0, 1, 7)
 BATCH, STEPS, FEATURES, CLASSES = 4, 6, 5, 3
@@ -43,8 +44,8 @@ def gradients_of_all(networks: StackedClassifier, losses: Tensor) -> Tensor:
     "model",
     [
         *(
-            ModelConfig(cell=cell, hidden_size=7, num_layers=layers, bidirectional=both)
-            for cell, layers, both in itertools.product(("simple_rnn", "lstm", "gru"), (1, 3), (False, True))
+            ModelConfig(cell=cell, hidden_size=8, num_layers=layers, bidirectional=both)
+            for cell, layers, both in itertools.product(CELLS.names, (1, 3), (False, True))
         ),
         ModelConfig(cell="gru", hidden_size=7, kernel="torch", readout="every", biases=1),
         ModelConfig(cell="lstm", hidden_size=7, readout="mean", frontend="linear", frontend_size=4, init="keras"),

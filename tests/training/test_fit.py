@@ -15,7 +15,7 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import Interrupted, Stopped
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.models.classifier import build_classifier
-from recurrent_cells.tables import OPTIMIZERS
+from recurrent_cells.tables import CELLS, OPTIMIZERS
 from recurrent_cells.tasks import Targets, task_of
 from recurrent_cells.training import fit
 from recurrent_cells.training.device import Device, resolve_device
@@ -250,10 +250,10 @@ def test_a_trial_that_has_nothing_left_to_train_is_ended_at_once(configs, tmp_pa
     assert again.points == [{}]
 
 
-def test_a_signal_saves_all_and_members_go_on_from_different_steps(configs, tmp_path):
-    chosen = configs(
-        "model=gru", "trainer.max_steps=90", each=[one | {"model.output_dropout": 0.2} for one in DIFFERENT]
-    )
+@pytest.mark.parametrize("cell", CELLS.names)
+def test_a_signal_saves_all_and_members_go_on_from_different_steps(configs, tmp_path, cell):
+    shared = (f"model={cell}", "model.hidden_size=8", "trainer.max_steps=90")
+    chosen = configs(*shared, each=[one | {"model.output_dropout": 0.2} for one in DIFFERENT])
     interruption, kept = Interruption(), Kept(tmp_path)
     first = [kept.add(config) for config in chosen[:2]]
     log = first[0].progress._log_metrics

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import threshold
 
-from recurrent_cells.config.rules import Rule
+from recurrent_cells.config.rules import Rule, at_least
+from recurrent_cells.errors import UserError
 from recurrent_cells.tables import CELLS
 
 Weights = Mapping[str, Tensor]
@@ -56,6 +57,9 @@ class Option:
     default: Any
     meaning: str
     rule: Rule
+
+
+HEADS = Option(4, "parts of the hidden units, each with a memory of its own", at_least(1))
 
 
 class Cell:
@@ -166,6 +170,13 @@ def gate_shapes(num_gates: int, input_size: int, hidden_size: int) -> Shapes:
     """The parameters of a cell with gates W x + b + U h + c: (G·H, F), (G·H, H) and two biases (G·H,)."""
     rows = num_gates * hidden_size
     return {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size), "bias_ih": (rows,), "bias_hh": (rows,)}
+
+
+def units_of_head(heads: int, hidden_size: int) -> int:
+    """The hidden units of each head; raises UserError if heads have not equally many."""
+    if hidden_size % heads:
+        raise UserError(f"model.options.heads={heads}: allowed are divisors of model.hidden_size={hidden_size}")
+    return hidden_size // heads
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

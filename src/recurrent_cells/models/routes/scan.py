@@ -15,7 +15,7 @@ def layer(cell: Cell, x: Tensor, weights: Weights, hidden_size: int, reverse: bo
 
     inputs = cell.inputs(x, weights)
     # A tensor of its own for each state: of equal ones the export would make one.
-    start = tuple(torch.zeros_like(state) for state in cell.zero_state(inputs[0], hidden_size))
+    start = tuple(state.clone() for state in cell.zero_state(inputs[0], hidden_size))
 
     def step(state: State, taken: Tensor) -> tuple[State, Tensor]:
         after = cell.step(taken, state, weights)
