@@ -72,6 +72,20 @@ def test_steps_stay_on_the_gpu(configs, tmp_path, monkeypatch, no_engine, count,
     assert kept.members[0].progress.step == 5
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_residual_blocks_stay_on_the_gpu(configs, tmp_path, monkeypatch, no_engine, count):
+    overrides = ("model=gru", "model.block=residual", "model.num_layers=2", "trainer.cuda_graph=false")
+    chosen, kept = configs(*overrides, each=[{"seed": seed} for seed in range(count)]), Kept(tmp_path)
+    device, splits = Device("gpu", "bf16-mixed", "fake"), load_splits(chosen[0].data)
+    for config in chosen:
+        kept.add(config)
+    with fake_gpu(monkeypatch, "bf16-mixed"):
+        program = Program(kept.members, device.hold(splits), task_of("auto", "last"), device)
+        program.train(3)
+        assert all_on_gpu(program.networks.trained)
+    assert kept.members[0].progress.step == 3
+
+
 @pytest.mark.parametrize("outputs_are_read", [False, True])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("cell", NAMES)

@@ -125,11 +125,15 @@ DIFFERENT = [
 RATES = [{"model.dropout": 0.4}, {"model.output_dropout": 0.3}, {"model.dropout": 0.1, "model.output_dropout": 0.5}]
 
 
-@pytest.mark.parametrize(("num_layers", "dropout"), [(1, False), (3, True)], ids=["1", "3-dropout"])
+@pytest.mark.parametrize(
+    ("num_layers", "dropout", "block"),
+    [(1, False, "none"), (3, True, "none"), (2, True, "residual")],
+    ids=["1", "3-dropout", "2-blocks"],
+)
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
-def test_after_200_steps_each_is_what_it_is_alone(configs, tmp_path, cell, num_layers, dropout):
+def test_after_200_steps_each_is_what_it_is_alone(configs, tmp_path, cell, num_layers, dropout, block):
     each = [one | (rates if dropout else {}) for one, rates in zip(DIFFERENT, RATES, strict=True)]
-    chosen = configs(f"model={cell}", f"model.num_layers={num_layers}", each=each)
+    chosen = configs(f"model={cell}", f"model.num_layers={num_layers}", f"model.block={block}", each=each)
     kept = packed(chosen, tmp_path)
     for place, config in enumerate(chosen):
         wanted, points = alone(config, tmp_path)

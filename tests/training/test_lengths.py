@@ -67,6 +67,7 @@ NETWORKS = (
     ("model=simple_rnn", "model.readout=every"),
     ("model=lstm", "model.readout=every", "model.kernel=reference", "model.output_dropout=0.2"),
     ("model=gru", "data.order=by_length"),
+    ("model=gru", "model.block=residual", "model.num_layers=2", "model.bidirectional=true"),
 )
 
 

@@ -13,6 +13,7 @@ from recurrent_cells.tables import CELLS, OPTIMIZERS, SOURCES, TASKS
 # Where runs go by default; where the commands without Hydra look for them.
 EXPERIMENT = "recurrent-cells"
 HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
+BLOCKS = ("none", "residual")
 KERNELS = ("auto", "reference", "torch", "numpy", "triton")
 SCALINGS = ("none", "unit", "standard")
 SEQUENCES = ("rows", "columns", "image", "pixels")
@@ -58,13 +59,16 @@ def key(default: Any, meaning: str, rule: Rule | None = None, block: bool = Fals
 
 @dataclass
 class ModelConfig:
-    """The network: front end → recurrent layers → readout → head."""
+    """The network: front end → recurrent layers, bare or in blocks → readout → head."""
 
     cell: str = key("lstm", "the recurrent cell", name_in(CELLS))
     options: dict[str, Any] = key({}, "settings of this cell alone, as its file in conf/model lists them", later=True)
     hidden_size: int = key(128, "features of a hidden state", POSITIVE)
+    block: str = key(
+        "none", "residual: norm, gated projection and residual around each layer", one_of(*BLOCKS), later=True
+    )
     num_layers: int = key(1, "recurrent layers, one on the outputs of the other", between(1, MOST_LAYERS))
-    dropout: float = key(0.0, "dropout between recurrent layers", SHARE)
+    dropout: float = key(0.0, "dropout between recurrent layers; in blocks, on what each adds", SHARE)
     output_dropout: float = key(0.0, "dropout on the outputs of the last recurrent layer", SHARE)
     bidirectional: bool = key(False, "read the sequence from both ends")
     biases: int = key(2, "bias vectors of a gate: two as in cuDNN, or one as in Keras", ONE_OR_TWO)

@@ -1,13 +1,13 @@
-"""The network: front end → recurrent layers → readout → head, in plain torch."""
+"""The network: front end → recurrent layers, bare or in blocks → readout → head, in plain torch."""
 
 import torch
 from torch import Tensor, nn
 
 from recurrent_cells.config.schema import ModelConfig
 from recurrent_cells.lengths import without_padding
+from recurrent_cells.models.block import recurrent_part
 from recurrent_cells.models.frontends import FRONT_ENDS
 from recurrent_cells.models.init import initialize
-from recurrent_cells.models.layers import RecurrentLayers
 from recurrent_cells.models.readouts import READOUTS, head
 from recurrent_cells.seeds import derive
 
@@ -29,17 +29,7 @@ class Classifier(nn.Module):
     def __init__(self, model: ModelConfig, num_features: int, num_outputs: int) -> None:
         super().__init__()
         self.frontend = FRONT_ENDS[model.frontend](num_features, model.frontend_size)
-        self.recurrent = RecurrentLayers(
-            model.cell,
-            self.frontend.num_features,
-            model.hidden_size,
-            model.num_layers,
-            model.dropout,
-            model.bidirectional,
-            model.biases,
-            model.kernel,
-            model.options,
-        )
+        self.recurrent = recurrent_part(model, self.frontend.num_features)
         self.readout = READOUTS[model.readout]
         self.output_dropout = nn.Dropout(model.output_dropout)
         directions = 2 if model.bidirectional else 1
