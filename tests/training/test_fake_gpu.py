@@ -51,11 +51,18 @@ def all_on_gpu(tensors) -> bool:
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true", "64-true"])
 @pytest.mark.parametrize(
     ("count", "optimizer"),
-    [(1, "adam"), (1, "rmsprop"), (3, "adam"), (3, "rmsprop"), (3, "sgd")],  # torch's fused SGD has no shapes alone
+    [
+        (1, "adam"),
+        (1, "rmsprop"),
+        (3, "adam"),
+        (3, "adamw"),
+        (3, "rmsprop"),
+        (3, "sgd"),
+    ],  # torch's fused SGD has no shapes alone
 )
 def test_steps_stay_on_the_gpu(configs, tmp_path, monkeypatch, no_engine, count, optimizer, precision):
     overrides = ("model=gru", f"optimizer={optimizer}", "optimizer.momentum=0.5", "optimizer.clip_norm=1")
-    each = [{"seed": seed, "optimizer.lr": 0.01 * (1 + seed)} for seed in range(count)]
+    each = [{"seed": seed, "optimizer.recurrent_lr_factor": 0.5 * (1 + seed)} for seed in range(count)]
     chosen, kept = configs(*overrides, "trainer.cuda_graph=false", each=each), Kept(tmp_path)
     device, splits = Device("gpu", precision, "fake"), load_splits(chosen[0].data)
     for config in chosen:

@@ -155,17 +155,33 @@ class OptimizerConfig:
 
     name: str = key("adam", "the optimiser", name_in(OPTIMIZERS))
     lr: float = key(1e-3, "learning rate", ABOVE_0)
-    weight_decay: float = key(0.0, "weight decay", number(0))
+    weight_decay: float = key(0.0, "weight decay, a part of the gradients but for adamw", number(0))
     momentum: float = key(0.0, "momentum, of sgd and rmsprop", SHARE)
-    beta1: float = key(0.9, "decay of adam's first moment", SHARE)
-    beta2: float = key(0.999, "decay of adam's second moment", SHARE)
+    beta1: float = key(0.9, "decay of adam's and adamw's first moment", SHARE)
+    beta2: float = key(0.999, "decay of adam's and adamw's second moment", SHARE)
     alpha: float = key(0.99, "smoothing of rmsprop (rho in Keras, decay in TensorFlow)", SHARE)
-    eps: float = key(1e-8, "added to the denominator of adam and rmsprop", ABOVE_0)
+    eps: float = key(1e-8, "added to the denominator of adam, adamw and rmsprop", ABOVE_0)
+    recurrent_lr_factor: float = key(
+        1.0, "what the rate of recurrent parameters, from state to state, is multiplied by", ABOVE_0, later=True
+    )
+    decay_recurrent: bool | None = key(
+        None, "weight decay on recurrent parameters too; null: where they have the rate of all", later=True
+    )
     clip_norm: float | None = key(None, "largest norm of all gradients, logged as train/grad_norm", or_null(ABOVE_0))
     schedule: str = key("none", "how the learning rate falls", one_of("none", "cosine", "step"))
     warmup_steps: int = key(0, "steps over which the rate rises from 0, before the schedule", COUNT)
     step_size: int = key(1000, "of schedule=step: steps after which the rate is multiplied by gamma", POSITIVE)
     gamma: float = key(0.1, "of schedule=step: what the rate is multiplied by", number(0, 1, above=True))
+
+    @property
+    def decays_recurrent(self) -> bool:
+        """Whether weight decay acts on recurrent parameters."""
+        return self.recurrent_lr_factor == 1 if self.decay_recurrent is None else self.decay_recurrent
+
+    @property
+    def tells_recurrent_apart(self) -> bool:
+        """Whether recurrent parameters have a rate or a weight decay of their own."""
+        return self.recurrent_lr_factor != 1 or (self.weight_decay > 0 and not self.decays_recurrent)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from recurrent_cells.lengths import without_padding
 from recurrent_cells.models.block import recurrent_part
 from recurrent_cells.models.frontends import FRONT_ENDS
 from recurrent_cells.models.init import initialize
+from recurrent_cells.models.layers import RecurrentLayers
 from recurrent_cells.models.readouts import READOUTS, head
 from recurrent_cells.seeds import derive
 
@@ -48,6 +49,13 @@ def build_classifier(model: ModelConfig, num_features: int, num_outputs: int, se
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "init"))
         return Classifier(model, num_features, num_outputs)
+
+
+def trained_parameters(model: nn.Module) -> dict[str, bool]:
+    """The names of trained parameters in their order, each with whether it leads from state to state in a layer."""
+    layers = [(place, module) for place, module in model.named_modules() if isinstance(module, RecurrentLayers)]
+    recurrent = {f"{place}.{name}" for place, module in layers for name in module.recurrent}
+    return {name: name in recurrent for name, it in model.named_parameters() if it.requires_grad}
 
 
 def num_parameters(model: nn.Module) -> int:
