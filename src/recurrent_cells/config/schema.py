@@ -1,5 +1,6 @@
 """The schema of a trial: every key with its default, its meaning and what it may be."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cache
@@ -38,6 +39,7 @@ PHASES = Rule(
     lambda value: len(value) in (0, 2),
     "a list of two mappings such as {seed: 8,9, optimizer.lr: 1e-3,3e-3} and {seed: 0,1,2}, or nothing",
 )
+A_MATCH = Rule(lambda value: bool(re.fullmatch(r"parameters:[1-9]\d{0,14}", value)), "parameters:COUNT")
 RUN_IDS = Rule(lambda value: all(value), "a list of run ids")
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
 A_PERMUTATION = Rule(lambda value: value != "", "none, bit_reversal, torch_SEED, numpy_SEED or a file of numbers")
@@ -64,6 +66,9 @@ class ModelConfig:
     cell: str = key("lstm", "the recurrent cell", name_in(CELLS))
     options: dict[str, Any] = key({}, "settings of this cell alone, as its file in conf/model lists them", later=True)
     hidden_size: int = key(128, "features of a hidden state", POSITIVE)
+    match: str | None = key(
+        None, "parameters:COUNT takes the hidden size that comes closest to so many", or_null(A_MATCH), later=True
+    )
     block: str = key(
         "none", "residual: norm, gated projection and residual around each layer", one_of(*BLOCKS), later=True
     )
