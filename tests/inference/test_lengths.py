@@ -33,7 +33,14 @@ def loaded(trained, store_file):
     return mlflow.pyfunc.load_model(f"runs:/{trained.record.run_id}/model")
 
 
-@pytest.mark.parametrize("overrides", [(), ("model.bidirectional=true", "model.readout=mean")])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("model.bidirectional=true", "model.readout=mean"),
+        ("model=gru", "model.block=residual", "model.num_layers=2"),
+    ],
+)
 def test_series_of_several_lengths(store_file, tmp_path, overrides):
     names = np.array(["low", "high"])[np.arange(60) % 2]
     trained = trained_on(tmp_path, names, *overrides, train_lengths=LENGTHS)

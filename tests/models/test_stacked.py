@@ -48,6 +48,8 @@ def gradients_of_all(networks: StackedClassifier, losses: Tensor) -> Tensor:
             for cell, layers, both in itertools.product(CELLS.names, (1, 3), (False, True))
         ),
         ModelConfig(cell="gru", hidden_size=7, kernel="torch", readout="every", biases=1),
+        ModelConfig(cell="lstm", hidden_size=7, num_layers=2, block="residual", bidirectional=True),
+        ModelConfig(cell="gru", hidden_size=7, num_layers=3, block="residual", readout="mean", init="keras"),
         ModelConfig(cell="lstm", hidden_size=7, readout="mean", frontend="linear", frontend_size=4, init="keras"),
         ModelConfig(cell="simple_rnn", hidden_size=7, frontend="conv", frontend_size=2),
         ModelConfig(cell="lstm", hidden_size=7, head=["linear", "tanh", "linear"], bidirectional=True),

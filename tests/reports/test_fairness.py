@@ -72,6 +72,15 @@ def test_settings_that_differ_without_having_been_swept(store, make_sweep):
     assert settings.difference == "data.batch_size (100, 200)"
 
 
+def test_cells_in_blocks_and_bare_ones_are_told_apart(found, store, make_sweep):
+    trials = [Made("gru", 0), Made("lstm", 0, params={"model.block": "residual"})]
+    assert found(*trials)["block around the layers"] == "none (GRU block none); residual (LSTM block residual)"
+    data = read_sweeps(store, make_sweep(*trials))[1]
+    findings = fairness(data, configurations(data)[1:], configurations(data)[1:], {}, ACCURACY)
+    (block,) = (it for it in findings if it.what == "block around the layers")
+    assert (block.difference, block.value) == ("", "residual")
+
+
 def test_a_configuration_is_what_differs_in_the_seed_alone(store, make_sweep):
     lrs = ("0.1", "0.2")
     trials = [

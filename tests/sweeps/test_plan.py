@@ -57,3 +57,12 @@ def test_larger_and_longer_is_more_work(point):
         [point("model.hidden_size=8"), point("model.hidden_size=9"), point("trainer.max_epochs=16")]
     )
     assert 0 < small.work < larger.work < longer.work
+
+
+def test_a_trial_that_finds_its_size_is_planned_as_the_one_that_is_given_it(point):
+    given = point("model=gru", "model.hidden_size=8")
+    wanted = num_parameters(build_classifier(given.config.model, 5, 4, seed=0))
+    (trial,) = plan_trials([point("model=gru", f"model.match=parameters:{wanted}"), given])
+    assert (trial.config.model.hidden_size, trial.config.model.match, trial.name) == (8, None, "gru-h8x1-s0")
+    assert trial.overrides[-2:] == ("model.hidden_size=8", "model.match=null")
+    assert trial.with_seed(3).config.model.hidden_size == 8

@@ -51,11 +51,18 @@ def all_on_gpu(tensors) -> bool:
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true", "64-true"])
 @pytest.mark.parametrize(
     ("count", "optimizer"),
-    [(1, "adam"), (1, "rmsprop"), (3, "adam"), (3, "rmsprop"), (3, "sgd")],  # torch's fused SGD has no shapes alone
+    [
+        (1, "adam"),
+        (1, "rmsprop"),
+        (3, "adam"),
+        (3, "adamw"),
+        (3, "rmsprop"),
+        (3, "sgd"),
+    ],  # torch's fused SGD has no shapes alone
 )
 def test_steps_stay_on_the_gpu(configs, tmp_path, monkeypatch, no_engine, count, optimizer, precision):
     overrides = ("model=gru", f"optimizer={optimizer}", "optimizer.momentum=0.5", "optimizer.clip_norm=1")
-    each = [{"seed": seed, "optimizer.lr": 0.01 * (1 + seed)} for seed in range(count)]
+    each = [{"seed": seed, "optimizer.recurrent_lr_factor": 0.5 * (1 + seed)} for seed in range(count)]
     chosen, kept = configs(*overrides, "trainer.cuda_graph=false", each=each), Kept(tmp_path)
     device, splits = Device("gpu", precision, "fake"), load_splits(chosen[0].data)
     for config in chosen:
@@ -70,6 +77,20 @@ def test_steps_stay_on_the_gpu(configs, tmp_path, monkeypatch, no_engine, count,
         assert all_on_gpu([outputs, window._sums, *program.networks.trained])
         assert {it.dtype for it in program.networks.trained} == {device.dtype}
     assert kept.members[0].progress.step == 5
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_residual_blocks_stay_on_the_gpu(configs, tmp_path, monkeypatch, no_engine, count):
+    overrides = ("model=gru", "model.block=residual", "model.num_layers=2", "trainer.cuda_graph=false")
+    chosen, kept = configs(*overrides, each=[{"seed": seed} for seed in range(count)]), Kept(tmp_path)
+    device, splits = Device("gpu", "bf16-mixed", "fake"), load_splits(chosen[0].data)
+    for config in chosen:
+        kept.add(config)
+    with fake_gpu(monkeypatch, "bf16-mixed"):
+        program = Program(kept.members, device.hold(splits), task_of("auto", "last"), device)
+        program.train(3)
+        assert all_on_gpu(program.networks.trained)
+    assert kept.members[0].progress.step == 3
 
 
 @pytest.mark.parametrize("outputs_are_read", [False, True])

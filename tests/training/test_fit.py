@@ -143,12 +143,18 @@ def test_after_200_steps_each_is_what_it_is_alone(configs, tmp_path, cell, num_l
     [
         ("optimizer=rmsprop", "optimizer.lr=0.003"),
         ("optimizer=sgd", "optimizer.lr=0.1", "model.readout=every"),
+        ("optimizer=adamw", "model.block=residual", "model.num_layers=2", "model.dropout=0.3"),
         ("model.biases=1", "model.bidirectional=true", "trainer.eval_at_start=true", "trainer.log_train=batch"),
         ("model.frontend=conv", "model.frontend_size=2", "model.readout=mean", "trainer.eval_every=30"),
     ],
 )
 def test_other_optimisers_and_networks(configs, tmp_path, overrides):
-    each: list[dict[str, Any]] = [{"seed": 3}, {"seed": 4, "optimizer.weight_decay": 0.1, "optimizer.momentum": 0.5}]
+    each: list[dict[str, Any]] = [
+        {"seed": 3},
+        {"seed": 4, "optimizer.weight_decay": 0.1, "optimizer.momentum": 0.5},
+        {"seed": 5, "optimizer.weight_decay": 0.2, "optimizer.recurrent_lr_factor": 0.5},
+        {"seed": 6, "optimizer.weight_decay": 0.2, "optimizer.decay_recurrent": False},
+    ]
     chosen = configs("model=gru", "trainer.max_steps=70", *overrides, each=each)
     kept = packed(chosen, tmp_path)
     for place, config in enumerate(chosen):
@@ -356,27 +362,27 @@ def test_packs_and_trials_alone_go_on_from_each_others_states(configs, tmp_path,
         assert_same(again.states[place], wanted[place])
 
 
-class AdamW(Optimizer):
+class NAdam(Optimizer):
     """As a user would add it: torch's, in one file."""
 
-    name = "adamw"
+    name = "nadam"
 
     def build(self, settings, parameters):
         betas = (settings.beta1, settings.beta2)
-        return torch.optim.AdamW(
+        return torch.optim.NAdam(
             parameters, lr=settings.lr, betas=betas, eps=settings.eps, weight_decay=settings.weight_decay
         )
 
 
 def test_an_optimiser_without_an_update_for_many_trials_trains_packs_too(configs, tmp_path):
-    OPTIMIZERS.add(AdamW)
+    OPTIMIZERS.add(NAdam)
     try:
         each = [
             {"seed": 5, "optimizer.clip_norm": 0.3},
-            {"seed": 6, "optimizer.weight_decay": 0.1, "optimizer.lr": 0.02},
+            {"seed": 6, "optimizer.weight_decay": 0.1, "optimizer.lr": 0.02, "optimizer.recurrent_lr_factor": 0.5},
         ]
         made = configs("model=gru", "trainer.max_steps=80", "optimizer.schedule=none", each=each)
-        chosen = [replace(config, optimizer=replace(config.optimizer, name="adamw")) for config in made]
+        chosen = [replace(config, optimizer=replace(config.optimizer, name="nadam")) for config in made]
         halves = [replace(config, trainer=replace(config.trainer, max_steps=40)) for config in chosen]
         wanted = [alone(config, tmp_path) for config in chosen]
         kept = packed(chosen, tmp_path)

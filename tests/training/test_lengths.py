@@ -68,6 +68,14 @@ NETWORKS = (
     ("model=simple_rnn", "model.readout=every"),
     ("model=lstm", "model.readout=every", "model.kernel=reference", "model.output_dropout=0.2"),
     ("model=gru", "data.order=by_length"),
+    (
+        "model=gru",
+        "model.block=residual",
+        "model.num_layers=2",
+        "model.bidirectional=true",
+        "optimizer=adamw",
+        "optimizer.recurrent_lr_factor=0.5",
+    ),
 )
 
 

@@ -23,11 +23,15 @@ class ShortOfMemory(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
-def test_a_step_without_memory_changes_nothing(name):
-    config = OptimizerConfig(name=name, lr=0.1, momentum=0.5, weight_decay=0.1, clip_norm=0.3)
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
+def test_a_step_without_memory_changes_nothing(name, factor):
+    config = OptimizerConfig(
+        name=name, lr=0.1, momentum=0.5, weight_decay=0.1, clip_norm=0.3, recurrent_lr_factor=factor
+    )
     flat = torch.randn(2, 7, generator=torch.Generator().manual_seed(0))
-    optimizer = PackOptimizer([config, config], flat, lambda place, step: 0.1, [None, None])
+    shapes, recurrent = [torch.Size([2, 2]), torch.Size([3])], [True, False]
+    optimizer = PackOptimizer([config, config], flat, lambda place, step: 0.1, [None, None], shapes, recurrent)
     optimizer.prepare(0, 2)
     gradients = torch.randn(2, 7, generator=torch.Generator().manual_seed(1))
     optimizer.step(gradients, 0)

@@ -25,7 +25,7 @@ def test_where_and_how_it_is_watched_makes_no_other_trial(override):
     [
         *("seed=1", "model=gru", "model.hidden_size=64", "optimizer.lr=0.1", "trainer.precision=64-true"),
         *("trainer.threads=2", "trainer.log_every=7", "data.batch_size=32", "data.split_seed=1"),
-        *("trainer.flush_denormals=true", "task=per_step"),
+        *("trainer.flush_denormals=true", "task=per_step", "model.block=residual"),
     ],
 )
 def test_what_decides_its_numbers_makes_another_trial(override):

@@ -1,5 +1,6 @@
 """The schema of a trial: every key with its default, its meaning and what it may be."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from recurrent_cells.tables import CELLS, OPTIMIZERS, SOURCES, TASKS
 # Where runs go by default; where the commands without Hydra look for them.
 EXPERIMENT = "recurrent-cells"
 HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
+BLOCKS = ("none", "residual")
 KERNELS = ("auto", "reference", "torch", "numpy", "triton", "scan")
 SCALINGS = ("none", "unit", "standard")
 SEQUENCES = ("rows", "columns", "image", "pixels")
@@ -37,6 +39,7 @@ PHASES = Rule(
     lambda value: len(value) in (0, 2),
     "a list of two mappings such as {seed: 8,9, optimizer.lr: 1e-3,3e-3} and {seed: 0,1,2}, or nothing",
 )
+A_MATCH = Rule(lambda value: bool(re.fullmatch(r"parameters:[1-9]\d{0,14}", value)), "parameters:COUNT")
 RUN_IDS = Rule(lambda value: all(value), "a list of run ids")
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
 A_PERMUTATION = Rule(lambda value: value != "", "none, bit_reversal, torch_SEED, numpy_SEED or a file of numbers")
@@ -58,13 +61,19 @@ def key(default: Any, meaning: str, rule: Rule | None = None, block: bool = Fals
 
 @dataclass
 class ModelConfig:
-    """The network: front end → recurrent layers → readout → head."""
+    """The network: front end → recurrent layers, bare or in blocks → readout → head."""
 
     cell: str = key("lstm", "the recurrent cell", name_in(CELLS))
     options: dict[str, Any] = key({}, "settings of this cell alone, as its file in conf/model lists them", later=True)
     hidden_size: int = key(128, "features of a hidden state", POSITIVE)
+    match: str | None = key(
+        None, "parameters:COUNT takes the hidden size that comes closest to so many", or_null(A_MATCH), later=True
+    )
+    block: str = key(
+        "none", "residual: norm, gated projection and residual around each layer", one_of(*BLOCKS), later=True
+    )
     num_layers: int = key(1, "recurrent layers, one on the outputs of the other", between(1, MOST_LAYERS))
-    dropout: float = key(0.0, "dropout between recurrent layers", SHARE)
+    dropout: float = key(0.0, "dropout between recurrent layers; in blocks, on what each adds", SHARE)
     output_dropout: float = key(0.0, "dropout on the outputs of the last recurrent layer", SHARE)
     bidirectional: bool = key(False, "read the sequence from both ends")
     biases: int = key(2, "bias vectors of a gate: two as in cuDNN, or one as in Keras", ONE_OR_TWO)
@@ -151,17 +160,33 @@ class OptimizerConfig:
 
     name: str = key("adam", "the optimiser", name_in(OPTIMIZERS))
     lr: float = key(1e-3, "learning rate", ABOVE_0)
-    weight_decay: float = key(0.0, "weight decay", number(0))
+    weight_decay: float = key(0.0, "weight decay, a part of the gradients but for adamw", number(0))
     momentum: float = key(0.0, "momentum, of sgd and rmsprop", SHARE)
-    beta1: float = key(0.9, "decay of adam's first moment", SHARE)
-    beta2: float = key(0.999, "decay of adam's second moment", SHARE)
+    beta1: float = key(0.9, "decay of adam's and adamw's first moment", SHARE)
+    beta2: float = key(0.999, "decay of adam's and adamw's second moment", SHARE)
     alpha: float = key(0.99, "smoothing of rmsprop (rho in Keras, decay in TensorFlow)", SHARE)
-    eps: float = key(1e-8, "added to the denominator of adam and rmsprop", ABOVE_0)
+    eps: float = key(1e-8, "added to the denominator of adam, adamw and rmsprop", ABOVE_0)
+    recurrent_lr_factor: float = key(
+        1.0, "what the rate of recurrent parameters, from state to state, is multiplied by", ABOVE_0, later=True
+    )
+    decay_recurrent: bool | None = key(
+        None, "weight decay on recurrent parameters too; null: where they have the rate of all", later=True
+    )
     clip_norm: float | None = key(None, "largest norm of all gradients, logged as train/grad_norm", or_null(ABOVE_0))
     schedule: str = key("none", "how the learning rate falls", one_of("none", "cosine", "step"))
     warmup_steps: int = key(0, "steps over which the rate rises from 0, before the schedule", COUNT)
     step_size: int = key(1000, "of schedule=step: steps after which the rate is multiplied by gamma", POSITIVE)
     gamma: float = key(0.1, "of schedule=step: what the rate is multiplied by", number(0, 1, above=True))
+
+    @property
+    def decays_recurrent(self) -> bool:
+        """Whether weight decay acts on recurrent parameters."""
+        return self.recurrent_lr_factor == 1 if self.decay_recurrent is None else self.decay_recurrent
+
+    @property
+    def tells_recurrent_apart(self) -> bool:
+        """Whether recurrent parameters have a rate or a weight decay of their own."""
+        return self.recurrent_lr_factor != 1 or (self.weight_decay > 0 and not self.decays_recurrent)
 
 
 @dataclass

@@ -63,9 +63,10 @@ def checked(config: Config) -> Config:
     if config.reproduce is None:  # else the run has the keys that count
         _refuse(list(_conflicts(config)))
         config.extensions = [str(used.path) for used in extensions.used_by(config)]
-    if config.model.dropout > 0 and config.model.num_layers == 1:
+    model = config.model
+    if model.dropout > 0 and model.num_layers == 1 and model.block == "none":
         _warn_once(
-            f"model.dropout={config.model.dropout:g}: no effect, it acts between recurrent layers and there is one; "
+            f"model.dropout={model.dropout:g}: no effect, it acts between recurrent layers and there is one; "
             "model.num_layers=2 or model.output_dropout would use it"
         )
     return config

@@ -1,10 +1,11 @@
-"""The network: front end → recurrent layers → readout → head, in plain torch."""
+"""The network: front end → recurrent layers, bare or in blocks → readout → head, in plain torch."""
 
 import torch
 from torch import Tensor, nn
 
 from recurrent_cells.config.schema import ModelConfig
 from recurrent_cells.lengths import without_padding
+from recurrent_cells.models.block import recurrent_part
 from recurrent_cells.models.frontends import FRONT_ENDS
 from recurrent_cells.models.init import initialize
 from recurrent_cells.models.layers import RecurrentLayers
@@ -29,17 +30,7 @@ class Classifier(nn.Module):
     def __init__(self, model: ModelConfig, num_features: int, num_outputs: int) -> None:
         super().__init__()
         self.frontend = FRONT_ENDS[model.frontend](num_features, model.frontend_size)
-        self.recurrent = RecurrentLayers(
-            model.cell,
-            self.frontend.num_features,
-            model.hidden_size,
-            model.num_layers,
-            model.dropout,
-            model.bidirectional,
-            model.biases,
-            model.kernel,
-            model.options,
-        )
+        self.recurrent = recurrent_part(model, self.frontend.num_features)
         self.readout = READOUTS[model.readout]
         self.output_dropout = nn.Dropout(model.output_dropout)
         directions = 2 if model.bidirectional else 1
@@ -58,6 +49,13 @@ def build_classifier(model: ModelConfig, num_features: int, num_outputs: int, se
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "init"))
         return Classifier(model, num_features, num_outputs)
+
+
+def trained_parameters(model: nn.Module) -> dict[str, bool]:
+    """The names of trained parameters in their order, each with whether it leads from state to state in a layer."""
+    layers = [(place, module) for place, module in model.named_modules() if isinstance(module, RecurrentLayers)]
+    recurrent = {f"{place}.{name}" for place, module in layers for name in module.recurrent}
+    return {name: name in recurrent for name, it in model.named_parameters() if it.requires_grad}
 
 
 def num_parameters(model: nn.Module) -> int:

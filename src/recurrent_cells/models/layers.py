@@ -121,6 +121,12 @@ class RecurrentLayers(nn.Module):
         parameters = cast(dict[str, Tensor], self._parameters)
         return {name: parameters[f"{name}_l{layer}{suffix}"] for name in self._names}
 
+    @property
+    def recurrent(self) -> list[str]:
+        """The names of the parameters that lead from state to state."""
+        parts = product(range(self.num_layers), self.suffixes, self.cell.recurrent)
+        return [f"{name}_l{layer}{suffix}" for layer, suffix, name in parts]
+
     def initialize(self, init: str, forget_bias: float | None) -> None:
         """Change the weights of one network, as drawn by torch, to those of `model.init`."""
         for layer, suffix in product(range(self.num_layers), self.suffixes):

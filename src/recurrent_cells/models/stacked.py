@@ -73,6 +73,8 @@ class StackedClassifier(nn.Module):
                 layer = StackedLinear()
             elif isinstance(module, nn.Conv2d):
                 layer = StackedConv2d()
+            elif isinstance(module, nn.LayerNorm):
+                layer = StackedLayerNorm(module.eps)
             elif isinstance(module, nn.Dropout):
                 dropouts = [classifier.get_submodule(name) for classifier in classifiers]
                 probabilities = [it.p for it in dropouts if isinstance(it, nn.Dropout)]
@@ -118,6 +120,21 @@ class StackedConv2d(nn.Module):
         grouped = x.transpose(0, 1).flatten(1, 2)  # (B, K·in, height, width)
         convolved = F.conv2d(grouped, self.weight.flatten(0, 1), self.bias.flatten(), padding=1, groups=networks)
         return convolved.unflatten(1, (networks, maps)).transpose(0, 1)
+
+
+class StackedLayerNorm(nn.Module):
+    """The last dimension of (K, …, width) to mean 0 and deviation 1, then scaled and shifted by each network."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = F.layer_norm(x, x.shape[-1:], eps=self.eps).flatten(1, -2)
+        return (normed * self.weight.unsqueeze(1) + self.bias.unsqueeze(1)).unflatten(1, x.shape[1:-1])
 
 
 class StackedDropout(nn.Module):

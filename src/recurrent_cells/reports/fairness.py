@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+from recurrent_cells.config.schema import later_keys
 from recurrent_cells.reports.configurations import CELL, Configuration, by, cell_label, differing
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.sweeps.results import SweepData
@@ -15,6 +16,7 @@ from recurrent_cells.tracking.queries import TrialRecord
 
 # Parameter counts within this ratio count as equal.
 EQUAL_PARAMETERS = 1.02
+BLOCK = "model.block"
 LONGEST_LIST = 4
 LONGEST_TAG = 40
 DIVERGED = re.compile(r"loss is (nan|-?inf)")
@@ -72,6 +74,7 @@ def fairness(
         ),
         _shared("settings tried per cell", _tried(everything)),
         _parameters(compared),
+        _shared("block around the layers", {one.label: _block(one) for one in compared}),
         _shared("steps trained", {label: words for label, words in steps.items() if words}),
         *(_by_tag(what, tag, compared) for what, tag in TAGS.items() if what != "data" or len(blocks) == 1),
         _by_tag("trials trained as one program", "pack", compared, default="1"),
@@ -121,6 +124,10 @@ def _parameters(compared: Sequence[Configuration]) -> Finding:
     return Finding("parameters", words)
 
 
+def _block(one: Configuration) -> str:
+    return one.trials[0].record.params.get(BLOCK, str(later_keys()[BLOCK]))
+
+
 def _steps(one: Configuration, histories: Histories) -> str:
     """The last steps of a configuration's trials, empty where their histories were not read."""
     losses = [histories.get(trial.run_id, {}).get(Curve.VAL_LOSS) for trial in one.trials]
@@ -138,8 +145,8 @@ def _by_tag(what: str, tag: str, compared: Sequence[Configuration], default: str
 def _settings(data: SweepData, compared: Sequence[Configuration]) -> str:
     if data.swept is None:
         return ""
-    # the digest is looked at by its tag, cells are what is compared, blocks are not compared with each other
-    expected = {Tag.DATA_DIGEST, CELL, *data.swept}
+    # digest and block are looked at by themselves, cells are what is compared, data blocks are not compared
+    expected = {Tag.DATA_DIGEST, CELL, BLOCK, *data.swept}
     if len(by(compared, lambda one: one.block)) > 1:
         expected |= {key for one in compared for key in one.settings} - {
             key for one in compared for key, _ in one.identity

@@ -12,6 +12,7 @@ from recurrent_cells.tracking.queries import Earlier, TrialRecord
 from recurrent_cells.training.device import check_device
 from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.fingerprint import fingerprint, shape
+from recurrent_cells.trial.match import matched
 from recurrent_cells.trial.memory import check_trial
 from recurrent_cells.trial.spec import run_name, trial_task
 
@@ -99,16 +100,18 @@ def shortened(trials: Sequence[Trial]) -> str:
 
 def plan_trial(point: Point) -> Trial:
     """The trial of a point; raises UserError if it cannot start."""
-    config = point.config
-    if config.reproduce is not None:
-        raise UserError(f"reproduce={config.reproduce}: one trial at a time, without -m")
+    if point.config.reproduce is not None:
+        raise UserError(f"reproduce={point.config.reproduce}: one trial at a time, without -m")
+    config, overrides = matched(point.config), point.overrides
+    if config is not point.config:
+        overrides = (*overrides, f"model.hidden_size={config.model.hidden_size}", "model.match=null")
     accelerator = check_device(config.trainer)
     splits = load_splits(config.data)
     trial_task(config, splits)
     n_params = check_trial(config, splits, accelerator)
     steps = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size).total_steps
     return Trial(
-        overrides=point.overrides,
+        overrides=overrides,
         varied=point.varied,
         config=config,
         name=run_name(config),

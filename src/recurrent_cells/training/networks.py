@@ -6,9 +6,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from recurrent_cells.models.classifier import trained_parameters
 from recurrent_cells.models.stacked import StackedClassifier, is_hashed
 from recurrent_cells.seeds import derive
 from recurrent_cells.training.device import to_device
+from recurrent_cells.training.groups import grouped, set_rate
 from recurrent_cells.training.member import Member
 from recurrent_cells.training.optimizers import optimizer_of
 from recurrent_cells.training.pack_optimizer import PackOptimizer
@@ -52,7 +54,8 @@ class SingleNetwork:
     def __init__(self, member: Member, device: torch.device, dtype: torch.dtype, precision: str) -> None:
         self._member, settings = member, member.config.optimizer
         self.module: nn.Module = member.classifier.to(device, dtype)
-        self.trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        kinds = trained_parameters(self.module)
+        self.trained = [self.module.get_parameter(name) for name in kinds]
         model = member.config.model
         self.draws = model.dropout > 0 or model.output_dropout > 0
         self._clip_norm, self._device = settings.clip_norm, device
@@ -61,7 +64,8 @@ class SingleNetwork:
         if member.state is not None:
             self.module.load_state_dict(member.state["weights"])
             self._best = member.state["best"] and member.state["best"]["weights"]
-        self.optimizer = optimizer_of(settings).build(settings, self.trained)
+        groups = grouped(settings, self.trained, list(kinds.values()))
+        self.optimizer = optimizer_of(settings).build(settings, groups)
         if member.state is not None:
             self.optimizer.load_state_dict(member.state["optimizer"])
             if self._scaler is not None:
@@ -85,8 +89,7 @@ class SingleNetwork:
     def update(self, gradients: Sequence[Tensor], step: int) -> Tensor | None:
         for parameter, gradient in zip(self.trained, gradients, strict=True):
             parameter.grad = gradient.contiguous()  # fused optimisers go by memory, not by strides
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._member.progress.learning_rate(step)
+        set_rate(self.optimizer, self._member.progress.learning_rate(step))
         if self._scaler is not None:
             self._scaler.unscale_(self.optimizer)
         norm = None
@@ -138,6 +141,8 @@ class StackedNetworks:
             self._stack.flat,
             lambda place, step: members[place].progress.learning_rate(step),
             [state and state["optimizer"] for state in states],
+            list(self._stack.shapes.values()),
+            list(trained_parameters(members[0].classifier).values()),
         )
         self.trained = self._stack.trained
 
@@ -167,7 +172,7 @@ class StackedNetworks:
     def states(self) -> list[dict[str, Any]]:
         now, best = self._stack.flat.detach().cpu(), self._best.detach().cpu()
         steps = [member.progress.step for member in self._members]
-        optimizers = self._optimizer.states(steps, list(self._stack.shapes.values()))
+        optimizers = self._optimizer.states(steps)
         return [
             {
                 "weights": self._weights(member, now[place]),

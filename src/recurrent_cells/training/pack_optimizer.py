@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recurrent_cells.config.schema import OptimizerConfig
 from recurrent_cells.training.device import to_device
+from recurrent_cells.training.groups import grouped, set_rate
 from recurrent_cells.training.optimizers import optimizer_of
 
 EPSILON = 1e-6  # as in torch.nn.utils.clip_grad_norm_
@@ -18,12 +19,14 @@ COLUMNS = ("weight_decay", "momentum", "beta1", "beta2", "alpha", "eps")
 class PackOptimizer:
     """Updates the weights of K trials, the rows of `flat` (K, P), in place.
 
-    An optimiser without an update for K trials is torch's, once for each row.
+    An optimiser without an update for K trials is torch's, once for each trial.
 
     Args:
         configs: of one `name`; all else may differ.
         learning_rate: of a trial, by its place in the pack, at a step.
         states: for each trial the `state_dict` of its torch optimiser, None at the start.
+        shapes: of a trial's weights, which lie in its row one after another.
+        recurrent: of each weight, whether it leads from state to state.
     """
 
     def __init__(
@@ -32,20 +35,22 @@ class PackOptimizer:
         flat: Tensor,
         learning_rate: Callable[[int, int], float],
         states: Sequence[Mapping[str, Any] | None],
+        shapes: Sequence[torch.Size],
+        recurrent: Sequence[bool],
     ) -> None:
         self._configs, self._flat, self._learning_rate = configs, flat, learning_rate
+        self._shapes, self._recurrent = shapes, recurrent
         self._kind = optimizer_of(configs[0])
-        self._decays = any(config.weight_decay > 0 for config in configs)
         self._clips = any(config.clip_norm is not None for config in configs)
         self._limits = self._column([config.clip_norm or float("inf") for config in configs])
         self._columns = {name: self._column([getattr(config, name) for config in configs]) for name in COLUMNS}
+        decays = [config.weight_decay for config in configs]
+        of_recurrent = [config.weight_decay * config.decays_recurrent for config in configs]
+        factors = [config.recurrent_lr_factor for config in configs]
+        self._decay = self._by_weight(decays, of_recurrent) if any(decays) else None
+        self._factors = self._by_weight([1.0] * len(configs), factors) if set(factors) != {1.0} else None
+        self._rows = [] if self._kind.memory else list(map(self._of_row, configs, flat, states))
         memories = [{} if state is None else _joined(state) for state in states]
-        self._rows: list[torch.optim.Optimizer] = []
-        if not self._kind.memory:
-            self._rows = [
-                _of_row(self._kind.build(config, [nn.Parameter(row)]), memory)
-                for config, row, memory in zip(configs, flat, memories, strict=True)
-            ]
         self.memory = {
             name: torch.stack([memory.get(name, torch.zeros_like(flat[0])).to(flat) for memory in memories])
             for name in self._kind.memory
@@ -78,40 +83,49 @@ class PackOptimizer:
         if self._rows:
             self._step_rows(gradients, step)
             return norms
-        if self._decays:
-            gradients = gradients + self._columns["weight_decay"] * self._flat
-        self._flat.sub_(self._kind.update(gradients, self._rates[step - self._start], self.memory, self._columns))
+        rates, decayed = self._rates[step - self._start], None
+        if self._decay is not None and self._kind.decouples_decay:
+            decayed = rates[0] * self._decay * self._flat
+        elif self._decay is not None:
+            gradients = gradients + self._decay * self._flat
+        change = self._kind.update(gradients, rates, self.memory, self._columns)
+        if decayed is not None:
+            change.add_(decayed)
+        if self._factors is not None:
+            change.mul_(self._factors)
+        self._flat.sub_(change)
         return norms
 
     def _step_rows(self, gradients: Tensor, step: int) -> None:
         for place, (optimizer, gradient) in enumerate(zip(self._rows, gradients, strict=True)):
-            (group,) = optimizer.param_groups
-            group["params"][0].grad, group["lr"] = gradient, self._learning_rate(place, step)
+            set_rate(optimizer, self._learning_rate(place, step))
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            for parameter, part in zip(parameters, self._weights(gradient), strict=True):
+                parameter.grad = part
             optimizer.step()
 
-    def states(self, steps: Sequence[int], shapes: Sequence[torch.Size]) -> list[dict[str, Any]]:
+    def states(self, steps: Sequence[int]) -> list[dict[str, Any]]:
         """The `state_dict` of each trial's torch optimiser, on the CPU.
 
         Args:
             steps: how many each has taken.
-            shapes: of its weights in their order.
         """
         memory = {name: values.cpu() for name, values in self.memory.items()}
         return [
-            self._state(place, count, {name: values[place] for name, values in memory.items()}, shapes)
+            self._state(place, count, {name: values[place] for name, values in memory.items()})
             for place, count in enumerate(steps)
         ]
 
-    def _state(
-        self, place: int, steps: int, memory: Mapping[str, Tensor], shapes: Sequence[torch.Size]
-    ) -> dict[str, Any]:
+    def _state(self, place: int, steps: int, memory: Mapping[str, Tensor]) -> dict[str, Any]:
         config = self._configs[place]
-        empty = self._kind.build(config, [nn.Parameter(torch.empty(shape)) for shape in shapes])
-        (group,) = empty.param_groups
-        group["lr"] = self._learning_rate(place, max(steps - 1, 0))
-        entry = self._rows[place].state_dict()["state"].get(0, {}) if self._rows else self._entry(config, memory, steps)
-        content = empty.state_dict()
-        return content | {"state": _parted(entry, shapes) if steps else {}}
+        empty = self._built(config, [torch.empty(shape) for shape in self._shapes])
+        set_rate(empty, self._learning_rate(place, max(steps - 1, 0)))
+        entries: dict[int, dict[str, Any]] = {}
+        if self._rows:
+            entries = {weight: _on_cpu(entry) for weight, entry in self._rows[place].state_dict()["state"].items()}
+        elif steps:
+            entries = _parted(self._entry(config, memory, steps), self._shapes)
+        return empty.state_dict() | {"state": entries}
 
     def _entry(self, config: OptimizerConfig, memory: Mapping[str, Tensor], steps: int) -> dict[str, Any]:
         """What torch's optimiser would remember of all weights as one; how, a step of one weight shows."""
@@ -129,19 +143,37 @@ class PackOptimizer:
                 entry[name] = memory[name] if name in memory else torch.full_like(value, steps)
         return entry
 
+    def _built(self, config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.optim.Optimizer:
+        """torch's optimiser of one trial's weights."""
+        return self._kind.build(config, grouped(config, [nn.Parameter(it) for it in weights], self._recurrent))
+
+    def _of_row(self, config: OptimizerConfig, row: Tensor, state: Mapping[str, Any] | None) -> torch.optim.Optimizer:
+        """torch's optimiser of the weights in a row, which goes on from a state."""
+        optimizer = self._built(config, self._weights(row))
+        if state is not None:
+            optimizer.load_state_dict(dict(state))
+        return optimizer
+
+    def _weights(self, row: Tensor) -> list[Tensor]:
+        """One trial's weights in their shapes, views of its row."""
+        parts = row.split([shape.numel() for shape in self._shapes])
+        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def _by_weight(self, values: Sequence[float], of_recurrent: Sequence[float]) -> Tensor:
+        """A value of each trial and one of its recurrent weights: (K, P), or (K, 1) where these are the same."""
+        columns = self._column(values)
+        if values == of_recurrent:
+            return columns
+        kinds = zip(self._shapes, self._recurrent, strict=True)
+        is_recurrent = torch.cat([torch.full((shape.numel(),), it) for shape, it in kinds])
+        return torch.where(is_recurrent.to(columns.device), self._column(of_recurrent), columns)
+
     def _column(self, values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64).to(self._flat).unsqueeze(1)
 
 
 def _betas(config: OptimizerConfig) -> tuple[float, float]:
     return config.beta1, config.beta2
-
-
-def _of_row(optimizer: torch.optim.Optimizer, memory: Mapping[str, Tensor]) -> torch.optim.Optimizer:
-    """An optimiser of one row of weights that goes on from a memory."""
-    if memory:
-        optimizer.load_state_dict(optimizer.state_dict() | {"state": {0: dict(memory)}})
-    return optimizer
 
 
 def _joined(state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -169,3 +201,7 @@ def _parted(entry: Mapping[str, Any], shapes: Sequence[torch.Size]) -> dict[int,
         }
         for place in range(len(shapes))
     }
+
+
+def _on_cpu(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.cpu().clone() if isinstance(value, Tensor) else value for name, value in entry.items()}

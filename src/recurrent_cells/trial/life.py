@@ -29,6 +29,7 @@ from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.claim import result_of
 from recurrent_cells.trial.fingerprint import fingerprint
 from recurrent_cells.trial.judge import judge_of
+from recurrent_cells.trial.match import matched
 from recurrent_cells.trial.memory import check_trial
 from recurrent_cells.trial.model import save_network
 from recurrent_cells.trial.spec import flushes_denormals, run_spec, trial_task
@@ -107,6 +108,7 @@ def live(config: Config) -> dict[str, Any]:
 
     A trial alone whose process was killed when the trial was over is told of and not trained again.
     """
+    config = matched(config)
     around = surroundings(config)
     if config.sweep.parent is None:
         trial, store = fingerprint(config, around.splits.digest), around.store

@@ -18,9 +18,10 @@ from recurrent_cells.trial.fingerprint import fingerprint, shape
 
 
 def run_name(config: Config) -> str:
-    """`gru-h128x1-s0`: cell, hidden size × layers, seed."""
+    """`gru-h128x1-s0` or `gru-residual-h128x1-s0`: cell, block if there is one, hidden size × layers, seed."""
     model = config.model
-    return f"{model.cell}-h{model.hidden_size}x{model.num_layers}-s{config.seed}"
+    block = "" if model.block == "none" else f"-{model.block}"
+    return f"{model.cell}{block}-h{model.hidden_size}x{model.num_layers}-s{config.seed}"
 
 
 def protocol(config: Config) -> str:

@@ -1,10 +1,10 @@
-"""The optimisers are torch's, to the bit."""
+"""Adam and AdamW are torch's, to the bit."""
 
 import copy
 
 import pytest
 import torch
-from torch.optim import Adam
+from torch.optim import Adam, AdamW
 
 from recurrent_cells.config.schema import OptimizerConfig
 from recurrent_cells.training.optimizers import optimizer_of
@@ -21,16 +21,17 @@ def give_gradients(parameters, step):
         parameter.grad = torch.randn(parameter.shape, generator=generator)
 
 
-@pytest.fixture
-def both():
+@pytest.fixture(params=["adam", "adamw"])
+def both(request):
     """Weights and Adam of this project beside those of torch."""
     ours, theirs = weights(), weights()
-    config = OptimizerConfig(name="adam", lr=0.02, beta1=0.8, beta2=0.95, eps=1e-6, weight_decay=0.1)
+    config = OptimizerConfig(name=request.param, lr=0.02, beta1=0.8, beta2=0.95, eps=1e-6, weight_decay=0.1)
     settings = {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1, "fused": True}
-    return ours, optimizer_of(config).build(config, ours), theirs, Adam(theirs, **settings)
+    reference = {"adam": Adam, "adamw": AdamW}[request.param](theirs, **settings)
+    return ours, optimizer_of(config).build(config, ours), theirs, reference
 
 
-def test_adam_takes_the_steps_of_torch(both):
+def test_steps_are_those_of_torch(both):
     ours, optimizer, theirs, reference = both
     for step in range(5):
         for parameters, used in ((ours, optimizer), (theirs, reference)):
@@ -43,7 +44,7 @@ def test_adam_takes_the_steps_of_torch(both):
     assert optimizer.state_dict()["state"].keys() == reference.state_dict()["state"].keys()
 
 
-def test_adam_leaves_out_a_step_whose_scaled_gradients_are_infinite(both):
+def test_it_leaves_out_a_step_whose_scaled_gradients_are_infinite(both):
     ours, optimizer, theirs, reference = both
     for parameters, used in ((ours, optimizer), (theirs, reference)):
         scaler = torch.amp.GradScaler("cpu", init_scale=8.0)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from recurrent_cells.config.schema import OptimizerConfig
 from recurrent_cells.tables import OPTIMIZERS, Table
 
 Memory = Mapping[str, Tensor]
+# As torch's optimisers take them: parameters, or groups of these with settings of their own.
+Parameters = Sequence[nn.Parameter] | Sequence[dict[str, Any]]
 
 
 class Optimizer(ABC):
@@ -20,15 +22,18 @@ class Optimizer(ABC):
     name: ClassVar[str]
     # what torch's optimiser remembers of each weight; empty: trials of a pack are updated one after another
     memory: ClassVar[tuple[str, ...]] = ()
+    # whether weight decay is taken off the weights by itself; else it is a part of the gradients
+    decouples_decay: ClassVar[bool] = False
 
     @abstractmethod
-    def build(self, settings: OptimizerConfig, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """torch's optimiser with these settings; each weight is updated by itself (P weights one after another do)."""
+    def build(self, settings: OptimizerConfig, parameters: Parameters) -> torch.optim.Optimizer:
+        """torch's optimiser with these settings, where a group has none of its own."""
 
     def update(self, gradients: Tensor, rates: Tensor, memory: Memory, settings: Memory) -> Tensor:
-        """What K trials subtract from their weights, (K, P), the memory being updated.
+        """What K trials subtract from their weights, a new tensor (K, P), the memory being updated.
 
-        Takes all memory before the first change in place: where there is too little, nothing has changed.
+        It is proportional to the rates; decoupled weight decay is not in it. Takes all memory before the first change
+        in place: where there is too little, nothing has changed.
 
         Args:
             gradients: (K, P).

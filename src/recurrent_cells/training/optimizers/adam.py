@@ -1,12 +1,10 @@
 """Adam (Kingma and Ba 2015)."""
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recurrent_cells.config.schema import OptimizerConfig
-from recurrent_cells.training.optimizers import Memory, Optimizer
+from recurrent_cells.training.optimizers import Memory, Optimizer, Parameters
 
 
 class Adam(Optimizer):
@@ -15,7 +13,7 @@ class Adam(Optimizer):
     name = "adam"
     memory = ("exp_avg", "exp_avg_sq")
 
-    def build(self, settings: OptimizerConfig, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, settings: OptimizerConfig, parameters: Parameters) -> torch.optim.Optimizer:
         return FusedAdam(
             parameters,
             lr=settings.lr,
@@ -23,6 +21,7 @@ class Adam(Optimizer):
             eps=settings.eps,
             weight_decay=settings.weight_decay,
             fused=True,
+            decoupled_weight_decay=self.decouples_decay,
         )
 
     def update(self, gradients: Tensor, rates: Tensor, memory: Memory, settings: Memory) -> Tensor:
@@ -36,7 +35,7 @@ class Adam(Optimizer):
 
 
 class FusedAdam(torch.optim.Adam):
-    """torch's fused Adam, which does not look up again at each step what stays the same."""
+    """torch's fused Adam or AdamW, which does not look up again at each step what stays the same."""
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -49,7 +48,8 @@ class FusedAdam(torch.optim.Adam):
             counts = [state["step"] for state in states]
             beta1, beta2 = group["betas"]
             torch._foreach_add_(counts, 1)
-            torch._fused_adam_(
+            update = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
+            update(
                 parameters,
                 [parameter.grad for parameter in parameters],
                 [state["exp_avg"] for state in states],

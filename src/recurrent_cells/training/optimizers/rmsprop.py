@@ -1,12 +1,10 @@
 """RMSprop (Tieleman and Hinton 2012)."""
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recurrent_cells.config.schema import OptimizerConfig
-from recurrent_cells.training.optimizers import Memory, Optimizer, with_momentum
+from recurrent_cells.training.optimizers import Memory, Optimizer, Parameters, with_momentum
 
 
 class RMSprop(Optimizer):
@@ -15,7 +13,7 @@ class RMSprop(Optimizer):
     name = "rmsprop"
     memory = ("square_avg", "momentum_buffer")
 
-    def build(self, settings: OptimizerConfig, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, settings: OptimizerConfig, parameters: Parameters) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(
             parameters,
             lr=settings.lr,

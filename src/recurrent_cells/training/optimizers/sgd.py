@@ -1,12 +1,10 @@
 """Stochastic gradient descent."""
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recurrent_cells.config.schema import OptimizerConfig
-from recurrent_cells.training.optimizers import Memory, Optimizer, with_momentum
+from recurrent_cells.training.optimizers import Memory, Optimizer, Parameters, with_momentum
 
 
 class SGD(Optimizer):
@@ -15,7 +13,7 @@ class SGD(Optimizer):
     name = "sgd"
     memory = ("momentum_buffer",)
 
-    def build(self, settings: OptimizerConfig, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, settings: OptimizerConfig, parameters: Parameters) -> torch.optim.Optimizer:
         return FusedSGD(
             parameters,
             lr=settings.lr,
