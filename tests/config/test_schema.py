@@ -101,6 +101,7 @@ def test_the_ends_of_ranges_are_allowed():
         (["data.patch=4"], "data.patch=4"),
         (["data.permutation=bit_reversal"], "data.permutation=bit_reversal"),
         (["data.dataset=GunPoint"], "data.dataset=GunPoint"),
+        (["trainer.max_seconds=60", "optimizer.schedule=cosine"], "trainer.max_seconds=60"),
         (["trainer=cpu", "trainer.precision=16-mixed"], "trainer.precision=16-mixed"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.collections import PathCollection
 
 from recurrent_cells.reports.compose import compose
-from recurrent_cells.reports.document import Text
+from recurrent_cells.reports.document import Table, Text
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.search_figures import SearchTrial, draw_parallel
 from recurrent_cells.reports.searches import read_outline, search_section
@@ -86,6 +86,20 @@ def test_the_test_value_of_the_chosen_is_told(store, make_sweep):
     (text,) = [it.text for it in document.blocks if isinstance(it, Text) and "The best by validation is" in it.text]
     assert "On the test data, which had no part in that choice, it has 98.00 %." in text
     assert "the course of this one search" in text
+
+
+def test_several_objectives_have_a_front(store, make_sweep):
+    """All trials of a cell have its number of parameters, and two are the best of those that were not pruned."""
+    settings = replace(SETTINGS, objectives=("n_params", "val/acc"))
+    outline = as_json(Space(lambda overrides: None, (), RANGES), settings)
+    _, data = read_sweeps(store, make_sweep(*tried(pruned=(7,)), outline=outline))
+    section = search_section(from_json(outline), data)
+    (table,) = [block for block in section if isinstance(block, Table)]
+    assert table.columns["trial"] == ["7", "9", "6", "10"]
+    assert table.columns["n_params"] == ["4,000", "4,000", "3,000", "3,000"]
+    (picture,) = [it for it in section[-1].pictures if it.name.startswith("search_front")]
+    (line,) = picture.figure.axes[0].lines
+    assert line.get_xdata().tolist() == [3000, 3000, 4000, 4000]
 
 
 def test_what_decides_is_found_important(store, make_sweep):

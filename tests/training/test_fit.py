@@ -17,7 +17,7 @@ from recurrent_cells.interrupts import Interruption
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.tables import CELLS, OPTIMIZERS
 from recurrent_cells.tasks import Targets, task_of
-from recurrent_cells.training import fit
+from recurrent_cells.training import fit, progress
 from recurrent_cells.training.device import Device, resolve_device
 from recurrent_cells.training.fit import Fit
 from recurrent_cells.training.member import Member
@@ -316,6 +316,64 @@ def test_a_member_that_is_asked_to_stop_ends_at_once_and_goes_on_later(configs, 
         wanted, points = alone(chosen[place], tmp_path)
         assert_same(found.states[place], wanted)
         assert_same(found.points[place], points)
+
+
+@pytest.fixture
+def a_second_a_step(monkeypatch):
+    """A clock by which each step takes a second, and each evaluation, start or save none."""
+    now, take_step = [0.0], Program._take_step
+
+    def ticking(self: Program, *rest: Any) -> Any:
+        now[0] += 1
+        return take_step(self, *rest)
+
+    monkeypatch.setattr(Program, "_take_step", ticking)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+
+@pytest.mark.parametrize("seconds", [5, 53, 80])  # before the first evaluation, between two, at one
+def test_a_trial_whose_time_is_used_ends_as_by_a_budget_of_the_steps_taken(configs, tmp_path, a_second_a_step, seconds):
+    plain = "optimizer.schedule=none"
+    (timed,) = configs(plain, f"trainer.max_seconds={seconds}", each=[{"seed": 2}])
+    (counted,) = configs(plain, f"trainer.max_steps={seconds}", each=[{"seed": 2}])
+    found, points = alone(timed, tmp_path)
+    wanted, wanted_points = alone(counted, tmp_path)
+    assert found.pop("time_used_at") == seconds
+    assert wanted.pop("time_used_at") is None
+    assert_same(found, wanted, tolerance=0)
+    assert points == wanted_points
+    assert ("val/acc", seconds) in points
+    assert ("train/loss", seconds) in points
+
+
+def test_time_that_is_not_used_changes_nothing(configs, tmp_path, a_second_a_step):
+    (plain,) = configs("optimizer.schedule=none", each=[{}])
+    timed = replace(plain, trainer=replace(plain.trainer, max_seconds=900.0))
+    assert alone(timed, tmp_path)[1] == alone(plain, tmp_path)[1]
+
+
+@pytest.mark.parametrize("at", [20, 53])  # under way, and once the time is used
+def test_time_before_an_interruption_counts(configs, tmp_path, a_second_a_step, at):
+    (config,) = configs("trainer.max_seconds=53", "trainer.log_every=10", "optimizer.schedule=none", each=[{"seed": 2}])
+    wanted, wanted_points = alone(config, tmp_path)
+    interruption, kept, again = Interruption(), Kept(tmp_path), Kept(tmp_path)
+    member = kept.add(config)
+    log = member.progress._log_metrics
+
+    def log_and_interrupt(metrics: dict[str, float], step: int) -> None:
+        log(metrics, step)
+        if step == at:
+            interruption.signum = signal.SIGTERM
+
+    member.progress._log_metrics = log_and_interrupt
+    with pytest.raises(Interrupted):
+        kept.train(interruption=interruption)
+    assert kept.states[0]["step"] == at
+    again.add(config, kept.states[0])
+    again.points[0] |= kept.points[0]
+    again.train()
+    assert_same(again.states[0], wanted, tolerance=0)
+    assert again.points[0] == wanted_points
 
 
 def test_a_pack_is_as_large_as_memory_allows_where_what_all_share_is_there_once(configs, tmp_path, monkeypatch):

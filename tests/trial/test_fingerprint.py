@@ -32,6 +32,11 @@ def test_what_decides_its_numbers_makes_another_trial(override):
     assert fingerprint(config(override), "digest") != fingerprint(config(), "digest")
 
 
+def test_a_limit_of_time_makes_another_trial():
+    plain = "optimizer.schedule=none"
+    assert fingerprint(config(plain, "trainer.max_seconds=60"), "digest") != fingerprint(config(plain), "digest")
+
+
 def test_other_data_makes_another_trial():
     assert fingerprint(config(), "one") != fingerprint(config(), "other")
 

@@ -1,12 +1,15 @@
 """Training a recorded trial again: python -m src.train reproduce=RUN_ID."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.store import open_store
+from recurrent_cells.training import progress
+from recurrent_cells.training.program import Program
 from tests.support import TINY, write_data_set
 
 SMALL = (*TINY, "trainer.max_epochs=2", "model.hidden_size=128", "model.init=keras")
@@ -41,6 +44,25 @@ def test_a_trial_of_a_sweep_comes_out_the_same_alone(run_cli, store_file, root):
     assert again.fingerprint != record.fingerprint  # it never stands for its original
     assert again.metrics["test/acc"] == record.metrics["test/acc"]
     assert again.params["model.hidden_size"] == "128"
+
+
+def test_a_trial_whose_time_was_used_comes_out_the_same_whatever_the_time_now(run_cli, store_file, root, monkeypatch):
+    now, take_step = [0.0], Program._take_step
+
+    def ticking(self, *rest):
+        now[0] += 1
+        return take_step(self, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Program, "_take_step", ticking)
+        patch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        overrides = ("trainer.max_epochs=5", "optimizer.schedule=none", "trainer.eval_every=2", "trainer.max_seconds=3")
+        assert run_cli(*SMALL, root, *overrides).code == 0
+    (record,) = trial_records(open_store("recurrent-cells"))
+    assert record.tags["time_used"] == "3"  # of five steps
+    answer = run_cli(f"reproduce={record.run_id}")
+    assert answer.code == 0, answer.err
+    assert f"the same to the bit as {record.name} ({record.run_id}): " in answer.out
 
 
 def test_another_value_is_found(run_cli, original):

@@ -200,6 +200,12 @@ class TrainerConfig:
     max_epochs: int | None = key(15, "the budget in epochs; null: full_epochs or short_epochs", or_null(POSITIVE))
     max_steps: int | None = key(None, "the budget in optimiser steps, in place of epochs", or_null(POSITIVE))
     max_images: int | None = key(None, "the budget in training sequences, in place of epochs", or_null(POSITIVE))
+    max_seconds: float | None = key(
+        None,
+        "end the trial after so many seconds of training and validation, those before a kill counted",
+        or_null(ABOVE_0),
+        later=True,
+    )
     full_epochs: int | None = key(None, "a recipe's published epochs", or_null(POSITIVE))
     short_epochs: int | None = key(None, "a recipe's epochs with full=false; null: full_epochs", or_null(POSITIVE))
     eval_every: int | None = key(None, "steps between evaluations; null: an epoch", or_null(POSITIVE))

@@ -161,6 +161,11 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield f"trainer.max_images={trainer.max_images}: trainer.max_steps={trainer.max_steps} is set too; give one"
     if trainer.max_images is not None and trainer.max_images < data.batch_size:
         yield f"trainer.max_images={trainer.max_images}: allowed is at least data.batch_size={data.batch_size}"
+    if trainer.max_seconds is not None and config.optimizer.schedule == "cosine":
+        yield (
+            f"trainer.max_seconds={trainer.max_seconds:g}: optimizer.schedule=cosine has to know the number of "
+            "steps beforehand; use optimizer.schedule=none or step"
+        )
     if data.val_size == 0 and data.validate_on == "val":
         yield "data.val_size=0: allowed only with data.validate_on=test, something must be validated on"
     if data.sequence != "pixels":

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
@@ -23,6 +23,7 @@ MAIN, ACCENT, QUIET = "#0072B2", "#D55E00", "#777777"
 COLORS = "viridis"
 LABEL = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
 MOST_POINTS = 100
+COSTS_SHOWN = {"n_params": "parameters", "seconds": "seconds of training"}
 PARALLEL_WIDTH = 1.3  # inches between two axes
 
 
@@ -33,6 +34,7 @@ class SearchTrial:
     Args:
         chosen: what the search chose for each key.
         value: the best one on the validation data; `test` that of the same weights on the test data, NaN without one.
+        costs: by the objectives that are costs.
     """
 
     place: int
@@ -41,6 +43,7 @@ class SearchTrial:
     pruned: bool
     cell: str = ""
     test: float = math.nan
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 def draw_history(tried: Sequence[SearchTrial], selection: Metric) -> Figure:
@@ -60,6 +63,29 @@ def draw_history(tried: Sequence[SearchTrial], selection: Metric) -> Figure:
     places = [trial.place for trial in tried]
     axes.plot(places, list(best), color=ACCENT, drawstyle="steps-post", label="best so far")
     axes.set_xlabel("trial")
+    axes.set_ylabel(selection.label)
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def draw_front(tried: Sequence[SearchTrial], front: Sequence[SearchTrial], cost: str, selection: Metric) -> Figure:
+    """The validation value against a cost, and a line through the Pareto front."""
+    figure, axes = plain_axes()
+    for pruned, face in ((False, MAIN), (True, "none")):
+        shown = [trial for trial in tried if trial.pruned == pruned]
+        axes.scatter(
+            [trial.costs[cost] for trial in shown],
+            [selection.scale * trial.value for trial in shown],
+            s=22,
+            facecolors=face,
+            edgecolors=MAIN,
+            label="pruned" if pruned else "trained in full",
+        )
+    along = sorted(front, key=lambda trial: trial.costs[cost])
+    heights = [selection.scale * trial.value for trial in along]
+    axes.plot([trial.costs[cost] for trial in along], heights, color=ACCENT, drawstyle="steps-post", label="the front")
+    axes.set_xscale("log")
+    axes.set_xlabel(COSTS_SHOWN.get(cost, cost))
     axes.set_ylabel(selection.label)
     axes.legend(frameon=False, fontsize=9)
     return figure

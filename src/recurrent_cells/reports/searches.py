@@ -3,20 +3,24 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from recurrent_cells.reports.document import Block, Heading, Pictures, Text
+from recurrent_cells.reports.document import Block, Heading, Pictures, Table, Text
 from recurrent_cells.reports.figures import Picture
 from recurrent_cells.reports.metric import Metric, selection_of
 from recurrent_cells.reports.search_figures import (
     SearchTrial,
     draw_budget,
+    draw_front,
     draw_history,
     draw_importances,
     draw_parallel,
     the_best,
 )
+from recurrent_cells.statistics.fronts import fronts
 from recurrent_cells.sweeps.results import SweepData
+from recurrent_cells.sweeps.search.objectives import value_of
 from recurrent_cells.sweeps.search.outline import Outline, from_json
 from recurrent_cells.sweeps.search.ranges import Range
+from recurrent_cells.sweeps.search.settings import COSTS
 from recurrent_cells.tracking.artifacts import read_search
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.store import Store
@@ -25,6 +29,7 @@ from recurrent_cells.tracking.store import Store
 FEWEST_FOR_IMPORTANCES = 10
 # Only their trials are drawn without regard to those before, so that any number of them is a search of that size.
 WITHOUT_MEMORY = ("random", "grid")
+COST_DIGITS = {"n_params": 0, "seconds": 1}
 BUDGET_SHOWS = (
     "What the best of so many trials of a cell is expected to have on validation data, over all orders in which these "
     "trials could have come; the band leaves out the worst and the best tenth of the orders. The ring: what the trial "
@@ -37,6 +42,10 @@ HISTORY_SHOWS = (
 IMPORTANCES_SHOW = (
     "What divides the best tenth of the trials from the rest (PED-ANOVA), all together 1; "
     "pruned trials count with the value they had reached."
+)
+FRONT_SHOWS = (
+    "What the trials reach on validation data and what they cost, pruned ones hollow with what they had reached; "
+    "the line goes through the Pareto front: no trial is better than one of these in all objectives."
 )
 PARALLEL_SHOWS = "A line for each trial, coloured by its validation value; pruned ones are thin, the best one is thick."
 
@@ -68,7 +77,35 @@ def search_section(outline: Outline, data: SweepData) -> list[Block]:
     if importances:
         pictures.append(Picture("search_importances", IMPORTANCES_SHOW, draw_importances(importances)))
     pictures.append(Picture("search_parallel", PARALLEL_SHOWS, draw_parallel(outline.ranges, tried, best, selection)))
-    return [Heading("Search"), Text(_sentence(outline, data, tried, best, selection)), Pictures(pictures)]
+    text = Text(_sentence(outline, data, tried, best, selection))
+    if len(outline.settings.objectives) == 1:
+        return [Heading("Search"), text, Pictures(pictures)]
+    on_front = _front(tried, selection)
+    if not on_front:
+        return [Heading("Search"), text, Pictures(pictures)]
+    pictures[:0] = [
+        Picture(f"search_front_{cost}", FRONT_SHOWS, draw_front(tried, on_front, cost, selection))
+        for cost in tried[0].costs
+    ]
+    return [Heading("Search"), text, _front_table(outline, on_front, selection), Pictures(pictures)]
+
+
+def _front(tried: Sequence[SearchTrial], selection: Metric) -> list[SearchTrial]:
+    """The Pareto front of the trials that were trained in full, the best by validation first."""
+    full = [it for it in tried if not it.pruned]
+    points = [[selection.rank(it.value), *(-cost for cost in it.costs.values())] for it in full]
+    found = [it for it, place in zip(full, fronts(points), strict=True) if place == 0] if points else []
+    return sorted(found, key=lambda it: -selection.rank(it.value))
+
+
+def _front_table(outline: Outline, on_front: Sequence[SearchTrial], selection: Metric) -> Table:
+    objectives = outline.settings.objectives
+    columns = {"trial": [str(it.place) for it in on_front]}
+    columns |= {key: [str(it.chosen[key]) for it in on_front] for key in outline.ranges}
+    columns |= {cost: [f"{it.costs[cost]:,.{COST_DIGITS[cost]}f}" for it in on_front] for cost in on_front[0].costs}
+    columns[selection.label] = [selection.value(it.value) for it in on_front]
+    columns["on test data"] = [selection.value(it.test) for it in on_front]
+    return Table("front", f"The Pareto front of {' and '.join(objectives)}", columns)
 
 
 def _tried(outline: Outline, data: SweepData, selection: Metric) -> list[SearchTrial]:
@@ -79,7 +116,8 @@ def _tried(outline: Outline, data: SweepData, selection: Metric) -> list[SearchT
             chosen = {key: range_.value(trial.varied[key]) for key, range_ in outline.ranges.items()}
             test = math.nan if trial.record.test is None else trial.record.test
             cell = trial.record.tags.get("cell", "")
-            found.append(SearchTrial(place, chosen, value, trial.state == "pruned", cell, test))
+            costs = {it: value_of(trial.record, it) for it in outline.settings.objectives if it in COSTS}
+            found.append(SearchTrial(place, chosen, value, trial.state == "pruned", cell, test, costs))
     return found
 
 

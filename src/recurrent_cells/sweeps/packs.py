@@ -55,6 +55,8 @@ def _shape(config: Config) -> str | None:
     trainer = config.trainer
     if trainer.precision == "16-mixed" or trainer.profile or trainer.detect_anomaly:  # a scaler, a trace of one's own
         return None
+    if trainer.max_seconds is not None:  # the time of a pack is that of all
+        return None
     common = replace(
         config,
         seed=0,

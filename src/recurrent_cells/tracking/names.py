@@ -25,6 +25,7 @@ class Tag:
     PACK = "pack"
     PRUNED = "pruned"  # the step at which a search stopped the trial
     PRUNED_BY = "pruned.by"  # the parent run of that search
+    TIME_USED = "time_used"  # the step at which trainer.max_seconds ended the trial
     SECONDS = "seconds"  # of training and testing
     CHECKPOINT_DIGEST = "checkpoint.sha256"
     MANIFEST = "manifest"  # size and SHA-256 of each file

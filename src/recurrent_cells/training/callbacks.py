@@ -96,6 +96,17 @@ class Stopping(pl.Callback):
             self._ended(member)
 
 
+class TimeLimit(pl.Callback):
+    """Has the evaluation that ends a trial come as soon as the trial's time is used."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        assert isinstance(module, TrialModule)
+        (member,) = module.program.members
+        if member.progress.time_used_at is not None:
+            log.info("trainer.max_seconds=%g is used at step %d", member.config.trainer.max_seconds, module.step)
+            trainer.should_stop = True
+
+
 class Lines(pl.Callback):
     """A line per evaluation, for logs and pipes; of several trials each in the log of its own run."""
 
@@ -135,6 +146,7 @@ class Bar(pl.Callback):
     def _show(self, module: TrialModule) -> None:
         names = [f"{split}/{name}" for split in ("train", "val") for name in ("loss", module.task.metric)]
         latest = module.program.members[0].progress.latest
+        self._bar.total = module.program.schedule.total_steps
         self._bar.set_postfix({name: f"{latest[name]:.4f}" for name in names if name in latest})
         self._shown = time.monotonic()
 

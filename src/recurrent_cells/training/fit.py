@@ -14,7 +14,7 @@ from recurrent_cells.data.splits import Splits
 from recurrent_cells.errors import TrialError
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.tasks import Task
-from recurrent_cells.training.callbacks import Stopping
+from recurrent_cells.training.callbacks import Stopping, TimeLimit
 from recurrent_cells.training.chunks import evaluated_at_once
 from recurrent_cells.training.datamodule import SequenceDataModule
 from recurrent_cells.training.device import Device
@@ -137,7 +137,9 @@ class Fit:
             SequenceDataModule(self.data, size, program),
             TrialModule(program.networks.module, self.task, program),
         )
-        callbacks = [Stopping(self._tell), *([] if self.pruning is None else [self.pruning])]
+        callbacks: list[pl.Callback] = [Stopping(self._tell), *([] if self.pruning is None else [self.pruning])]
+        if config.trainer.max_seconds is not None:
+            callbacks.append(TimeLimit())
         trainer = build_trainer(config.trainer, self.device, first.run.folder, self.interruption, callbacks)
         with self.interruption.deferred():
             if program.is_evaluation_due:

@@ -52,7 +52,7 @@ class TrialModule(pl.LightningModule):
     def training_step(self, chunk: tuple[int, int], batch_idx: int) -> None:
         _, stop = chunk
         self.program.train(stop)
-        if self.program.schedule.is_logged(stop):
+        if self.program.schedule.is_logged(self.step):
             self.program.log_training()
 
     def on_validation_epoch_start(self) -> None:

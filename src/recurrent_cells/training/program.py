@@ -14,6 +14,7 @@ from recurrent_cells.training.device import Device, to_device
 from recurrent_cells.training.graph import graphed
 from recurrent_cells.training.member import Member
 from recurrent_cells.training.networks import Networks, SingleNetwork, StackedNetworks
+from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.training.tally import Tally
 from recurrent_cells.training.window import Stopwatch, TrainWindow
 
@@ -37,7 +38,6 @@ class Program:
         self, members: Sequence[Member], data: Splits, task: Task, device: Device, stacked: bool = False
     ) -> None:
         self.members, self.task = members, task
-        self.schedule = members[0].progress.schedule
         sequences = data.train.sequences
         self._train, self._batch_size = data.train, members[0].config.data.batch_size
         self._is_stacked = stacked or len(members) > 1
@@ -62,6 +62,10 @@ class Program:
         windows = [member.state["window"] for member in members if member.state is not None]
         if windows:
             self._window.load_states(windows, sequences.device)
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.members[0].progress.schedule
 
     @property
     def step(self) -> int:
@@ -89,13 +93,19 @@ class Program:
     # --- training -----------------------------------------------------------------------------------------
 
     def train(self, stop: int) -> None:
-        """Train on to step `stop`; after an exception all stand at the last step that was taken whole."""
+        """Train on to step `stop`, or to that at which the time of the trial is used.
+
+        After an exception all stand at the last step that was taken whole.
+        """
         start, taken = self.step, []
         try:
             with self._stopwatch:
                 for step, batch in zip(range(start, stop), self._prepared(start, stop), strict=True):
                     taken.append((*self._take_step(step, *batch), batch[1]))
-                self._look_ahead(stop)
+                    if self.members[0].progress.is_time_used:
+                        break
+                else:
+                    self._look_ahead(stop)
         finally:
             if taken:
                 losses, answers, norms, answered = zip(*taken, strict=True)
@@ -104,7 +114,7 @@ class Program:
                 self._window.add(torch.stack(losses), scores, known_norms, self._batch_size)
                 self._stopwatch.steps += len(taken)
             for _, member in self.open:
-                member.progress.step = start + len(taken)
+                member.progress.reach(start + len(taken))
 
     def _scores(self, answers: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> Tensor:
         """The sum of the metric over the sequences of each of S steps, (S[, K])."""

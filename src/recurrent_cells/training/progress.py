@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from recurrent_cells.config.schema import Config
@@ -38,6 +38,7 @@ class Progress:
         self.best: Best | None = None
         self.evaluations_since_best = 0
         self.evaluated_at: int | None = None
+        self.time_used_at: int | None = None  # the step
         self.latest: dict[str, float] = {}
         self._log_metrics = log
         self._started = time.monotonic()
@@ -47,6 +48,21 @@ class Progress:
         patience = self.config.trainer.early_stopping
         gave_up = patience is not None and self.evaluations_since_best >= patience
         return gave_up or self.step >= self.schedule.total_steps
+
+    @property
+    def is_time_used(self) -> bool:
+        limit = self.config.trainer.max_seconds
+        return limit is not None and self.seconds() >= limit
+
+    def reach(self, step: int) -> None:
+        """Stand at a step, which becomes the last if the time of the trial is used."""
+        self.step = step
+        if self.is_time_used:
+            self._end_at(step)
+
+    def _end_at(self, step: int) -> None:
+        self.schedule = replace(self.schedule, total_steps=step)
+        self.time_used_at = step
 
     def learning_rate(self, step: int) -> float:
         return learning_rate(self.config.optimizer, step, self.schedule.total_steps)
@@ -133,12 +149,15 @@ class Progress:
         return "  ".join(parts)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "evaluations_since_best": self.evaluations_since_best, "seconds": self.seconds()}
+        counts = {"step": self.step, "evaluations_since_best": self.evaluations_since_best}
+        return counts | {"time_used_at": self.time_used_at, "seconds": self.seconds()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a trial's state, its best evaluation included."""
         self.step, self.evaluations_since_best = state["step"], state["evaluations_since_best"]
         self.evaluated_at = self.step
+        if state.get("time_used_at") is not None:  # states of earlier versions do not have the key
+            self._end_at(state["time_used_at"])
         self._started = time.monotonic() - state["seconds"]
         best = state["best"]
         # Called accuracy in states that an earlier version has left.

@@ -1,11 +1,13 @@
 """A trial of a search ends early where its validation curve does not promise enough."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
 
-from recurrent_cells.tracking.names import Tag
+from recurrent_cells.models.classifier import num_parameters
+from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.run import TrialRun
 from recurrent_cells.training.module import TrialModule
 
@@ -13,9 +15,9 @@ log = logging.getLogger(__name__)
 
 
 class Judge(Protocol):
-    """Says whether a trial is to stop, by its validation metric evaluation by evaluation; 1 is the first."""
+    """Says whether a trial is to stop, by what it has reached evaluation by evaluation; 1 is the first."""
 
-    def __call__(self, evaluation: int, value: float) -> bool: ...
+    def __call__(self, evaluation: int, values: Mapping[str, float]) -> bool: ...
 
     def has_stopped(self, evaluation: int) -> bool: ...
 
@@ -37,7 +39,12 @@ class Pruning(pl.Callback):
         assert isinstance(module, TrialModule)
         if trainer.state.fn == "fit":
             (member,) = module.program.members
-            stop = self._judge(_evaluation(module), member.progress.latest[f"val/{module.task.metric}"])
+            values = {
+                Curve.val(module.task.metric): member.progress.latest[Curve.val(module.task.metric)],
+                "n_params": num_parameters(member.classifier),
+                "seconds": member.progress.seconds(),
+            }
+            stop = self._judge(_evaluation(module), values)
             self._stop_if(stop and not member.progress.done, trainer, module)
 
     def _stop_if(self, stop: bool, trainer: pl.Trainer, module: TrialModule) -> None:

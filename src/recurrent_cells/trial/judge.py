@@ -1,4 +1,4 @@
-"""Whether a trial of a search is to stop: its validation curve against those of the others, in Optuna's storage."""
+"""Whether a trial of a search is to stop: what it has reached against the others, in Optuna's storage."""
 
 import logging
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Judge:
-    """Takes the validation curve of one trial. A storage that fails costs the trial no more than being judged."""
+    """Takes what one trial reaches. A storage that fails costs the trial no more than being judged."""
 
     def __init__(self, store: Store, study: str, number: int) -> None:
         self._store, self._study, self._number = store, study, number
@@ -39,17 +39,20 @@ class Judge:
         study.sampler = optuna.samplers.RandomSampler()  # has nothing to do
         return optuna.trial.Trial(study, study.get_trials(deepcopy=False)[self._number]._trial_id)
 
-    def __call__(self, evaluation: int, value: float) -> bool:
-        """Whether the trial, with this validation value at this evaluation (1 is the first), is to stop.
+    def __call__(self, evaluation: int, values: Mapping[str, float]) -> bool:
+        """Whether the trial, with these values by objective at this evaluation (1 is the first), is to stop.
 
         The answer for an evaluation stays what it was when a resumed trial asks again.
         """
+        from recurrent_cells.trial.objectives import is_to_stop, reached, report
+
         try:
+            settings = self._trial.study.user_attrs[PRUNER]
             known = self._trial.study.get_trials(deepcopy=False)[self._number]
-            if evaluation in known.intermediate_values:
+            if evaluation in reached(known):
                 return bool(known.user_attrs.get(PRUNED_AT) == evaluation)
-            self._trial.report(value, evaluation)
-            if not self._trial.should_prune():
+            report(self._trial, evaluation, [values[objective] for objective in settings["objectives"]])
+            if not is_to_stop(settings, self._trial, evaluation):
                 return False
             self._trial.set_user_attr(PRUNED_AT, evaluation)
             return True

@@ -79,7 +79,11 @@ def opened(config: Config, around: Surroundings, courier: Courier | None = None)
         if run.state_file.exists():
             member.state = state.load(run.state_file)
             member.progress.load_state_dict(member.state)
-        yield member
+        try:
+            yield member
+        finally:
+            if member.progress.time_used_at is not None:
+                run.tags[Tag.TIME_USED] = str(member.progress.time_used_at)
 
 
 def finish(member: Member, around: Surroundings, interruption: Interruption) -> dict[str, Any]:

@@ -115,7 +115,9 @@ def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config
     for key in FREE:
         if OmegaConf.select(present, key) != OmegaConf.select(default, key):
             OmegaConf.update(recorded, key, OmegaConf.select(present, key))
-    for key in ("reproduce", "sweep.parent", "sweep.study", "sweep.number"):
+    if Tag.TIME_USED in record.tags:
+        OmegaConf.update(recorded, "trainer.max_steps", int(record.tags[Tag.TIME_USED]))
+    for key in ("reproduce", "trainer.max_seconds", "sweep.parent", "sweep.study", "sweep.number"):
         OmegaConf.update(recorded, key, None)
     assert isinstance(recorded, DictConfig)
     load_recorded(OmegaConf.select(recorded, "extensions"), record.tags, store.folder)

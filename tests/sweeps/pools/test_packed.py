@@ -229,9 +229,11 @@ def test_trials_of_one_shape_are_grouped(tmp_path):
         trial("seed=1", "model.hidden_size=64", "optimizer.schedule=none"),
         trial("seed=1", "model.hidden_size=64", "trainer.profile=true"),
         trial("optimizer=sgd"),
+        trial("seed=3", "optimizer.schedule=none", "trainer.max_seconds=60"),
+        trial("seed=4", "optimizer.schedule=none", "trainer.max_seconds=60"),
     ]
     packs = [[trials.index(trial) for trial in pack] for pack in packed(trials, slots=1)]
-    assert packs == [[0, 2, 3], [1, 5], [4], [6], [7]]
+    assert packs == [[0, 2, 3], [1, 5], [4], [6], [7], [8], [9]]
     assert [len(pack) for pack in packed([trial(f"seed={seed}") for seed in range(5)], slots=2)] == [3, 2]
 
 

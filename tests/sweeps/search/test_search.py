@@ -263,6 +263,19 @@ def test_accuracy_and_size_together(search, trials):
     assert [record.status for record in trials()] == ["FINISHED"] * 2
 
 
+def test_of_two_objectives_those_far_from_the_front_are_pruned(search, steps, trials, parents):
+    """All are of one size, and the first alone learns."""
+    arguments = (*ASHA, "hydra.sweeper.objectives=[n_params,val/acc]")
+    answer = search(*arguments, train=steps.train)
+    assert answer.code == 0, answer.err
+    assert [record.params["optimizer.lr"] for record in trials() if not record.pruned] == ["0.1"]
+    assert "2 pruned, which saved" in answer.out
+    assert "1 on the front of n_params and val/acc" in answer.out
+    assert search(*arguments, train=steps.train).code == 0
+    assert len(steps.begun()) == 3
+    assert [counts(run) for run in parents()] == [(3, 3, 0)]
+
+
 def test_a_point_that_makes_no_config_is_one_failed_trial(search, parents):
     """Every end will do with the others at their first, but two of them contradict each other."""
     ranges = ("trainer.max_steps=null", "trainer.max_images=50,20", "data.batch_size=10,30", "optimizer.lr=0.1")

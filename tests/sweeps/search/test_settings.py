@@ -19,8 +19,12 @@ def test_the_defaults_will_do():
         ({"objectives": ("test/acc",)}, "hydra.sweeper.objectives=[test/acc]: allowed is a list of val/METRIC, "),
         ({"reduction_factor": 1}, "hydra.sweeper.reduction_factor=1: allowed is an integer of at least 2"),
         (
-            {"pruner": "asha", "objectives": ("val/acc", "n_params")},
-            "hydra.sweeper.pruner=asha: a trial is pruned by its val/acc alone; give hydra.sweeper.",
+            {"pruner": "asha", "objectives": ("seconds", "n_params")},
+            "hydra.sweeper.pruner=asha: a trial is pruned by its validation curve too; give val/METRIC among hydra",
+        ),
+        (
+            {"pruner": "hyperband", "objectives": ("val/acc", "n_params")},
+            "hydra.sweeper.pruner=hyperband: has one objective; give hydra.sweeper.objectives=[val/acc], or pruner=",
         ),
         (
             {"sampler": "cmaes", "objectives": ("val/acc", "n_params")},

@@ -65,7 +65,7 @@ def test_values_lie_in_their_ranges_and_the_search_ends(open_study):
 def test_a_trial_whose_process_is_gone_is_given_to_the_next_with_its_curve(open_study):
     def begin():
         proposal = open_study().ask(set(), also_new=True)
-        open_study().report(proposal.number, {1: 0.5})
+        open_study().report(proposal.number, {1: [0.5]})
 
     study = open_study()
     dies_while(study, begin)

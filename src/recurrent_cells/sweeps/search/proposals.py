@@ -13,8 +13,9 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.feeds import Feed
 from recurrent_cells.sweeps.parent import Parent, write_plan
 from recurrent_cells.sweeps.plan import Trial, plan_trial
+from recurrent_cells.sweeps.search.objectives import value_of
 from recurrent_cells.sweeps.search.ranges import Value
-from recurrent_cells.sweeps.search.settings import SearchSettings
+from recurrent_cells.sweeps.search.settings import COSTS, SearchSettings
 from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.sweeps.search.study import Proposal, Study, values_of
 from recurrent_cells.tracking.names import Curve
@@ -156,7 +157,7 @@ class Proposals(Feed):
             return
         if self._search.prunes and not self._study.has_curve(number):
             self._study.report(number, self._curve(record))
-        values = [_value(record, objective) for objective in self._search.objectives]
+        values = [value_of(record, objective) for objective in self._search.objectives]
         if record.pruned:
             self._study.tell_pruned(number)
         elif all(math.isfinite(value) for value in values):
@@ -168,16 +169,19 @@ class Proposals(Feed):
         """The study's storage may fail for a while as the store may."""
         return patiently(action, self._store.patience, (StorageInternalError, OSError), COMPLAINT)
 
-    def _curve(self, record: TrialRecord) -> dict[int, float]:
-        """The validation metric by evaluation."""
+    def _curve(self, record: TrialRecord) -> dict[int, list[float]]:
+        """The values of the objectives by evaluation; the seconds at each as if all steps had taken the same time."""
         name = Curve.val(record.metric)
         history = patiently(lambda: self._store.client.get_metric_history(record.run_id, name), self._store.patience)
         by_step = {point.step: point.value for point in history if point.step > 0}
-        return {evaluation: by_step[step] for evaluation, step in enumerate(sorted(by_step), start=1)}
+        steps = sorted(by_step)
 
+        def at(step: int, objective: str) -> float:
+            if objective not in COSTS:
+                return by_step[step]
+            return value_of(record, objective) * (step / steps[-1] if objective == "seconds" else 1)
 
-def _value(record: TrialRecord, objective: str) -> float:
-    if objective == "n_params":
-        return float(record.params["n_params"])
-    value = record.seconds if objective == "seconds" else record.selection
-    return math.nan if value is None else value
+        return {
+            evaluation: [at(step, objective) for objective in self._search.objectives]
+            for evaluation, step in enumerate(steps, start=1)
+        }

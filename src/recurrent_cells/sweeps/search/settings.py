@@ -25,6 +25,7 @@ class SearchSettings:
     Args:
         n_trials: how many trials the search has when it is done; more than before adds some.
         objectives: `val/METRIC`, with the metric of the trials' task, and costs.
+        pruner: with several objectives by the front on which a trial stands so far, see `trial/objectives.py`.
         startup_trials: drawn at random before TPE learns; trained in full before the median pruner judges.
         min_evaluations: no trial is pruned before so many evaluations.
         reduction_factor: of asha and hyperband: one of so many trials goes on at each rung.
@@ -94,11 +95,15 @@ def _faults(settings: SearchSettings) -> Iterator[str]:
         if not RULES[item.name].allows(value):
             given = as_typed(list(value) if isinstance(value, tuple) else value)
             yield f"hydra.sweeper.{item.name}={given}: allowed is {RULES[item.name].words}"
-    costs = [objective for objective in settings.objectives if objective in COSTS]
-    if settings.prunes and (costs or len(settings.objectives) > 1):
+    if settings.prunes and all(objective in COSTS for objective in settings.objectives):
         yield (
-            f"hydra.sweeper.pruner={settings.pruner}: a trial is pruned by its val/acc alone; "
-            "give hydra.sweeper.objectives=[val/acc] or hydra.sweeper.pruner=none"
+            f"hydra.sweeper.pruner={settings.pruner}: a trial is pruned by its validation curve too; "
+            "give val/METRIC among hydra.sweeper.objectives, or hydra.sweeper.pruner=none"
+        )
+    if settings.pruner == "hyperband" and len(settings.objectives) > 1:
+        yield (
+            "hydra.sweeper.pruner=hyperband: has one objective; give hydra.sweeper.objectives=[val/acc], or "
+            "pruner=asha or median"
         )
     if settings.sampler == "cmaes" and len(settings.objectives) > 1:
         yield "hydra.sweeper.sampler=cmaes: has one objective; give hydra.sweeper.objectives=[val/acc] or sampler=tpe"

@@ -18,6 +18,7 @@ from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.provenance import is_this_process, process_tags
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.judge import PRUNER
+from recurrent_cells.trial.objectives import reached, report
 from recurrent_cells.trial.study_storage import make_storage
 
 # Attributes of a trial in Optuna: the number of its point in the search, its values where they were given
@@ -126,13 +127,13 @@ class Study:
         return Proposal(trial.number, point, values)
 
     def has_curve(self, number: int) -> bool:
-        return bool(self._trials()[number].intermediate_values)
+        return bool(reached(self._trials()[number]))
 
-    def report(self, number: int, curve: Mapping[int, float]) -> None:
-        """Give a trial a validation curve, by evaluation."""
+    def report(self, number: int, curve: Mapping[int, Sequence[float]]) -> None:
+        """Give a trial the values of the objectives by evaluation."""
         trial = Trial(self._study, self._trials()[number]._trial_id)
-        for evaluation, value in curve.items():
-            trial.report(value, evaluation)
+        for evaluation, values in curve.items():
+            report(trial, evaluation, values)
 
     def tell(self, number: int, values: Sequence[float]) -> None:
         """A trial is trained to its end."""

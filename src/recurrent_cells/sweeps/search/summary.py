@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.sweeps.search.objectives import front
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.summary import summary as table_of
 from recurrent_cells.sweeps.summary import table
@@ -13,13 +14,18 @@ MOST_ROWS = 10
 
 
 def summary(search: SearchSettings, trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
-    """The best finished trials by validation, how many were pruned, and what that saved."""
+    """The best finished trials by validation or, of several objectives, on the Pareto front; what pruning saved."""
     known = {trial.fingerprint: records[trial.fingerprint] for trial in trials if trial.fingerprint in records}
     finished = [trial for trial in trials if _is_whole(known.get(trial.fingerprint))]
-    ranked = sorted(finished, key=lambda trial: known[trial.fingerprint].rank, reverse=True)
+    several = len(search.objectives) > 1
+    best = {record.run_id for record in front([known[it.fingerprint] for it in finished], search.objectives)}
+    shown = [trial for trial in finished if not several or known[trial.fingerprint].run_id in best]
+    ranked = sorted(shown, key=lambda trial: known[trial.fingerprint].rank, reverse=True)
     pruned = [trial for trial in trials if trial.fingerprint in known and known[trial.fingerprint].pruned]
     lines = [table_of(ranked[:MOST_ROWS], known)] if ranked else []
     counts = [f"{len(trials)} trials tried", f"{len(finished)} trained in full"]
+    if several:
+        counts.append(f"{len(ranked)} on the front of {' and '.join(search.objectives)}")
     if search.prunes:
         budget = sum(trial.steps for trial in (*finished, *pruned))
         spent = sum(trial.steps for trial in finished)
