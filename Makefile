@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 RUN := $(BIN)/python -m src.train
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep train test lint ui serve server series report check doctor bench gpu-check clean
+.PHONY: help install sweep train test lint watch ui serve server series report check doctor bench gpu-check clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -35,6 +35,9 @@ lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+watch: $(READY)  ## watch and steer the latest sweep on a page, live (PORT=8001 ARGS='sweep=latest')
+	$(BIN)/python -m src.watch $(ARGS) $(or $(PORT),8001)
 
 ui: $(READY)  ## open the MLflow UI over the same store (PORT=5000)
 	$(BIN)/python -m src.ui $(or $(PORT),5000)

@@ -42,6 +42,7 @@ class Made:
     pruned: bool = False
     choices: Mapping[str, str] = field(default_factory=dict)
     outcomes: Sequence[int] | None = None
+    steps: int = 0
 
     @property
     def fingerprint(self) -> str:
@@ -85,7 +86,7 @@ def _entry(trial: Made) -> dict[str, Any]:
     ]
     varied = {"model": trial.cell, **(trial.choices or trial.params)}
     entry = {"name": _name(trial), "fingerprint": trial.fingerprint, "overrides": overrides, "n_params": 1}
-    return entry | {"varied": varied}
+    return entry | {"varied": varied, "steps": trial.steps}
 
 
 def _name(trial: Made) -> str:

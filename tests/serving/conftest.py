@@ -4,8 +4,10 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from fastapi import FastAPI
 
 from recurrent_cells.config import schema as config
 from recurrent_cells.serving.app import create_app
@@ -35,11 +37,19 @@ def models(tmp_path_factory, empty_store) -> Models:
 @pytest.fixture(scope="package")
 def port(models) -> Iterator[int]:
     """Where they answer; requests have 1 second, their bodies half of one."""
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener, pytest.MonkeyPatch.context() as limits:
+    with pytest.MonkeyPatch.context() as limits:
         limits.setattr(TimedProtocol, "timeout", 1.0)
+        with answering(create_app(models, body_timeout=0.5)) as port:
+            yield port
+
+
+@contextmanager
+def answering(app: FastAPI) -> Iterator[int]:
+    """The port where an application answers."""
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(100)
-        server = http_server(create_app(models, body_timeout=0.5), lambda: None)
+        server = http_server(app, lambda: None)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         within(20, lambda: server.started)

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.malformed.requests import is_refused, malformed_requests, send
 from recurrent_cells.inference.images import prepare
 from recurrent_cells.serving import app
-from recurrent_cells.serving.payloads import MOST_BYTES
+from recurrent_cells.serving.base import MOST_BYTES
 
 IMAGES = np.random.RandomState(0).randint(0, 256, (7, 6, 5))
 

@@ -13,9 +13,9 @@ from recurrent_cells.config import extensions
 from recurrent_cells.config import schema as config
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.serving.app import create_app, describe, read_by_step, score
+from recurrent_cells.serving.base import BadRequest
 from recurrent_cells.serving.connections import http_server
 from recurrent_cells.serving.models import Models, load_models
-from recurrent_cells.serving.payloads import BadRequest
 from recurrent_cells.tracking.store import open_store
 from tests.inference.series import train_series
 from tests.support import within

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from recurrent_cells.config.schema import Config
+from recurrent_cells.tracking.steering import ask_for_seeds
 from tests.conftest import Answer
 
 # Accuracies by seed: they spread by a point about the cell's own.
@@ -111,3 +112,61 @@ def test_a_dry_run_says_that_seeds_may_be_added(sweep, parents):
     assert "6 trials" in answer.out
     assert "sweep.max_seeds=8" in answer.out
     assert parents() == []
+
+
+@pytest.fixture
+def fixed(sweep, written) -> Callable[..., Answer]:
+    """`fixed({"gru": 0.9, …})` sweeps cells of these accuracies with three seeds; `act` is called in each trial."""
+
+    def run(accuracies: dict[str, float], *arguments: str, act: Callable[[], None] = lambda: None) -> Answer:
+        def accuracy(config: Config) -> float:
+            act()
+            return accuracies[config.model.cell] + SPREAD[config.seed % len(SPREAD)]
+
+        return sweep(f"model={','.join(accuracies)}", "seed=0,1,2", *arguments, train=written(accuracy))
+
+    return run
+
+
+def test_a_fixed_sweep_that_has_ended_adds_seeds_once_its_tags_ask_for_them(fixed, store, trials, parents):
+    question = {"lstm": 0.900, "gru": 0.901}
+    assert fixed(question).code == 0
+    assert seeds(trials) == {"lstm": [0, 1, 2], "gru": [0, 1, 2]}
+    (parent,) = parents()
+    ask_for_seeds(store, parent.info.run_id, 5)
+    answer = fixed(question)
+    assert answer.code == 0
+    assert "after 5 seeds: " in answer.err
+    assert seeds(trials) == {"lstm": list(range(5)), "gru": list(range(5))}
+    (parent,) = parents()
+    assert (parent.info.status, parent.data.tags["sweep.trials"]) == ("FINISHED", "10")
+    assert fixed(question).code == 0
+    assert len(trials()) == 10
+
+
+def test_a_fixed_sweep_that_runs_takes_it_up_when_its_trials_have_ended(fixed, store, trials, parents):
+    def ask() -> None:
+        if not store.client.get_run(parents()[0].info.run_id).data.tags.get("sweep.until"):
+            ask_for_seeds(store, parents()[0].info.run_id, 5)
+
+    assert fixed({"lstm": 0.900, "gru": 0.901, "simple_rnn": 0.5}, act=ask).code == 0
+    assert seeds(trials) == {"lstm": list(range(5)), "gru": list(range(5)), "simple_rnn": [0, 1, 2]}
+    assert len(parents()) == 1
+
+
+def test_seeds_that_are_asked_for_where_nothing_can_be_decided_are_not_added(fixed, store, trials, parents):
+    assert fixed({"gru": 0.9}).code == 0
+    ask_for_seeds(store, parents()[0].info.run_id, 5)
+    answer = fixed({"gru": 0.9})
+    assert answer.code == 0
+    assert "no seeds are added; " in answer.err
+    assert seeds(trials) == {"gru": [0, 1, 2]}
+
+
+@pytest.mark.parametrize("tags", [{"sweep.until": "done", "sweep.max_seeds": "5"}, {"sweep.until": "decided"}])
+def test_other_tags_ask_for_no_seeds(fixed, store, trials, parents, tags):
+    assert fixed({"lstm": 0.900, "gru": 0.901}).code == 0
+    for key, value in tags.items():
+        store.client.set_tag(parents()[0].info.run_id, key, value)
+    assert fixed({"lstm": 0.900, "gru": 0.901}).code == 0
+    assert len(trials()) == 6

@@ -10,7 +10,10 @@ from pathlib import Path
 from recurrent_cells.cli.leaving import run_and_leave
 from recurrent_cells.scratch import take_scratch
 
-COMMANDS = ("train", "report", "check", "stop", "evaluate", "predict", "export", "serve", "ui", "doctor", "series")
+COMMANDS = (
+    *("train", "watch", "stop", "report", "check"),
+    *("evaluate", "predict", "export", "serve", "ui", "doctor", "series"),
+)
 
 
 def main(name: str | None = None) -> None:

@@ -6,6 +6,7 @@ from recurrent_cells.errors import SweepFailed
 from recurrent_cells.paths import command
 from recurrent_cells.sweeps.sweep import Records, Swept
 from recurrent_cells.sweeps.view import counted, say
+from recurrent_cells.tracking.artifacts import log_file
 from recurrent_cells.tracking.manifest import local_folder
 from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.queries import TrialRecord
@@ -62,9 +63,7 @@ def _log_of(record: TrialRecord | None, store: Store) -> str:
     """The log file of a run, while the run is under way or with its artifacts; empty if there is none."""
     if record is None:
         return ""
-    kept = local_folder(record.artifact_uri)
-    folders = store.trial_folder(record.run_id) / "artifacts", kept
-    found = next((it / Artifact.LOG for it in folders if it is not None and (it / Artifact.LOG).exists()), None)
-    if found is None and kept is None:
+    found = log_file(store, record)
+    if found is None and local_folder(record.artifact_uri) is None:
         return f"{record.artifact_uri}/{Artifact.LOG}"
     return str(found or "")

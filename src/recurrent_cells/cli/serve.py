@@ -6,38 +6,22 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from recurrent_cells.cli.arguments import answer, port_of
-from recurrent_cells.errors import UserError
-from recurrent_cells.paths import command
+from recurrent_cells.cli.listening import HOST, listen
 
 if TYPE_CHECKING:
     from recurrent_cells.serving.models import Models
 
-HOST = "127.0.0.1"
 PORT = 8000
-BACKLOG = 256
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until a signal; exits with 2 on bad input."""
 
     def act() -> None:
-        with _bind(port_of("serve", arguments, PORT)) as listener:
+        with listen("serve", port_of("serve", arguments, PORT)) as listener:
             _serve(listener)
 
     answer(f"{__doc__}\n  port: a number up to 65535, {PORT} by default; 0 takes any that is free", arguments, act)
-
-
-def _bind(port: int) -> socket.socket:
-    """A socket that listens; raises UserError if the port is taken."""
-    listener = socket.socket(proto=socket.IPPROTO_TCP)  # said, so that asyncio sends small answers at once
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-        listener.listen(BACKLOG)  # from here on whoever comes is kept waiting, not refused
-    except OSError as error:
-        listener.close()
-        raise UserError(f"port {port}: {error.strerror}; {command('serve')} 0 takes one that is free") from None
-    return listener
 
 
 def _serve(listener: socket.socket) -> None:

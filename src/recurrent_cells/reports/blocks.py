@@ -77,7 +77,7 @@ def competitions(
 ) -> list[Competition]:
     """The competition on each data block."""
     blocks = by(everything, lambda one: one.block)
-    names = _names(blocks)
+    names = block_names(blocks)
     return [_competition(store, names[block], found, metric, question) for block, found in blocks.items()]
 
 
@@ -95,7 +95,7 @@ def _competition(
     return Competition(name, everything, compared, pairs, on_others, decisions)
 
 
-def _names(blocks: Mapping[str, Sequence[Configuration]]) -> dict[str, str]:
+def block_names(blocks: Mapping[str, Sequence[Configuration]]) -> dict[str, str]:
     """What tells the blocks apart: `fashion_mnist`, `split_seed 3`, or their digests."""
     if len(blocks) == 1:
         return dict.fromkeys(blocks, "")

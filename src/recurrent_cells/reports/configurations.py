@@ -158,11 +158,11 @@ def _label(settings: Mapping[str, str], trial: FinishedTrial, varied: Sequence[s
 
 def short_label(settings: Mapping[str, str], keys: Sequence[str]) -> str:
     """The cell, and the values of these keys but its own and its model file's."""
-    parts = [f"{_short(key)}{settings[key]}" for key in keys if key in settings and settings[key] != settings[CELL]]
+    parts = [f"{short_key(key)}{settings[key]}" for key in keys if key in settings and settings[key] != settings[CELL]]
     return " ".join([cell_label(settings[CELL]), *parts])
 
 
-def _short(key: str) -> str:
+def short_key(key: str) -> str:
     """How a label introduces the value of a key: a choice of a group speaks for itself."""
     return "" if key in GROUPS else SHORT.get(key, f"{key.rpartition('.')[2]} ")
 

@@ -11,51 +11,34 @@ from typing import Any
 import torch
 from fastapi import FastAPI, Request, Response
 from numpy.typing import NDArray
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from recurrent_cells.inference.answers import Answer, answer, as_json, ask
 from recurrent_cells.inference.images import prepare
 from recurrent_cells.inference.trained import Trained
 from recurrent_cells.models.network import Network
+from recurrent_cells.serving.base import BODY_TIMEOUT, BadRequest, base_app, file_response, read_body
 from recurrent_cells.serving.models import Models
-from recurrent_cells.serving.payloads import (
-    MOST_BYTES,
-    BadRequest,
-    read_drawing,
-    read_images,
-    read_one_series,
-    read_series,
-)
+from recurrent_cells.serving.payloads import read_drawing, read_images, read_one_series, read_series
 from recurrent_cells.tables import CELLS
 
 PAGE = Path(__file__).with_name("page.html")
-# A body that is too large is read on up to here: a client that still sends would not hear the answer.
-MOST_READ = 8 * MOST_BYTES
-PAGE_HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data:; connect-src 'self'"
-}
-# Seconds a request's body may take to arrive.
-BODY_TIMEOUT = 10.0
-# Statuses given before all of the body is read: the connection is closed.
-UNREAD = (408, 413)
+POLICY = "script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'"
 DIGITS = 6
 
 
 def create_app(models: Models, body_timeout: float = BODY_TIMEOUT) -> FastAPI:
     """The application in which these networks answer, one request at a time in a thread of their own."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = base_app()
     worker = ThreadPoolExecutor(1, "inference")
 
     async def answered(request: Request, work: Callable[[bytes], Any]) -> Response:
-        body = await _read_body(request, body_timeout)
+        body = await read_body(request, body_timeout)
         content = await asyncio.get_running_loop().run_in_executor(worker, lambda: json.dumps(work(body)))
         return Response(content, media_type="application/json")
 
     @app.get("/")
     async def page() -> Response:
-        return Response(PAGE.read_text(), media_type="text/html", headers=PAGE_HEADERS)
+        return file_response(PAGE, "text/html", POLICY)
 
     @app.get("/ping")
     @app.get("/health")
@@ -77,14 +60,6 @@ def create_app(models: Models, body_timeout: float = BODY_TIMEOUT) -> FastAPI:
     @app.post("/rows")
     async def rows(request: Request) -> Response:
         return await answered(request, lambda body: read_by_step(models, body))
-
-    @app.exception_handler(BadRequest)
-    async def refused(_: Request, error: BadRequest) -> Response:
-        return _error(error.status, str(error), {"connection": "close"} if error.status in UNREAD else {})
-
-    @app.exception_handler(HTTPException)
-    async def not_found(request: Request, error: HTTPException) -> Response:
-        return _error(error.status_code, f"{request.method} {request.url.path}: {error.detail}", error.headers or {})
 
     return app
 
@@ -159,32 +134,3 @@ def _usual_range(network: Network) -> tuple[float, float]:
     """The lowest and highest value of a series that a page expects: three deviations from the first feature's mean."""
     offset, scale = (float(torch.as_tensor(it).flatten()[0]) for it in (network.offset, network.scale))
     return offset - 3 * scale, offset + 3 * scale
-
-
-async def _read_body(request: Request, timeout: float) -> bytes:
-    """Raises BadRequest if the body is too large, too slow, cut off or not declared as JSON."""
-    body, received = bytearray(), 0
-    try:
-        async with asyncio.timeout(timeout):
-            async for part in request.stream():
-                received += len(part)
-                if received <= MOST_BYTES:
-                    body += part
-                elif received > MOST_READ:
-                    break
-    except TimeoutError:
-        raise BadRequest(408, f"the body took more than {timeout:g} s to arrive") from None
-    except ClientDisconnect:
-        raise BadRequest(400, "the body was cut off") from None
-    if received > MOST_BYTES:
-        raise BadRequest(413, f"the body is too large; allowed is 1 MiB ({MOST_BYTES:,} bytes)")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise BadRequest(415, f"content-type {kind or 'is missing'}: allowed is application/json")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise BadRequest(415, "content-encoding: allowed is a body that is not compressed")
-    return bytes(body)
-
-
-def _error(status: int, words: str, headers: Any) -> Response:
-    return Response(json.dumps({"error": words}), status, headers, "application/json")

@@ -1,7 +1,6 @@
 """The images and series in the bodies of requests, checked."""
 
-import json
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,20 +8,12 @@ from numpy.typing import NDArray
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.series import from_lists, padded
 from recurrent_cells.inference.trained import Trained
+from recurrent_cells.serving.base import BadRequest, json_object
 
-MOST_BYTES = 1 << 20
 MOST_EXAMPLES = 1000
 LONGEST_SIDE = 1024
 # The forms of MLflow's scoring protocol that hold tensors.
 FORMS = ("instances", "inputs", "dataframe_split")
-
-
-class BadRequest(Exception):
-    """A request that is refused, with an HTTP status and one line that says why."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 def read_images(body: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -72,7 +63,7 @@ def _as_series(key: str, values: Any, trained: Trained) -> NDArray[np.float32]:
 
 def _scored(body: bytes) -> tuple[str, Any]:
     """The form of a scoring request, and the lists in it."""
-    content = _json_object(body)
+    content = json_object(body)
     if len(content) != 1 or (form := next(iter(content))) not in FORMS:
         raise BadRequest(400, f"allowed is a JSON object with one of {', '.join(FORMS)}")
     values = content[form]
@@ -90,7 +81,7 @@ def _check_count(count: int, what: str) -> None:
 
 def _only(body: bytes, key: str, form: str) -> Any:
     """What a request has under its only key."""
-    content = _json_object(body)
+    content = json_object(body)
     if list(content) != [key]:
         raise BadRequest(400, f"allowed is a JSON object with {key}, {form}")
     return content[key]
@@ -107,22 +98,6 @@ def read_drawing(body: bytes) -> NDArray[np.float32]:
     if image.ndim != 2 or not all(1 <= side <= LONGEST_SIDE for side in image.shape):
         raise BadRequest(400, f"{allowed}, 1 to {LONGEST_SIDE} a side, this has the shape {image.shape}")
     return image.astype(np.float32)
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        content = json.loads(body.decode(), parse_constant=_refuse_constant)
-    except BadRequest:
-        raise
-    except (ValueError, RecursionError):  # a UnicodeDecodeError is a ValueError
-        raise BadRequest(400, "the body is not JSON") from None
-    if not isinstance(content, dict):
-        raise BadRequest(400, "the body is not a JSON object")
-    return content
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise BadRequest(400, f"{name}: allowed are finite numbers")
 
 
 def _numbers(values: Any, allowed: str) -> NDArray[Any]:

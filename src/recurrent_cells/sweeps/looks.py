@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from math import isfinite, nan
 from statistics import mean
@@ -16,6 +16,7 @@ from recurrent_cells.sweeps.stages import Records, Stage
 from recurrent_cells.sweeps.view import counted, say
 from recurrent_cells.tracking.artifacts import Question
 from recurrent_cells.tracking.queries import TrialRecord
+from recurrent_cells.tracking.steering import DECIDED, seeds_asked_for
 
 
 @dataclass
@@ -94,6 +95,38 @@ class Looks(Stage):
             return []
         wanted = [growth for growth in growths if growth.label in found.wanted]
         return [trial for growth in wanted for trial in growth.to(found.next_look)]
+
+
+class LooksOnRequest(Looks):
+    """The looks of a sweep with a fixed plan, which has them once the tags of its parent ask for more seeds.
+
+    Args:
+        tags: reads those of the parent.
+    """
+
+    def __init__(
+        self,
+        settings: SweepConfig,
+        asked: Question | None,
+        tuning: Sequence[str],
+        tags: Callable[[], Mapping[str, str]],
+    ) -> None:
+        super().__init__(replace(settings, until=DECIDED), asked, tuning)
+        self._tags = tags
+
+    @property
+    def is_wanted(self) -> bool:
+        return seeds_asked_for(self._tags()) is not None
+
+    def more(self, trials: Sequence[Trial], records: Records) -> list[Trial]:
+        self._settings = replace(self._settings, max_seeds=seeds_asked_for(self._tags()) or 0)
+        if not self._seeds:
+            try:
+                check_first_look([it for it in trials if it.fingerprint not in self._tuning], self._settings)
+            except UserError as error:
+                say(f"no seeds are added; {error}")
+                return []
+        return super().more(trials, records)
 
 
 def chosen(growths: Sequence[Growth], records: Records) -> Iterator[Growth]:

@@ -70,7 +70,9 @@ def write_plan(store: Store, run_id: str, trials: Sequence[Trial]) -> None:
     made_of = " ".join(sorted({trial.configuration for trial in trials}))
     configurations = hashlib.sha256(made_of.encode()).hexdigest()[:16]
     set_tags(store, run_id, {Tag.TRIALS: str(len(trials)), Tag.CONFIGURATIONS: configurations})
-    entries = [PlanEntry(it.name, it.fingerprint, it.overrides, dict(it.varied), it.n_params) for it in trials]
+    entries = [
+        PlanEntry(it.name, it.fingerprint, it.overrides, dict(it.varied), it.n_params, it.steps) for it in trials
+    ]
     artifacts.write_plan(store, run_id, entries)
 
 

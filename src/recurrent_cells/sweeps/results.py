@@ -27,6 +27,7 @@ class PlannedTrial:
     Args:
         state: finished, pruned (by the search whose trial it is), failed, killed, running or missing (no run).
         varied: of the overrides those that vary over the sweep, as they were given.
+        steps: the budget of optimiser steps; 0 where the plan does not say.
     """
 
     name: str
@@ -35,6 +36,7 @@ class PlannedTrial:
     record: TrialRecord | None
     state: str
     varied: Mapping[str, str] = field(default_factory=dict)
+    steps: int = 0
 
     @property
     def error(self) -> str:
@@ -97,10 +99,20 @@ class _Merged:
 
 
 def read_sweeps(store: Store, which: str = LATEST) -> tuple[Store, SweepData]:
-    """The trials of `which`: `latest`, a parent's run id or its beginning, or several with commas between.
+    """The trials of `which`, as `find_sweeps`.
 
     Returns:
         the store at the sweeps' own experiment, and the trials.
+    """
+    store, parents = find_sweeps(store, which)
+    return store, joined(store, parents, trial_records(store))
+
+
+def find_sweeps(store: Store, which: str = LATEST) -> tuple[Store, list[ParentRun]]:
+    """The sweeps of `which`: `latest`, a parent's run id or its beginning, or several with commas between.
+
+    Returns:
+        the store at the sweeps' own experiment, and their parents.
 
     Raises:
         UserError: if there is no such sweep.
@@ -114,13 +126,16 @@ def read_sweeps(store: Store, which: str = LATEST) -> tuple[Store, SweepData]:
     if len(experiments) > 1:
         raise UserError(f"sweep={which}: they are in different experiments; join sweeps of one")
     (experiment_id,) = experiments
-    store = replace(store, experiment_id=experiment_id)
-    records = trial_records(store)
+    return replace(store, experiment_id=experiment_id), chosen
+
+
+def joined(store: Store, parents: Sequence[ParentRun], records: Sequence[TrialRecord]) -> SweepData:
+    """The trials of sweeps, each once, with what `records` of their experiment tell of them."""
     merged = _Merged()
-    for parent in chosen:
+    for parent in parents:
         _merge(merged, store, parent, records)
     swept = frozenset(merged.swept) if merged.planned else None
-    return store, SweepData(tuple(chosen), tuple(merged.trials.values()), swept)
+    return SweepData(tuple(parents), tuple(merged.trials.values()), swept)
 
 
 def _find(name: str, parents: Sequence[ParentRun]) -> ParentRun:
@@ -156,7 +171,7 @@ def _merge(merged: _Merged, store: Store, parent: ParentRun, records: Sequence[T
             values.setdefault(key, set()).add(value)
         found = latest.get(entry.fingerprint)
         state = "missing" if found is None else "pruned" if found.pruned else found.status.lower()
-        trial = PlannedTrial(entry.name, entry.fingerprint, overrides, found, state, entry.varied)
+        trial = PlannedTrial(entry.name, entry.fingerprint, overrides, found, state, entry.varied, entry.steps)
         if trial.fingerprint not in merged.trials or merged.trials[trial.fingerprint].state != "finished":
             merged.trials[trial.fingerprint] = trial
     merged.swept |= {key for key, found_values in values.items() if len(found_values) > 1}

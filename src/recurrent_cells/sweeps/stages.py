@@ -31,6 +31,11 @@ class Stage(ABC):
         """What the sweep is to answer, as far as `more` has settled it."""
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether the sweep is to have this stage, as far as is known now."""
+        return True
+
+    @property
     def refused(self) -> list[str]:
         """Lines on what cannot be compared."""
         return []
@@ -41,14 +46,21 @@ class StagedFeed(Feed):
 
     Args:
         first: the trials that are known from the start.
+        records: what the store knows at the start.
     """
 
     def __init__(
-        self, first: Sequence[Trial], stages: Sequence[Stage], store: Store, parent: Parent, rerun: str
+        self,
+        first: Sequence[Trial],
+        stages: Sequence[Stage],
+        store: Store,
+        parent: Parent,
+        rerun: str,
+        records: Records | None = None,
     ) -> None:
         super().__init__()
         self._trials, self._stages = list(first), list(stages)
-        self._store, self._parent, self._rerun = store, parent, rerun
+        self._store, self._parent, self._rerun, self._known = store, parent, rerun, records
         self._under_way: set[str] = set()
         self._over = False
 
@@ -58,9 +70,13 @@ class StagedFeed(Feed):
 
     def ask(self) -> Sequence[Trial]:
         self._over |= any(outcome.status == "queued" for outcome in self.outcomes.values())
-        if self._over or self._under_way - self.outcomes.keys():
+        if self._over or len(self.outcomes) < len(self._under_way):
             return []
-        records = patiently(self._records, self._store.patience)
+        if self._under_way and not any(stage.is_wanted for stage in self._stages):
+            self._over = True
+            return []
+        records = patiently(self._records, self._store.patience) if self._known is None else self._known
+        self._known = None
         while not (todo := self._todo(records)) and not self._over:
             self._over = self._rerun == "failed" or not self._advance(records)
         self._under_way |= {trial.fingerprint for trial in todo}
@@ -92,6 +108,9 @@ class StagedFeed(Feed):
         """Add the trials of the next stage that has any; whether there is one."""
         while self._stages:
             stage = self._stages[0]
+            if not stage.is_wanted:
+                self._stages.pop(0)
+                continue
             more = stage.more(self._trials, records)
             self._trials += more
             patiently(partial(self._keep, stage.question()), self._store.patience)

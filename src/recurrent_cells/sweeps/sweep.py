@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -15,7 +16,7 @@ from recurrent_cells.sweeps.drive import drive
 from recurrent_cells.sweeps.feeds import Feed, GridFeed
 from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.limits import Limits
-from recurrent_cells.sweeps.looks import Looks, check_first_look, question_name
+from recurrent_cells.sweeps.looks import Looks, LooksOnRequest, check_first_look, question_name
 from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
 from recurrent_cells.sweeps.phases import Tuning, check_phases
 from recurrent_cells.sweeps.plan import Trial, has_status, is_stopped, plan_trials, shortened, to_run, unfinished
@@ -149,12 +150,10 @@ def run_sweep(
         todo = to_run(planned, records, settings.rerun)
         if left_out := len(planned) - len(todo):
             say(f"{left_out} of {counted(len(planned), 'trial')} are left out")
-        feed: Feed
-        if is_staged:
-            stages = list(_stages(store, parent, settings, first_phase, trials, keys))
-            feed = StagedFeed(first_phase or trials, stages, store, parent, settings.rerun)
-        else:
-            feed = GridFeed([trial.below(parent.run_id, parent.earlier) for trial in todo], trials)
+        stages = list(_stages(store, parent, settings, first_phase, trials, keys))
+        feed: Feed = GridFeed([], trials)
+        if is_staged or todo or any(stage.is_wanted for stage in stages):
+            feed = StagedFeed(first_phase or trials, stages, store, parent, settings.rerun, records)
         again_too = {trial.fingerprint for trial in todo}
         before = {name: record for name, record in records.items() if name not in again_too}
         standings = None if first_phase else Standings(trials, before)
@@ -171,9 +170,13 @@ def _stages(
 ) -> Iterator[Stage]:
     if first_phase:
         yield Tuning(first_phase, trials, keys)
+    asked = patiently(lambda: read_question(store, read_parent(store, parent.run_id)), store.patience)
+    tuning = [trial.fingerprint for trial in first_phase]
     if settings.until == "decided":
-        asked = patiently(lambda: read_question(store, read_parent(store, parent.run_id)), store.patience)
-        yield Looks(settings, asked, [trial.fingerprint for trial in first_phase])
+        yield Looks(settings, asked, tuning)
+    else:
+        tags = partial(patiently, lambda: read_parent(store, parent.run_id).tags, store.patience)
+        yield LooksOnRequest(settings, asked, tuning, tags)
 
 
 def dry_run(trials: Sequence[Trial], store: Store, rerun: str) -> str:

@@ -53,13 +53,19 @@ class HardExample:
 
 @dataclass(frozen=True)
 class PlanEntry:
-    """A trial of a sweep's plan; `varied` has those of its overrides that vary over the sweep, as they were given."""
+    """A trial of a sweep's plan.
+
+    Args:
+        varied: those of its overrides that vary over the sweep, as they were given.
+        steps: the budget of optimiser steps; 0 in plans of earlier versions.
+    """
 
     name: str
     fingerprint: str
     overrides: Sequence[str]
     varied: Mapping[str, str] = field(default_factory=dict)
     n_params: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -247,6 +253,18 @@ def read_question(store: Store, run: Run) -> Question | None:
     """What `write_question` wrote; None if the sweep has a fixed plan, or nothing was chosen yet."""
     text = read_text(store, run, Artifact.QUESTION)
     return None if text is None else Question(**json.loads(text))
+
+
+def log_file(store: Store, run: Run) -> Path | None:
+    """The log of a trial where this machine has it: while the run is under way, or with its artifacts."""
+    folders = store.trial_folder(run.run_id) / "artifacts", local_folder(run.artifact_uri)
+    return next((it / Artifact.LOG for it in folders if it is not None and (it / Artifact.LOG).exists()), None)
+
+
+def read_log(store: Store, run: Run) -> str | None:
+    """The log of a trial; None if there is none."""
+    path = log_file(store, run)
+    return read_text(store, run, Artifact.LOG) if path is None else path.read_text(errors="replace")
 
 
 def has_model(store: Store, run: Run) -> bool:

@@ -38,6 +38,8 @@ class Tag:
     TRIALS = "sweep.trials"
     STOPPED = "sweep.stopped"  # why a sweep ended before its plan was done
     LEFT = "sweep.left"  # how many trials such a sweep has left
+    UNTIL = "sweep.until"  # decided: asks a sweep of a fixed plan to add seeds, as the key of that name does
+    MAX_SEEDS = "sweep.max_seeds"  # with that, the most seeds of a configuration
     SKIP = "skip."  # with the fingerprint of a trial that the sweep is to leave out
     # of both
     STOP = "stop"  # asks a trial to save its state and end, a sweep to start no more trials; the value says why

@@ -1,0 +1,140 @@
+"""The command python -m src.watch, and its page in a real browser beside a sweep that runs."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from recurrent_cells.cli.watch import main
+from recurrent_cells.tracking.steering import ask_to_stop
+from recurrent_cells.tracking.store import open_store
+from src import REPOSITORY
+from tests.support import refusal, within, write_data_set
+
+SLOW_ENOUGH = 400  # steps of a trial: some seconds
+
+
+@pytest.mark.parametrize("arguments", [["x"], ["65536"], ["8001", "8002"], ["port=-1"], ["²"]])
+def test_a_port_that_is_none(arguments, capsys):
+    assert "allowed is one port" in refusal(main, arguments, capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["0"], "has no sweep"),
+        (["0", "sweep=x"], "has no sweep"),
+        (["0", "quux=1"], "no such key"),
+        (["sweep="], "value"),
+    ],
+)
+def test_what_cannot_be_watched(arguments, words, store_file, capsys):
+    assert words in refusal(main, arguments, capsys)
+
+
+def test_a_port_that_is_taken(capsys):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert "python -m src.watch 0 takes one that is free" in refusal(main, [str(port)], capsys)
+
+
+def test_help(capsys):
+    main(["--help"])
+    assert "8001 by default" in capsys.readouterr().out
+
+
+@pytest.fixture
+def started(store_file) -> Iterator:
+    """`started("src.train", …)` starts a command in a process of its own, which ends with the test."""
+    processes: list[subprocess.Popen] = []
+
+    def start(name: str, *arguments: str) -> subprocess.Popen:
+        env = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store_file}"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen([sys.executable, "-m", name, *arguments], cwd=REPOSITORY, env=env, **pipes))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def greeting_of(server: subprocess.Popen) -> str:
+    assert server.stdout is not None
+    return "".join(server.stdout.readline() for _ in range(2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_sweep_is_watched_and_steered_from_its_start_to_the_verdict(started, browser, store_file, tmp_path, width):
+    data = write_data_set(tmp_path / "data")
+    command = [
+        *("-m", "model=gru,lstm,simple_rnn", "seed=0,1,2", "data=idx", f"data.root={data}", "data.val_size=10"),
+        *("data.batch_size=10", "model.hidden_size=4", "trainer=cpu", f"trainer.max_steps={SLOW_ENOUGH}"),
+        *("trainer.eval_every=20", "sweep.report=false", "registry=false", "hydra.launcher.slots=2"),
+    ]
+    sweep, store = started("src.train", *command), open_store("recurrent-cells")
+
+    def parents():
+        return store.client.search_runs([store.experiment_id], "tags.`sweep.plan` != ''")
+
+    within(120, lambda: bool(parents()))
+    greeting = greeting_of(started("src.watch", "0"))
+    address = re.findall(r"http://127\.0\.0\.1:\d+/#token=\S+", greeting)[0]
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+
+    page.get_by_text("9 trials").wait_for()
+    running = page.locator(".trial", has=page.locator(".pill.running"))
+    running.first.get_by_role("button", name="Stop").click(timeout=120_000)
+    page.get_by_test_id("message").get_by_text("ends within seconds").wait_for()
+    by_button = page.locator(".trial", has=page.locator(".pill.stopped"))
+    by_button.first.wait_for(timeout=60_000)
+
+    running.first.wait_for(timeout=60_000)
+    run_id = running_run(store)
+    ask_to_stop(store, run_id, "from MLflow")
+    page.wait_for_function("document.querySelectorAll('.pill.stopped').length === 2", timeout=60_000)
+
+    page.get_by_test_id("most").fill("4")
+    page.get_by_test_id("add-seeds").click()
+    page.get_by_test_id("seeds-words").get_by_text("at most 4 of a configuration").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+    page.get_by_test_id("comparison").get_by_text(re.compile("beats|told apart|differ")).first.wait_for(timeout=300_000)
+    assert sweep.wait(300) == 0
+    page.get_by_text(re.compile("^Verdict$")).wait_for()
+    (parent,) = parents()
+    assert int(parent.data.tags["sweep.trials"]) > 9
+    page.screenshot(path=tmp_path / f"{width}.png", full_page=True)
+    assert errors == []
+    page.close()
+
+
+def running_run(store) -> str:
+    """The run id of a trial that runs and is not asked to stop."""
+    found = store.client.search_runs([store.experiment_id], "attributes.status = 'RUNNING'")
+    return next(run.info.run_id for run in found if "fingerprint" in run.data.tags and "stop" not in run.data.tags)
+
+
+@pytest.mark.slow
+def test_without_the_token_the_page_has_no_buttons_that_steer(started, browser, store_file, tmp_path):
+    data = write_data_set(tmp_path / "data")
+    few = ("data=idx", f"data.root={data}", "data.val_size=10", "model.hidden_size=4", "trainer.max_steps=4")
+    assert started("src.train", "-m", "seed=0,1", *few, "trainer=cpu", "sweep.report=false").wait(120) == 0
+    address = re.findall(r"http://127\.0\.0\.1:\d+/", greeting_of(started("src.watch", "0")))[0]
+    page = browser.new_page()
+    page.goto(address)
+    page.get_by_text("2 trials").wait_for()
+    assert page.get_by_test_id("add-seeds").is_hidden()
+    page.close()
