@@ -47,6 +47,7 @@ def site_places() -> Iterator[tuple[Path, str]]:
 def page(source: Path, places: dict[Path, str]) -> str:
     """The text of a page of the site."""
     text = MARK.sub(lambda mark: reference.SECTIONS[mark[1]](), source.read_text())
+    text = text.replace(r"\<", "&lt;")  # as reports write it, which Python-Markdown does not read
     here = Path(places[source]).parent
 
     def link(match: re.Match[str]) -> str:

@@ -27,7 +27,7 @@ EXTENSIONS = sorted(name for name in FILES if name.startswith("my_"))
 
 def commands(text: str) -> list[str]:
     """The commands of a page: lines of its shell blocks, and those in its sentences."""
-    blocks = [content.replace("\\\n", " ") for kind, _, content in BLOCK.findall(text) if kind == "bash"]
+    blocks = [re.sub(r"\\\n\s*", "", content) for kind, _, content in BLOCK.findall(text) if kind == "bash"]
     inline = re.findall(r"`((?:python -m (?:src|benchmarks)\.[a-z_]+|make) [^`]+)`", text)
     return [line for block in blocks for line in block.splitlines() if line.strip()] + inline
 
