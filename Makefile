@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 RUN := $(BIN)/python -m src.train
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep train test lint watch ui serve server series report check doctor bench gpu-check clean
+.PHONY: help install sweep train test lint watch ui serve server series report check doctor bench gpu-check docs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -67,6 +67,12 @@ bench: $(READY)  ## the harness beside a hand-written loop, the usual Lightning 
 gpu-check: $(READY)  ## the first minutes on a machine with a GPU (ARGS='--data FOLDER --stages 1 2')
 	$(BIN)/python -m benchmarks.gpu_check $(ARGS)
 
+docs: $(READY)  ## build the documentation into site/
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m docs.pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Read it: site/index.html; with search: $(BIN)/python -m http.server -d site"
+
 clean:  ## remove caches and build products (runs, data and the environment stay)
-	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache outputs multirun multirun.yaml
-	find conf src tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
+	rm -rf build site *.egg-info .pytest_cache .mypy_cache .ruff_cache outputs multirun multirun.yaml
+	find conf docs src tests benchmarks -name __pycache__ -type d -exec rm -rf {} +

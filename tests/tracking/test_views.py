@@ -22,6 +22,14 @@ def test_curves_are_grouped_by_cell_and_trials_have_their_columns():
     assert page("7", "cells").startswith("/#/experiments/7/runs?")
 
 
+def test_curves_of_single_trials_which_have_their_colours_are_a_view_too():
+    tags = view_tags()
+    cells, seeds = state(tags[f"{TAG}cells"]), state(tags[f"{TAG}seeds"])
+    assert "groupBy" not in seeds
+    assert seeds["compareRunCharts"] == cells["compareRunCharts"]
+    assert "compareRunsMode=CHART" in page("7", "seeds")
+
+
 def test_an_experiment_made_without_them_gets_them_and_the_users_own_stay(store):
     store.client.set_experiment_tag(store.experiment_id, f"{TAG}cells", "mine")
     store.client.delete_experiment_tag(store.experiment_id, f"{TAG}trials")

@@ -27,6 +27,11 @@ def test_of_data_sorted_by_class_the_first_of_each_are_shown():
     assert titles(first_sequences(splits(two, names=("low", "high")))) == ["low", *["high"] * 5]
 
 
+def test_each_of_many_classes_has_a_picture():
+    letters = torch.arange(26).repeat_interleave(3)
+    assert titles(first_sequences(splits(letters, is_image=True))) == [str(label) for label in range(26)]
+
+
 def test_a_series_is_drawn_to_its_last_step_a_curve_for_each_feature():
     figure = first_sequences(splits(torch.tensor([0.5, 2]), lengths=torch.tensor([4, 6])))
     assert titles(figure) == ["0.5", "2"]

@@ -1,10 +1,9 @@
-"""List runs that say something untrue about themselves, and repair them: python -m src.doctor."""
+"""List runs that say something untrue about themselves, and repair them."""
 
-import sys
 from collections.abc import Sequence
 
+from recurrent_cells.cli.arguments import run_command
 from recurrent_cells.config.schema import EXPERIMENT
-from recurrent_cells.errors import UserError
 from recurrent_cells.tracking.backup import secure
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.store import Store, open_store
@@ -12,12 +11,12 @@ from recurrent_cells.tracking.store import Store, open_store
 
 def main(arguments: Sequence[str]) -> None:
     """Repair what can be repaired in all experiments of the store; exits with 2 if it cannot be opened."""
-    try:
-        copied = secure()
-        store = open_store(EXPERIMENT)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    run_command(__doc__, {}, arguments, lambda _: _examine())
+
+
+def _examine() -> None:
+    copied = secure()
+    store = open_store(EXPERIMENT)
     print("\n".join([store.address, *copied, *examine(store)]))
 
 

@@ -12,7 +12,7 @@ from recurrent_cells.config.schema import EXPERIMENT
 from recurrent_cells.interrupts import handled
 from recurrent_cells.tracking import database
 from recurrent_cells.tracking.store import open_store
-from recurrent_cells.tracking.views import CHARTS, TRIALS, page
+from recurrent_cells.tracking.views import CHARTS, SEEDS, TRIALS, page
 
 PORT = 5000
 
@@ -27,7 +27,7 @@ def _open(arguments: Sequence[str]) -> None:
     store = open_store(EXPERIMENT, reading=True)
     is_server = store.uri.startswith(("http://", "https://"))
     address = store.address.rstrip("/") if is_server else f"http://127.0.0.1:{port}"
-    for what, view in (("The curves", CHARTS), ("All trials", TRIALS)):
+    for what, view in (("The curves", CHARTS), ("Each seed", SEEDS), ("All trials", TRIALS)):
         print(f"{what}: {address}{page(store.experiment_id, view)}", flush=True)
     if is_server:
         print("The store is a server with a UI of its own: nothing is started here.")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TAG = "mlflow.sharedViewState."
-CHARTS, TRIALS = "cells", "trials"
+CHARTS, SEEDS, TRIALS = "cells", "seeds", "trials"
 SECTION = "comparison"
 COLUMNS = (
     "tags.`cell`",
@@ -26,22 +26,24 @@ BARS = ("test/acc",)
 
 
 def view_tags() -> dict[str, str]:
-    """Tags of an experiment that make two views in the UI: curves by cell, averaged over seeds, and all trials."""
+    """Tags of an experiment that make three views in the UI: curves by cell, those of each seed, and all trials.
+
+    MLflow gives groups colours of its own choice; the curves of single trials have those of their cells.
+    """
     by_cell = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "cell"}]}
     curves = [_chart(metric, "LINE") for metric in LINES] + [_chart(metric, "BAR") for metric in BARS]
     section = {"uuid": SECTION, "name": "Cells", "display": True, "isGenerated": False}
+    drawn = {"compareRunCharts": curves, "compareRunSections": [section]}
     return {
-        f"{TAG}{CHARTS}": _view(
-            "Cells: means over seeds",
-            {"groupBy": by_cell, "compareRunCharts": curves, "compareRunSections": [section]},
-        ),
+        f"{TAG}{CHARTS}": _view("Cells: means over seeds", {"groupBy": by_cell, **drawn}),
+        f"{TAG}{SEEDS}": _view("Seeds, in the colours of the cells", {**drawn, "orderByKey": "tags.`cell`"}),
         f"{TAG}{TRIALS}": _view("Trials", {"orderByKey": "metrics.`val/best_acc`"}),
     }
 
 
 def page(experiment_id: str, view: str) -> str:
     """The place of a view in the UI, without the server's address."""
-    mode = "CHART" if view == CHARTS else "TABLE"
+    mode = "TABLE" if view == TRIALS else "CHART"
     query = f"workflowType=machine_learning&compareRunsMode={mode}&viewStateShareKey={view}"
     return f"/#/experiments/{experiment_id}/runs?{query}"
 

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from recurrent_cells.data.splits import Split, Splits
 
+# Of sequences: in a row, and of classes that each have one.
 MOST_FIRST = 10
+MOST_CLASSES = 50
 # A series of more features is drawn as an image.
 MOST_CURVES = 12
 MOST_TICKS = 20
@@ -36,16 +38,18 @@ def draw_sequence(axes: Axes, values: NDArray[Any], is_image: bool) -> None:
 
 
 def first_sequences(splits: Splits) -> Figure:
-    """The first training sequences of each class, or of all, as the network reads them: two rows with their targets."""
+    """The first training sequences of each class, or of all, as the network reads them, with their targets."""
     chosen = _first(splits)
-    figure = _figure(5, 2.4)
+    columns = min(math.ceil(len(chosen) / 2), MOST_FIRST)
+    rows = math.ceil(len(chosen) / columns)
+    figure = _figure(5 if columns < MOST_FIRST else 9, 1.2 * rows)
     side = math.isqrt(splits.num_features)
     one_step = splits.is_image and splits.num_steps == 1 and side**2 == splits.num_features
-    split, columns = splits.train, math.ceil(len(chosen) / 2)
+    split = splits.train
     for place, index in enumerate(chosen, start=1):
         length = None if split.lengths is None else int(split.lengths[index])
         sequence = split.sequences[index, :length].numpy()
-        axes = figure.add_subplot(2, columns, place)
+        axes = figure.add_subplot(rows, columns, place)
         draw_sequence(axes, sequence.reshape(side, side) if one_step else sequence, splits.is_image)
         axes.set_title(_asked(split, index, splits.class_names), fontsize=10 if splits.class_names is None else 7)
     return figure
@@ -56,8 +60,8 @@ def _first(splits: Splits) -> list[int]:
     targets = splits.train.targets
     if targets.is_floating_point() or targets.dim() > 1:
         return list(range(min(MOST_FIRST, len(targets))))
-    classes = targets.unique()[:MOST_FIRST]
-    of_each = MOST_FIRST // len(classes)
+    classes = targets.unique()[:MOST_CLASSES]
+    of_each = max(MOST_FIRST // len(classes), 1)
     return [int(place) for label in classes for place in torch.nonzero(targets == label).flatten()[:of_each]]
 
 

@@ -24,8 +24,11 @@ class SearchSettings:
 
     Args:
         n_trials: how many trials the search has when it is done; more than before adds some.
+        sampler: what proposes trials; cmaes needs the extra cmaes.
+        pruner: what ends poor trials early; with several objectives by the front on which a trial stands so far, see
+            `trial/objectives.py`.
         objectives: `val/METRIC`, with the metric of the trials' task, and costs.
-        pruner: with several objectives by the front on which a trial stands so far, see `trial/objectives.py`.
+        seed: draws what the search proposes.
         startup_trials: drawn at random before TPE learns; trained in full before the median pruner judges.
         min_evaluations: no trial is pruned before so many evaluations.
         reduction_factor: of asha and hyperband: one of so many trials goes on at each rung.

@@ -1,0 +1,1 @@
+"""The documentation: its pages, and what makes the site of them."""
