@@ -17,7 +17,7 @@ class SLSTM(Cell):
     exp(a_i - m') and exp(log f + m - m'), which changes neither h nor a gradient. m starts at -∞ where the paper has 0,
     with the same h: n' is then never below 1.
 
-    W (4 H, F) holds the gates in the order i, f, z, o. U (heads, 4 H/heads, H/heads) has a block for each head. b (3 H,)
+    W (4 H, F) holds the gates in the order i, f, z, o. U (heads, 4 H/heads, H/heads) has a block for each head. b (3 H)
     leaves out i, where it would change c and n by the same factor and h not at all: 4 H (F + H/heads) + 3 H parameters.
     `model.forget_bias` is of f, as for the LSTM.
     """
