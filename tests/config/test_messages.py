@@ -40,7 +40,7 @@ TWICE = "not understood; close brackets, and quote special characters twice: 'ke
         ("~model.cell", f"~model.cell: a key cannot be left out; give it a value, one of {CELL_NAMES}"),
         ("model=foo", f"model=foo: no such option; allowed are {CELL_NAMES}"),
         ("model=ltsm", f"model=ltsm: no such option; allowed are {CELL_NAMES}; did you mean model=lstm?"),
-        ("optimizer=foo", "optimizer=foo: no such option; allowed are adam, rmsprop, sgd"),
+        ("optimizer=foo", "optimizer=foo: no such option; allowed are adam, adamw, rmsprop, sgd"),
         (
             "model=null",
             "null and numbers are no options of a group (model, data, …): name one, or leave the group out",
