@@ -69,7 +69,7 @@ def test_a_file_adds_options_that_compose(write):
     config = compose_config(given, *choices)
     lstm = compose_config("model=lstm")
     assert (config.model.cell, config.optimizer.name, config.data.name) == ("my_cell", "my_opt", "waves")
-    assert {key for key in config.model if config.model[key] != lstm.model[key]} == {"cell"}
+    assert {key for key in config.model if config.model[key] != lstm.model[key]} == {"cell", "options"}
     assert (config.data.batch_size, config.data.order) == (10, "shuffled")
     assert config.extensions == [str(path)]
 

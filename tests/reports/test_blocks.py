@@ -27,6 +27,18 @@ def test_a_lone_survivor_is_not_elected(store, make_sweep):
     assert [one.label for one in found] == ["LSTM lr 0.1", "GRU lr 0.1"]
 
 
+def test_settings_of_a_cell_alone_count_where_they_are_not_the_defaults(store, make_sweep):
+    options = {"model.options.peepholes": "False", "model.options.variant": "standard"}
+    others = options | {"model.options.variant": "coupled_gates"}
+    before, after = Made("lstm", 0), Made("lstm", 1, params=options)
+    for trials, labels in (
+        ([before, after, Made("gru", 0)], ["LSTM", "GRU"]),
+        ([before, after, Made("lstm", 0, params=others)], ["LSTM variant standard", "LSTM variant coupled_gates"]),
+    ):
+        found = configurations(read_sweeps(store, make_sweep(*trials))[1])
+        assert [(one.label, len(one.trials)) for one in found] == list(zip(labels, (2, 1), strict=True))
+
+
 def test_of_many_rates_the_worst_by_validation_are_left_out(store, make_sweep):
     trials = [
         by_rate("gru", seed, f"{place}", 0.5 + place / 100 + seed / 1000) for place in range(1, 43) for seed in range(2)

@@ -41,6 +41,12 @@ def test_a_point_is_what_hydra_composes(hydra_context):
         assert OmegaConf.to_object(composed) == point.config
 
 
+def test_settings_of_a_cell_alone_are_swept_as_others(hydra_context):
+    grid = points(hydra_context, "model=slstm", "model.options.heads=1,2")
+    assert [point.config.model.options["heads"] for point in grid] == [1, 2]
+    assert {point.config.model.options["forget_gate"] for point in grid} == {"sigmoid"}
+
+
 def test_the_command_line_replaces_a_named_sweep_key_by_key(hydra_context):
     grid = points(hydra_context, "seed=5", params={"model": "lstm,gru", "seed": "0,1"})
     assert [(point.config.model.cell, point.config.seed) for point in grid] == [("lstm", 5), ("gru", 5)]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -56,6 +57,7 @@ def checked(config: Config) -> Config:
     """A typed config whose values will do, with its budget and the extensions that it uses; raises as `validated`."""
     extensions.load(config.extensions)
     _refuse(list(_out_of_range(config)))
+    config.model.options = _own_options(config.model)
     trainer = config.trainer
     if trainer.max_epochs is None:
         is_short = not config.full and trainer.short_epochs is not None
@@ -139,18 +141,41 @@ def _out_of_range(config: Config) -> Iterator[str]:
             yield f"{name}={as_typed(value)[:MOST_SHOWN]}: allowed is {rule.words}"
         elif isinstance(value, int) and abs(value) > LARGEST:
             yield f"{name}={value}: allowed is {rule.words if rule else 'an integer'}, below 2^63"
-    yield from _option_faults(config.model)
 
 
-def _option_faults(model: ModelConfig) -> Iterator[str]:
-    """What is wrong with the settings of a cell alone."""
-    options = CELLS[model.cell].options if model.options and model.cell in CELLS else {}
-    for name, value in model.options.items():
+def _own_options(model: ModelConfig) -> dict[str, Any]:
+    """The settings of the cell: without those that the file of another cell lists, at their defaults.
+
+    Raises:
+        UserError: if the cell has no such setting, or a value is not allowed.
+    """
+    if not model.options or model.options == _listed(model.cell):  # known without the cell, whose import takes seconds
+        return model.options
+    known = getattr(CELLS[model.cell], "options", {})
+    others = [getattr(CELLS[name], "options", {}) for name in CELLS.names]
+    options = {
+        name: value
+        for name, value in model.options.items()
+        if name in known or not any(name in it and it[name].default == value for it in others)
+    }
+    _refuse(list(_option_faults(model.cell, known, options)))
+    return options
+
+
+@cache
+def _listed(cell: str) -> dict[str, Any]:
+    """The settings of a cell that its file in the package lists, all at their defaults."""
+    file = files("recurrent_cells.conf") / "model" / f"{cell}.yaml"
+    return dict(OmegaConf.create(file.read_text()).options) if file.is_file() else {}
+
+
+def _option_faults(cell: str, known: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
         given = f"model.options.{name}={as_typed(value)[:MOST_SHOWN]}"
-        if name not in options:
-            yield f"{given}: model={model.cell} has no such setting; allowed is {', '.join(options) or 'none'}"
-        elif not options[name].rule.allows(value):
-            yield f"{given}: allowed is {options[name].rule.words}"
+        if name not in known:
+            yield f"{given}: model={cell} has no such setting; allowed is {', '.join(known) or 'none'}"
+        elif not known[name].rule.allows(value):
+            yield f"{given}: allowed is {known[name].rule.words}"
 
 
 def _conflicts(config: Config) -> Iterator[str]:

@@ -100,7 +100,7 @@ def configurations(data: SweepData) -> list[Configuration]:
 
 def settings_of(record: TrialRecord) -> dict[str, str]:
     """All that decides a trial's result but the seed."""
-    params = DEFAULTS | record.params
+    params = DEFAULTS | option_defaults(record.params.get(CELL, "")) | record.params
     ignored = ("seed", "n_params", *IRRELEVANT)
     relevant = {key: value for key, value in params.items() if not is_within(key, ignored)}
     return relevant | {Tag.DATA_DIGEST: record.tags.get(Tag.DATA_DIGEST, "")}
@@ -121,7 +121,11 @@ def _by_choice(
         values = {(choice, one.get(key)) for choice, one in zip(choices, settings, strict=True)}
         return not named and all(choices) and len(values) == len(set(choices))
 
-    left = [key for key in dict.fromkeys(key for one in settings for key in one) if not follows(key)]
+    def says_nothing(key: str) -> bool:
+        return all(key not in one or one[key] == option_defaults(one[CELL]).get(key) for one in settings)
+
+    keys = dict.fromkeys(key for one in settings for key in one)
+    left = [key for key in keys if not follows(key) and not says_nothing(key)]
     return [
         {group: chosen[group] for group in swept if group in chosen} | {key: one[key] for key in left if key in one}
         for chosen, one in zip(overrides, settings, strict=True)
@@ -140,6 +144,12 @@ def cell_class(cell: str) -> Any:
         return CELLS[cell]
     except KeyError:
         return None
+
+
+def option_defaults(cell: str) -> dict[str, str]:
+    """A cell's own settings as params, at their defaults."""
+    options = getattr(cell_class(cell), "options", {})
+    return {f"model.options.{name}": str(option.default) for name, option in options.items()}
 
 
 def cell_label(cell: str) -> str:

@@ -26,6 +26,14 @@ def test_settings_that_a_cell_does_not_have_are_refused():
         checked(Config(model=ModelConfig(cell="gru", options={"heads": 2})))
 
 
+def test_what_the_file_of_another_cell_lists_says_nothing_at_its_default():
+    listed = option("model", "lstm")["options"]
+    assert checked(Config(model=ModelConfig(cell="gru", options=listed))).model.options == {}
+    assert checked(Config(model=ModelConfig(cell="lstm", options=listed))).model.options == listed
+    with pytest.raises(UserError, match=r"model\.options\.variant=coupled_gates: model=gru has no such setting"):
+        checked(Config(model=ModelConfig(cell="gru", options=listed | {"variant": "coupled_gates"})))
+
+
 @pytest.fixture
 def leaky():
     class Leaky(CELLS["gru"]):
