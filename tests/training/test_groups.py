@@ -26,6 +26,12 @@ def kinds(**model):
             {"num_layers": 2, "block": "residual", "cell": "gru", "frontend": "linear"},
             ["recurrent.blocks.0.layer.weight_hh_l0", "recurrent.blocks.1.layer.weight_hh_l0"],
         ),
+        ({"cell": "delta_net"}, []),
+        ({"cell": "lem"}, ["recurrent.weight_hh_l0", "recurrent.weight_hh_z_l0"]),
+        (
+            {"options": {"peepholes": True, "variant": "full_gate_recurrence"}},
+            [f"recurrent.weight_{name}_l0" for name in ("hh", "gh", "ci", "cf", "co")],
+        ),
     ],
 )
 def test_recurrent_parameters_are_those_from_state_to_state(model, expected):

@@ -79,7 +79,7 @@ class ModelConfig:
     biases: int = key(2, "bias vectors of a gate: two as in cuDNN, or one as in Keras", ONE_OR_TWO)
     init: str = key("torch", "whose initial weights", one_of("torch", "keras", "normal"))
     kernel: str = key("auto", "what computes the layers, to rounding the same; auto: the fastest", one_of(*KERNELS))
-    forget_bias: float | None = key(None, "first bias of a forget gate (lstm, slstm, janet); null: as init has it", or_null(BIAS))
+    forget_bias: float | None = key(None, "first bias of an LSTM-like forget gate; null: as init has it", or_null(BIAS))
     frontend: str = key("none", "what precedes the recurrent layers", one_of("none", "linear", "conv"))
     frontend_size: int = key(128, "features of frontend=linear, channels of frontend=conv", POSITIVE)
     readout: str = key("last", "the outputs that are read: of which steps", one_of("last", "every", "mean"))

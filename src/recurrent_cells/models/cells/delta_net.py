@@ -31,6 +31,7 @@ class DeltaNet(Cell):
         "heads": HEADS,
         "max_beta": Option(1, "the largest β: 1, or 2 for eigenvalues down to -1", number(0, 2, above=True)),
     }
+    recurrent = ()
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
         heads = self.settings["heads"]

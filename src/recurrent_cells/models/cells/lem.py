@@ -20,6 +20,7 @@ class LEM(Cell):
     source = "Rusch et al. 2021, Long expressive memory for sequence modeling"
     options: ClassVar = {"dt": Option(1.0, "the longest time step", number(0, 1, above=True))}
     num_states = 2
+    recurrent = ("weight_hh", "weight_hh_z")
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
         return {

@@ -70,6 +70,7 @@ class LSTM(Cell):
         "peepholes": Option(False, "whether gates see the cell state", TRUE_OR_FALSE),
     }
     routes: ClassVar[tuple[str, ...]] = ("torch", "numpy", "triton")
+    recurrent = ("weight_hh", "weight_gh", "weight_ci", "weight_cf", "weight_co")
     by_hand = LSTMSteps
 
     def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
