@@ -13,7 +13,17 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.lengths import last_valid, without_padding
 from recurrent_cells.models.cells import Weights
 from recurrent_cells.models.precision import leaves_autocast
-from recurrent_cells.models.routes import linear, numpy_loop, reference, scan, torch_fused, torch_loop, torch_nn, triton
+from recurrent_cells.models.routes import (
+    delta_rule,
+    linear,
+    numpy_loop,
+    reference,
+    scan,
+    torch_fused,
+    torch_loop,
+    torch_nn,
+    triton,
+)
 from recurrent_cells.tables import CELLS
 
 ROUTES: dict[str, tuple[ModuleType, ...]] = {
@@ -22,6 +32,7 @@ ROUTES: dict[str, tuple[ModuleType, ...]] = {
     "torch": (torch_nn, torch_fused, torch_loop),
     "triton": (triton,),
     "scan": (linear,),
+    "chunks": (delta_rule,),
 }
 # What computes layers only where model.kernel names it: not measured on a GPU yet.
 ON_REQUEST = ("triton",)

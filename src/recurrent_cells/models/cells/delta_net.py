@@ -32,6 +32,7 @@ class DeltaNet(Cell):
         "max_beta": Option(1, "the largest β: 1, or 2 for eigenvalues down to -1", number(0, 2, above=True)),
     }
     recurrent = ()
+    routes = ("chunks",)
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
         heads = self.settings["heads"]
@@ -41,12 +42,16 @@ class DeltaNet(Cell):
 
     def inputs(self, x: Tensor, weights: Weights) -> Tensor:
         """q, k, v and β of all steps of the input (…, T, B, F), (…, T, B, 3 H + heads)."""
+        return torch.cat([it.flatten(-2) for it in self.of_heads(x, weights)], dim=-1)
+
+    def of_heads(self, x: Tensor, weights: Weights) -> tuple[Tensor, ...]:
+        """q, k and v (…, T, B, heads, H/heads) and β (…, T, B, heads, 1) of the input (…, T, B, F)."""
         planes = super().inputs(x, weights).to(weights["weight_ih"].dtype)
         heads = self.settings["heads"]
         size = (planes.shape[-1] - heads) // 3
-        q, k, v, beta = planes.split([size, size, size, heads], dim=-1)
-        q, k = (F.normalize(F.silu(it).unflatten(-1, (heads, -1)), dim=-1).flatten(-2) for it in (q, k))
-        return torch.cat([q, k, v, self.settings["max_beta"] * beta.sigmoid()], dim=-1)
+        q, k, v, beta = (it.unflatten(-1, (heads, -1)) for it in planes.split([size, size, size, heads], dim=-1))
+        q, k = (F.normalize(F.silu(it), dim=-1) for it in (q, k))
+        return q, k, v, self.settings["max_beta"] * beta.sigmoid()
 
     def step(self, inputs: Tensor, state: State, weights: Weights) -> State:
         _, s = state
