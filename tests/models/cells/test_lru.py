@@ -10,8 +10,8 @@ from tests.models.cells.naive import assert_is_the_loop, num_parameters
 def loop(x, weights):
     """Orvieto et al. 2023, equations 6 and 7: x_k = Λ x_{k-1} + exp(gamma) B u_k, y_k = Re(C x_k) + D u_k."""
     eigenvalues = torch.exp(torch.complex(-torch.exp(weights["nu"]), torch.exp(weights["theta"])))
-    b = torch.complex(*weights["weight_b"].chunk(2))
-    c = torch.complex(*weights["weight_c"].chunk(2, dim=1)).conj()
+    b = torch.complex(weights["weight_b"][::2], weights["weight_b"][1::2])
+    c = torch.complex(weights["weight_c"][:, ::2], weights["weight_c"][:, 1::2]).conj()
     gamma = torch.exp(weights["gamma"])
     state, outputs = torch.zeros(len(gamma), dtype=torch.complex128), []
     for step in x:

@@ -13,7 +13,7 @@ def loop(x, weights):
     Of conjugate pairs both are carried.
     """
     half = torch.complex(-torch.exp(weights["decay"]), weights["frequency"])
-    c_half = torch.complex(*weights["weight_c"].chunk(2, dim=1)).conj()
+    c_half = torch.complex(weights["weight_c"][:, ::2], weights["weight_c"][:, 1::2]).conj()
     a, c = torch.cat((half, half.conj()), dim=1), torch.cat((c_half, c_half.conj()), dim=1)
     step_size = torch.exp(weights["step"])[:, None]
     a_bar = torch.exp(step_size * a)

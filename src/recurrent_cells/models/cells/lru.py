@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from recurrent_cells.config.rules import at_least, number
-from recurrent_cells.models.cells import LinearCell, Option, Shapes, Weights
+from recurrent_cells.models.cells import LinearCell, Option, Shapes, Weights, in_turn
 
 
 class LRU(LinearCell):
     """λ = exp(-exp(nu) + i exp(theta)); s' = λ s + exp(gamma) B x, y = Re(C s') + D x, with S complex numbers in s.
 
-    `weight_b` (2 S, F) holds the real and then the imaginary parts of B, `weight_c` (H, 2 S) those of the conjugate of
-    C, `weight_d` (H, F) is D; `nu`, `theta` and `gamma` have S numbers each; 2 S (F + H) + H F + 3 S parameters.
+    `weight_b` (2 S, F) holds the real and imaginary parts of B, row by row in turn, `weight_c` (H, 2 S) those of the
+    conjugate of C; `weight_d` (H, F) is D, `nu`, `theta` and `gamma` are (S,); 2 S (F + H) + H F + 3 S parameters.
     Whatever `model.init` says, |λ|² begins uniform between r_min² and r_max², its phase uniform in [0, max_phase],
     exp(gamma) as sqrt(1 - |λ|²), and the parts of B and C and D normal with the variances 1 / 2F, 1 / S, 1 / F.
     """
@@ -30,10 +30,10 @@ class LRU(LinearCell):
     }
 
     def state_size(self, hidden_size: int) -> int:
-        return int(self.settings["state_size"])
+        return 2 * int(self.settings["state_size"])
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
-        size = self.state_size(hidden_size)
+        size = int(self.settings["state_size"])
         return {
             "weight_b": (2 * size, input_size),
             "weight_c": (hidden_size, 2 * size),
@@ -44,19 +44,18 @@ class LRU(LinearCell):
         }
 
     def inputs(self, x: Tensor, weights: Weights) -> Tensor:
-        """B x, real parts and then imaginary ones, and D x: (…, T, B, 2 S + H)."""
-        weight = torch.cat((weights["weight_b"], weights["weight_d"]), dim=-2)
+        """exp(gamma) B x, its real and imaginary parts in turn, and D x: (…, T, B, 2 S + H)."""
+        weight_b = weights["weight_b"] * weights["gamma"].exp().repeat_interleave(2, dim=-1).unsqueeze(-1)
+        weight = torch.cat((weight_b, weights["weight_d"]), dim=-2)
         return torch.matmul(x.flatten(-3, -2), weight.mT).unflatten(-2, x.shape[-3:-1])
 
     def coefficients(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-        nu, theta, gamma = (weights[name].exp().unsqueeze(-2) for name in ("nu", "theta", "gamma"))
-        size = nu.shape[-1]
-        real, imaginary = inputs[..., :size], inputs[..., size : 2 * size]
-        return torch.polar((-nu).exp(), theta), torch.complex(gamma * real, gamma * imaginary)
+        size, phase = (-weights["nu"].exp()).exp(), weights["theta"].exp()
+        a = in_turn(size * phase.cos(), size * phase.sin()).unsqueeze(-2)
+        return a, inputs[..., : a.shape[-1]]
 
     def outputs(self, states: Tensor, inputs: Tensor, weights: Weights) -> Tensor:
-        parts = torch.cat((states.real, states.imag), dim=-1)
-        return torch.matmul(parts, weights["weight_c"].mT) + inputs[..., parts.shape[-1] :]
+        return torch.matmul(states, weights["weight_c"].mT) + inputs[..., states.shape[-1] :]
 
     def initialize(self, weights: Weights, init: str, forget_bias: float | None) -> None:
         low, high = (self.settings[name] ** 2 for name in ("r_min", "r_max"))

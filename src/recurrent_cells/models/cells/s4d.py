@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from recurrent_cells.config.rules import Rule
-from recurrent_cells.models.cells import LinearCell, Option, Shapes, Weights
+from recurrent_cells.models.cells import LinearCell, Option, Shapes, Weights, complex_product, in_turn
 
 STEP = (1e-3, 1e-1)
 EVEN = Rule(lambda value: value >= 2 and value % 2 == 0, "an even integer of at least 2")
@@ -18,7 +18,7 @@ class S4D(LinearCell):
     of conjugate complex numbers in a state s, one of each kept.
 
     `weight_ih` (H, F) is W, `step` (H,) is log Δ, `decay` and `frequency` (H, N / 2) make A = -e^decay + i frequency,
-    `weight_c` (H, N) holds the real and then the imaginary parts of C's conjugate, `skip` (H,) is D; H (F + 3 + 2 N)
+    `weight_c` (H, N) holds the real and imaginary parts of C's conjugate in turn, `skip` (H,) is D; H (F + 3 + 2 N)
     parameters. In the paper the input has H features and is u itself.
     Whatever `model.init` says, A begins as -½ + i π n, Δ log-uniform in [0.001, 0.1], C as normal numbers of variance
     1, their parts of ½, and D normal.
@@ -30,7 +30,7 @@ class S4D(LinearCell):
     options: ClassVar = {"state_size": Option(16, "N, real numbers in the state of a feature", EVEN)}
 
     def state_size(self, hidden_size: int) -> int:
-        return hidden_size * self._pairs
+        return hidden_size * 2 * self._pairs
 
     @property
     def _pairs(self) -> int:
@@ -48,16 +48,26 @@ class S4D(LinearCell):
         }
 
     def coefficients(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-        rate = torch.complex(-weights["decay"].exp(), weights["frequency"])
-        factor = (weights["step"].exp().unsqueeze(-1) * rate).exp()
-        held = (factor - 1) / rate
-        return factor.flatten(-2).unsqueeze(-2), (inputs.unsqueeze(-1) * held.unsqueeze(-3)).flatten(-2)
+        """The states are those of the equations divided by (exp(ΔA) - 1) / A: all of a feature have one input, u."""
+        a = in_turn(*self._factor(weights)).flatten(-2).unsqueeze(-2)
+        ones = torch.ones_like(inputs[..., :1]).unsqueeze(-1).expand(*inputs.shape[:-1], 1, self._pairs)
+        return a, (inputs.unsqueeze(-1) * in_turn(ones, torch.zeros_like(ones))).flatten(-2)
 
     def outputs(self, states: Tensor, inputs: Tensor, weights: Weights) -> Tensor:
-        real, imaginary = weights["weight_c"].unsqueeze(-3).chunk(2, dim=-1)
-        by_feature = states.unflatten(-1, (-1, self._pairs))
-        read = (by_feature.real * real + by_feature.imag * imaginary).sum(dim=-1)
-        return 2 * read + weights["skip"].unsqueeze(-2) * inputs
+        real, imaginary = self._factor(weights)
+        # (exp(ΔA) - 1) / A is (exp(ΔA) - 1) A* / |A|²; its conjugate times that of C is read.
+        decay, frequency = weights["decay"].exp(), weights["frequency"]
+        conjugate = in_turn(real - 1, -imaginary), in_turn(-decay, frequency)
+        scale = (2 / (decay.square() + frequency.square())).repeat_interleave(2, dim=-1)
+        read = scale * complex_product(complex_product(*conjugate), weights["weight_c"])
+        products = states.unflatten(-1, (-1, 2 * self._pairs)) * read.unsqueeze(-3)
+        return products.sum(dim=-1) + weights["skip"].unsqueeze(-2) * inputs
+
+    def _factor(self, weights: Weights) -> tuple[Tensor, Tensor]:
+        """The parts of exp(ΔA), (…, H, N / 2)."""
+        step = weights["step"].exp().unsqueeze(-1)
+        size, phase = (-step * weights["decay"].exp()).exp(), step * weights["frequency"]
+        return size * phase.cos(), size * phase.sin()
 
     def initialize(self, weights: Weights, init: str, forget_bias: float | None) -> None:
         super().initialize(weights, init, forget_bias)
