@@ -22,6 +22,7 @@ class LRU(LinearCell):
     name, label, color = "lru", "LRU", "#AA4499"
     source = "Orvieto et al. 2023, Resurrecting recurrent neural networks for long sequences, arXiv:2303.06349"
     is_complex = True
+    recurrent = ("weight_b", "nu", "theta", "gamma")  # those of the paper's smaller learning rate
     options: ClassVar = {
         "state_size": Option(64, "complex numbers in the state", at_least(1)),
         "r_min": Option(0.0, "the least absolute value of a first eigenvalue", number(0, 1, below=True)),

@@ -15,6 +15,7 @@ class MinLSTM(LinearCell):
 
     name, label, color = "min_lstm", "minLSTM", "#332288"
     source = "Feng et al. 2024, Were RNNs all we needed? arXiv:2410.01201"
+    recurrent = ()
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
         return {"weight_ih": (3 * hidden_size, input_size), "bias_ih": (3 * hidden_size,)}

@@ -20,6 +20,7 @@ class RGLRU(LinearCell):
 
     name, label, color = "rg_lru", "RG-LRU", "#7B4FC9"
     source = "De et al. 2024, Griffin: mixing gated linear recurrences with local attention, arXiv:2402.19427"
+    recurrent = ("decay",)
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
         return {

@@ -27,6 +27,7 @@ class S4D(LinearCell):
     name, label, color = "s4d", "S4D", "#117733"
     source = "Gu et al. 2022, On the parameterization and initialization of diagonal SSMs, arXiv:2206.11893"
     is_complex = True
+    recurrent = ("step", "decay", "frequency")
     options: ClassVar = {"state_size": Option(16, "N, real numbers in the state of a feature", EVEN)}
 
     def state_size(self, hidden_size: int) -> int:

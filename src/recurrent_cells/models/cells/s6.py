@@ -26,6 +26,7 @@ class S6(LinearCell):
 
     name, label, color = "s6", "S6", "#44AA99"
     source = "Gu and Dao 2023, Mamba: linear-time sequence modeling with selective state spaces, arXiv:2312.00752"
+    recurrent = ("bias_step", "decay")
     options: ClassVar = {"state_size": Option(16, "N, numbers in the state of a feature", at_least(1))}
 
     def state_size(self, hidden_size: int) -> int:

@@ -82,6 +82,7 @@ class _Layer(torch.autograd.Function):
             if d_x is not None and d_steps is not None:
                 d_x[..., steps, :, :] = d_steps
             totals = _sums(totals, gradients)
+        ctx.pieces = [(steps, start, None) for steps, start, _ in ctx.pieces]  # a graph goes back once
         return None, None, None, None, d_x, *totals
 
 
