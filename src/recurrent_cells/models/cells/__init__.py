@@ -130,6 +130,8 @@ class LinearCell(Cell):
     unless a class has a step of its own.
     """
 
+    # Whether coefficients and states are complex numbers, each two in a row: its real and its imaginary part. Written
+    # in real arithmetic a step can be exported.
     is_complex: ClassVar = False
 
     def __init_subclass__(cls) -> None:
@@ -137,7 +139,7 @@ class LinearCell(Cell):
         cls.routes = () if "step" in vars(cls) else ("scan",)
 
     def state_size(self, hidden_size: int) -> int:
-        """S, the numbers of a state."""
+        """S, the numbers of a state, of complex ones twice as many."""
         return hidden_size
 
     def coefficients(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
@@ -151,7 +153,7 @@ class LinearCell(Cell):
     def step(self, inputs: Tensor, state: State, weights: Weights) -> State:
         """The output and the state after a step, which are one where the outputs are the states."""
         a, b = self.coefficients(inputs, weights)
-        states = a * state[-1] + b
+        states = (complex_product(a, state[-1]) if self.is_complex else a * state[-1]) + b
         outputs = self.outputs(states, inputs, weights)
         return (states,) if self.outputs_are_states else (outputs, states)
 
@@ -159,8 +161,7 @@ class LinearCell(Cell):
         output = inputs.new_zeros(*inputs.shape[:-1], hidden_size)
         if self.outputs_are_states:
             return (output,)
-        dtype = inputs.dtype.to_complex() if self.is_complex else inputs.dtype
-        return output, inputs.new_zeros(*inputs.shape[:-1], self.state_size(hidden_size), dtype=dtype)
+        return output, inputs.new_zeros(*inputs.shape[:-1], self.state_size(hidden_size))
 
     @property
     def outputs_are_states(self) -> bool:
@@ -184,6 +185,17 @@ def units_of_head(heads: int, hidden_size: int) -> int:
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(…, B, in) → (…, B, out) with weights (…, out, in) and biases (…, out)."""
     return torch.matmul(x, weight.mT) + bias.unsqueeze(-2)
+
+
+def complex_product(a: Tensor, b: Tensor) -> Tensor:
+    """Of complex numbers (…, 2 N), each two in a row: the real and the imaginary part."""
+    (real_a, imaginary_a), (real_b, imaginary_b) = ((it[..., ::2], it[..., 1::2]) for it in (a, b))
+    return in_turn(real_a * real_b - imaginary_a * imaginary_b, real_a * imaginary_b + imaginary_a * real_b)
+
+
+def in_turn(real: Tensor, imaginary: Tensor) -> Tensor:
+    """Complex numbers (…, 2 N), each two in a row, from their parts (…, N)."""
+    return torch.stack((real, imaginary), dim=-1).flatten(-2)
 
 
 def half_linear(v: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ class MinGRU(LinearCell):
 
     name, label, color = "min_gru", "minGRU", "#56B4E9"
     source = "Feng et al. 2024, Were RNNs all we needed? arXiv:2410.01201"
+    recurrent = ()
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
         return {"weight_ih": (2 * hidden_size, input_size), "bias_ih": (2 * hidden_size,)}
