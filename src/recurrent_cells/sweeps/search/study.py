@@ -152,11 +152,9 @@ class Study:
                     for it in trials
                     if FIRST in it.user_attrs and it.user_attrs[POINT] != own.user_attrs[POINT]
                 ]
-                enough = len(others) >= self._settings.startup_trials
                 signs = [1 if direction(it) == "maximize" else -1 for it in self._settings.objectives]
-                good = not enough or better(np.multiply(others, signs), np.multiply(values, signs)) < GOOD_ENOUGH * len(
-                    others
-                )
+                above = better(np.multiply(others, signs), np.multiply(values, signs)) if others else 0
+                good = len(others) < self._settings.startup_trials or above < GOOD_ENOUGH * len(others)
                 trial = Trial(self._study, own._trial_id)
                 trial.set_user_attr(FIRST, {"values": list(values), "goes_on": good})
             return goes_on(self._trials()[number])
