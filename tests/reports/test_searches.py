@@ -88,6 +88,18 @@ def test_the_test_value_of_the_chosen_is_told(store, make_sweep):
     assert "the course of this one search" in text
 
 
+def test_proposals_of_several_seeds_are_judged_by_their_means(store, make_sweep):
+    """The fourth rate has the best single seed, the eighth the best mean; the last has the first seed alone."""
+    outline = as_json(Space(lambda overrides: None, (), RANGES), replace(SETTINGS, pruner="none", seeds=2))
+    made = [replace(it, seed=seed) for it in tried() for seed in (0, 1)][:-1]
+    made[6] = replace(made[6], accuracy=0.99)
+    _, data = read_sweeps(store, make_sweep(*made, outline=outline))
+    _, text, _ = search_section(from_json(outline), data)
+    assert "12 trials proposed by tpe" in text.text
+    assert "Each is judged by the mean over 2 seeds; 1 were given up after the first." in text.text
+    assert "The best by validation is trial 8: model=gru, optimizer.lr=0.01, 99.00 %." in text.text
+
+
 def test_several_objectives_have_a_front(store, make_sweep):
     """All trials of a cell have its number of parameters, and two are the best of those that were not pruned."""
     settings = replace(SETTINGS, objectives=("n_params", "val/acc"))

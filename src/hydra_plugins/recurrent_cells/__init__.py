@@ -57,6 +57,7 @@ class OptunaSweeperConfig:
     startup_trials: int = SearchSettings.startup_trials
     min_evaluations: int = SearchSettings.min_evaluations
     reduction_factor: int = SearchSettings.reduction_factor
+    seeds: int = SearchSettings.seeds
     params: dict[str, str] | None = None
 
 

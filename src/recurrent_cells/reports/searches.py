@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
 
 from recurrent_cells.reports.document import Block, Heading, Pictures, Table, Text
 from recurrent_cells.reports.figures import Picture
@@ -109,16 +111,32 @@ def _front_table(outline: Outline, on_front: Sequence[SearchTrial], selection: M
 
 
 def _tried(outline: Outline, data: SweepData, selection: Metric) -> list[SearchTrial]:
-    found = []
-    for place, trial in enumerate(data.trials, start=1):
+    """The proposals that came to a value, each the mean over its seeds; those given up count as pruned."""
+    by_choice: dict[tuple[str, ...], list[SearchTrial]] = {}
+    for trial in data.trials:
+        own = by_choice.setdefault(tuple(trial.varied.get(key, "") for key in outline.ranges), [])
+        place = len(by_choice)
         value = math.nan if trial.record is None else trial.record.metrics.get(selection.name, math.nan)
         if trial.record is not None and trial.state in ("finished", "pruned") and math.isfinite(value):
             chosen = {key: range_.value(trial.varied[key]) for key, range_ in outline.ranges.items()}
             test = math.nan if trial.record.test is None else trial.record.test
             cell = trial.record.tags.get("cell", "")
             costs = {it: value_of(trial.record, it) for it in outline.settings.objectives if it in COSTS}
-            found.append(SearchTrial(place, chosen, value, trial.state == "pruned", cell, test, costs))
-    return found
+            own.append(SearchTrial(place, chosen, value, trial.state == "pruned", cell, test, costs))
+    return [_mean(seeds, outline.settings.seeds) for seeds in by_choice.values() if seeds]
+
+
+def _mean(seeds: Sequence[SearchTrial], wanted: int) -> SearchTrial:
+    first = seeds[0]
+    if wanted == 1:
+        return first
+    return replace(
+        first,
+        value=fmean(it.value for it in seeds),
+        test=fmean(it.test for it in seeds),
+        costs={cost: fmean(it.costs[cost] for it in seeds) for cost in first.costs},
+        pruned=first.pruned or len(seeds) < wanted,
+    )
 
 
 def _sentence(
@@ -131,6 +149,10 @@ def _sentence(
     if pruned:
         steps = sum(int(record.tags[Tag.PRUNED]) for record in pruned) / len(pruned)
         parts.append(f"{len(pruned)} were pruned by {settings.pruner}, after {steps:,.0f} steps on average.")
+    if settings.seeds > 1:
+        given_up = sum(trial.pruned for trial in tried) - len(pruned)
+        judged = f"Each is judged by the mean over {settings.seeds} seeds"
+        parts.append(f"{judged}; {given_up} were given up after the first." if given_up else f"{judged}.")
     unit = " %" if selection.is_share else ""
     parts.append(f"The best by validation is trial {best.place}: {chosen}, {selection.value(best.value)}{unit}.")
     if math.isfinite(best.test):

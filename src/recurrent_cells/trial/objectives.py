@@ -46,11 +46,12 @@ def _is_behind(settings: Mapping[str, Any], trial: Trial, evaluation: int) -> bo
     `asha`: at evaluations `min_evaluations` × `reduction_factor`^k, if not fewer than one of `reduction_factor` of the
     trials that came so far are. `median`: if half of those trained in full are, once there are `startup_trials`.
     """
+    key = f"{REACHED}{evaluation}"
     signs = [1.0 if it == StudyDirection.MAXIMIZE else -1.0 for it in trial.study.directions]
     points = {
-        other.number: [sign * value for sign, value in zip(signs, reached(other)[evaluation], strict=True)]
+        other.number: [sign * value for sign, value in zip(signs, other.user_attrs[key], strict=True)]
         for other in trial.study.get_trials(deepcopy=False)
-        if evaluation in reached(other)
+        if key in other.user_attrs
         and (settings["pruner"] == "asha" or other.state == TrialState.COMPLETE or other.number == trial.number)
     }
     own = points.pop(trial.number)

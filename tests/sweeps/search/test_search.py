@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -311,3 +312,37 @@ def test_a_point_whose_files_are_damaged_is_trained_again(search, steps, trials,
     again = [record for record in trials() if record.fingerprint == damaged.fingerprint]
     assert sorted(record.status for record in again) == ["FAILED", "FINISHED"]
     assert [counts(run) for run in parents()] == [(2, 2, 0)]
+
+
+SEEDS = ("hydra.sweeper.seeds=3", "hydra.sweeper.startup_trials=1", "hydra.sweeper.sampler=grid")
+
+
+def test_a_poor_proposal_is_given_up_after_its_first_seed(search, steps, trials, parents):
+    """The first learns, the two that follow do not."""
+    arguments = (*SEEDS, "optimizer.lr=0.1,1e-6,1e-7", "hydra.sweeper.seed=5", *LENGTH)
+    answer = search(*arguments, "seed=4", train=steps.train)
+    assert answer.code == 0, answer.err
+    tried = sorted((float(it.params["optimizer.lr"]), it.params["seed"]) for it in trials())
+    assert tried == [(1e-7, "4"), (1e-6, "4"), (0.1, "4"), (0.1, "5"), (0.1, "6")]
+    assert "3 trials tried; 1 trained in full with 3 seeds each; 2 given up after the first seed" in answer.out
+    assert [counts(run) for run in parents()] == [(5, 5, 0)]
+    assert search(*arguments, "seed=4", train=steps.train).out == answer.out
+    assert len(steps.begun()) == 5
+    told = search(*arguments, "seed=4", "sweep.dry_run=true").out.splitlines()[-1]
+    assert told.startswith("5 trials: 5 to be left out, 0 to run, 0 to be proposed by grid, each with up to 3 seeds;")
+
+
+def test_a_search_with_seeds_that_is_killed_goes_on_where_it_was(search, in_background, steps, trials, parents):
+    arguments = (*SEEDS, "optimizer.lr=0.1,0.05", *LENGTH)
+    steps.seconds = 0.2
+    first = in_background(lambda: search(*arguments, train=steps.train))
+    pids = steps.wait_for(3)  # of the first proposal the third seed
+    first.kill(signal.SIGKILL)
+    first.wait()
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), seconds=5)
+    steps.seconds = 0.0
+    assert search(*arguments, train=steps.train).code == 0
+    assert sorted(Counter(it.params["optimizer.lr"] for it in trials()).values()) in ([1, 3], [3, 3])
+    assert {it.status for it in trials()} == {"FINISHED"}
+    ((total, finished, failed),) = [counts(run) for run in parents()]
+    assert (total, finished, failed) == (len(trials()), len(trials()), 0)

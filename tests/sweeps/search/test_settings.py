@@ -17,6 +17,7 @@ def test_the_defaults_will_do():
         ({"pruner": "foo"}, "hydra.sweeper.pruner=foo: allowed is one of none, median, asha, hyperband"),
         ({"objectives": ()}, "hydra.sweeper.objectives=[]: allowed is a list of val/METRIC, n_params, seconds, "),
         ({"objectives": ("test/acc",)}, "hydra.sweeper.objectives=[test/acc]: allowed is a list of val/METRIC, "),
+        ({"seeds": 0}, "hydra.sweeper.seeds=0: allowed is an integer from 1 to 100"),
         ({"reduction_factor": 1}, "hydra.sweeper.reduction_factor=1: allowed is an integer of at least 2"),
         (
             {"pruner": "asha", "objectives": ("seconds", "n_params")},

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
 from recurrent_cells.statistics.fronts import fronts
 from recurrent_cells.sweeps.search.settings import direction
@@ -16,8 +17,21 @@ def value_of(record: TrialRecord, objective: str) -> float:
     return math.nan if value is None else value
 
 
-def front(records: Sequence[TrialRecord], objectives: Sequence[str]) -> list[TrialRecord]:
-    """The Pareto front: the trials than which no other is at least as good in all objectives and better in one."""
+def mean_of(records: Sequence[TrialRecord], objective: str) -> float:
+    """The mean of an objective over the seeds of a point."""
+    return fmean(value_of(record, objective) for record in records)
+
+
+def mean_rank(records: Sequence[TrialRecord]) -> tuple[bool, float]:
+    """Orders points as `TrialRecord.rank` orders trials, by the mean over their seeds."""
+    return all(record.rank[0] for record in records), fmean(record.rank[1] for record in records)
+
+
+def front(points: Sequence[Sequence[TrialRecord]], objectives: Sequence[str]) -> list[bool]:
+    """Which points, each of trials that differ in the seed, are on the Pareto front.
+
+    These are the points than which no other is at least as good in all objectives and better in one.
+    """
     signs = [1.0 if direction(objective) == "maximize" else -1.0 for objective in objectives]
-    points = [[sign * value_of(record, it) for sign, it in zip(signs, objectives, strict=True)] for record in records]
-    return [record for record, place in zip(records, fronts(points), strict=True) if place == 0] if points else []
+    values = [[sign * mean_of(records, it) for sign, it in zip(signs, objectives, strict=True)] for records in points]
+    return [place == 0 for place in fronts(values)] if values else []

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections import defaultdict
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -13,11 +14,11 @@ from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.feeds import Feed
 from recurrent_cells.sweeps.parent import Parent, write_plan
 from recurrent_cells.sweeps.plan import Trial, plan_trial
-from recurrent_cells.sweeps.search.objectives import value_of
+from recurrent_cells.sweeps.search.objectives import mean_of, value_of
 from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import COSTS, SearchSettings
 from recurrent_cells.sweeps.search.space import Space
-from recurrent_cells.sweeps.search.study import Proposal, Study, values_of
+from recurrent_cells.sweeps.search.study import Proposal, Study, goes_on, values_of
 from recurrent_cells.tracking.names import Curve
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
@@ -31,10 +32,28 @@ COMPLAINT = "the study of the search fails ({reason}); once it works the same co
 T = TypeVar("T")
 
 
+@dataclass
+class Attempt:
+    """A point under way.
+
+    Args:
+        trials: by seed: the first alone, all once that has shown the point worth more.
+        proposals: that ask for the point.
+        open: fingerprints of the trials that are being trained.
+        faults: how trials ended that did not finish.
+    """
+
+    trials: list[Trial]
+    proposals: list[Proposal] = field(default_factory=list)
+    open: set[str] = field(default_factory=set)
+    faults: set[str] = field(default_factory=set)
+
+
 class Proposals(Feed):
     """A feed of what a study proposes, growing the plan of the search's parent.
 
     A trial that is finished already, here or elsewhere, is told and not trained; equal trials are trained once.
+    With several seeds a point is told as their mean; a poor one, as its first seed shows, is told after that.
 
     Args:
         also_new: whether the search may grow.
@@ -47,9 +66,9 @@ class Proposals(Feed):
         self._planned: dict[str, Trial] = {}
         self._study, self._space, self._search = study, space, search
         self._store, self._parent, self._also_new = store, parent, also_new
-        # the proposals that a trial under way stands for, by fingerprint
-        self._running: dict[str, list[Proposal]] = defaultdict(list)
-        self._by_point: dict[int, Trial | None] = {}
+        self._attempts: dict[str, Attempt] = {}  # by the fingerprint of the first trial
+        self._ready: deque[Trial] = deque()
+        self._by_point: dict[int, list[Trial]] = {}
         self._own: set[int] = set()
         self._next_look = 0.0
         self._nothing_left = False
@@ -63,7 +82,7 @@ class Proposals(Feed):
     def close(self) -> None:
         """Have in the plan what the study has by now, from other processes too."""
         for point, trial in self._study.points().items():
-            self._plan(point, values_of(trial))
+            self._plan(point, values_of(trial), self._search.seeds if goes_on(trial) else 1)
         patiently(lambda: write_plan(self._store, self._parent.run_id, self.trials), self._store.patience)
 
     def _lost(self) -> set[int]:
@@ -72,36 +91,44 @@ class Proposals(Feed):
         known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
         latest = latest_by_fingerprint(known, parent.earlier)
         finished = {fingerprint for fingerprint, record in latest.items() if record.status == "FINISHED"}
-        return {point for point, trial in self._by_point.items() if trial and trial.fingerprint not in finished}
+        return {
+            point for point, trials in self._by_point.items() if any(it.fingerprint not in finished for it in trials)
+        }
 
     def ask(self) -> Sequence[Trial]:
-        if time.monotonic() < self._next_look:
-            return []
-        while (proposal := self._propose()) is not None:
-            trial = self._trial(proposal)
-            if trial is not None:
-                return [trial]
-        self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
-        return []
+        if not self._ready and time.monotonic() >= self._next_look:
+            while not self._ready and (proposal := self._propose()) is not None:
+                self._begin(proposal)
+            if not self._ready:
+                self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        return [self._ready.popleft()] if self._ready else []
 
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         super().tell(trial, outcome)
         self._next_look = 0.0
-        proposals = self._running.pop(trial.fingerprint)
-        record = self._record(trial)
-        if record is not None or outcome.status != "killed":  # else the trial stays open, for the next start
-            self._settle(record, proposals)
+        first, attempt = next(item for item in self._attempts.items() if trial.fingerprint in item[1].open)
+        attempt.open.remove(trial.fingerprint)
+        if self._record(trial) is None:
+            attempt.faults.add(outcome.status)
+        if attempt.open:
+            return
+        if not attempt.faults:
+            self._advance(attempt)
+            return
+        del self._attempts[first]
+        if "killed" not in attempt.faults:  # else the point stays open, for the next start
+            self._settle([], attempt.proposals)
 
     def disconnect(self) -> None:
         self._study.disconnect()
 
     @property
     def done(self) -> bool:
-        return self._nothing_left
+        return self._nothing_left and not self._ready
 
     @property
     def waiting(self) -> int:
-        return max(0, self._study.size - self._study.settled - len(self._running))
+        return max(0, self._study.size - self._study.settled - len(self._attempts)) + len(self._ready)
 
     def _propose(self) -> Proposal | None:
         """What the study proposes next."""
@@ -111,33 +138,58 @@ class Proposals(Feed):
             self._own.add(found.number)
         return found
 
-    def _trial(self, proposal: Proposal) -> Trial | None:
-        """The trial to be trained for a proposal; None if its end is known, or an equal trial is under way."""
-        planned = self._plan(proposal.point, proposal.values)
-        if planned is None:
-            self._settle(None, [proposal])
-            return None
-        self.close()
-        if planned.fingerprint in self._running:
-            self._running[planned.fingerprint].append(proposal)
-            return None
-        record = self._record(planned)
-        if record is not None:
-            self._settle(record, [proposal])
-            return None
-        self._running[planned.fingerprint].append(proposal)
-        judge = {"study": self._study.name, "number": proposal.number} if self._search.prunes else {}
-        return planned.below(self._parent.run_id, self._parent.earlier, **judge)
+    def _begin(self, proposal: Proposal) -> None:
+        """Have the trials of a proposal trained, unless their ends are known or an equal point is under way."""
+        trials = self._plan(proposal.point, proposal.values)
+        if not trials:
+            self._settle([], [proposal])
+            return
+        attempt = self._attempts.setdefault(trials[0].fingerprint, Attempt(trials[:1]))
+        attempt.proposals.append(proposal)
+        if len(attempt.proposals) == 1:
+            self._advance(attempt)
 
-    def _plan(self, point: int, values: Mapping[str, Value]) -> Trial | None:
-        """The trial of a point, in the plan from now on; None if its values make none."""
-        if point not in self._by_point:
+    def _advance(self, attempt: Attempt) -> None:
+        """Have the next trials of a point trained; once there are none the study is told what the point came to."""
+        self.close()
+        proposal, first = attempt.proposals[0], attempt.trials[0]
+        records = {trial: self._record(trial) for trial in attempt.trials}
+        missing = [trial for trial, record in records.items() if record is None]
+        found = [record for record in records.values() if record is not None]
+        if not missing and len(found) < self._search.seeds and self._is_worth_more(found[0], proposal):
+            attempt.trials = self._plan(proposal.point, proposal.values, self._search.seeds)
+            self._advance(attempt)
+        elif missing:
+            attempt.open = {trial.fingerprint for trial in missing}
+            for trial in missing:
+                judged = self._search.prunes and trial is first
+                judge = {"study": self._study.name, "number": proposal.number} if judged else {}
+                self._ready.append(trial.below(self._parent.run_id, self._parent.earlier, **judge))
+        else:
+            del self._attempts[first.fingerprint]
+            self._settle(found, attempt.proposals)
+
+    def _is_worth_more(self, first: TrialRecord, proposal: Proposal) -> bool:
+        """Whether a point is tried with more seeds, by the run of its first."""
+        values = self._values([first])
+        if first.pruned or not all(map(math.isfinite, values)):
+            return False
+        return self._patiently(lambda: self._study.goes_on(proposal.number, values))
+
+    def _plan(self, point: int, values: Mapping[str, Value], seeds: int = 1) -> list[Trial]:
+        """The trials of a point, in the plan from now on; none if its values make none."""
+        planned = self._by_point.get(point)
+        if planned is None:
             try:
                 trial = plan_trial(self._space.point(self._space.texts(values)))
-                self._by_point[point] = self._planned.setdefault(trial.fingerprint, trial)
+                planned = [trial if self._search.seeds == 1 else trial.with_seed(trial.config.seed)]
             except UserError as error:
-                self._by_point[point] = None
+                planned = []
                 self.refused.append(f"point {point}: {error}")
+        if planned:
+            first = planned[0].config.seed
+            planned += [planned[0].with_seed(first + more) for more in range(len(planned), seeds)]
+        self._by_point[point] = [self._planned.setdefault(trial.fingerprint, trial) for trial in planned]
         return self._by_point[point]
 
     def _record(self, trial: Trial) -> TrialRecord | None:
@@ -146,24 +198,27 @@ class Proposals(Feed):
         earlier = parent.earlier.get(trial.fingerprint, ())
         return patiently(lambda: finished_run(store, trial.fingerprint, earlier, parent.run_id), store.patience)
 
-    def _settle(self, record: TrialRecord | None, proposals: Sequence[Proposal]) -> None:
-        """Tell the study what proposals came to: a finished run, or nothing."""
+    def _settle(self, records: Sequence[TrialRecord], proposals: Sequence[Proposal]) -> None:
+        """Tell the study what proposals came to: finished runs, or nothing."""
         for proposal in proposals:
-            self._patiently(partial(self._tell_study, record, proposal.number))
+            self._patiently(partial(self._tell_study, records, proposal.number))
 
-    def _tell_study(self, record: TrialRecord | None, number: int) -> None:
-        if record is None:
+    def _tell_study(self, records: Sequence[TrialRecord], number: int) -> None:
+        if not records:
             self._study.tell_failed(number)
             return
         if self._search.prunes and not self._study.has_curve(number):
-            self._study.report(number, self._curve(record))
-        values = [value_of(record, objective) for objective in self._search.objectives]
-        if record.pruned:
+            self._study.report(number, self._curve(records[0]))
+        values = self._values(records)
+        if records[0].pruned:
             self._study.tell_pruned(number)
         elif all(math.isfinite(value) for value in values):
             self._study.tell(number, values)
         else:
             self._study.tell_failed(number)
+
+    def _values(self, records: Sequence[TrialRecord]) -> list[float]:
+        return [mean_of(records, objective) for objective in self._search.objectives]
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """The study's storage may fail for a while as the store may."""

@@ -55,7 +55,8 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         parent = open_parent(store, [], name, settings.rerun == "all", plan=key)
         study = Study(store, _study_name(key, parent), space, search, max(_evaluations(trial) for trial in planned))
         if before is not None and parent.round in ("", before.round):
-            study.restore([space.values(entry.varied) for entry in entries])
+            texts = dict.fromkeys(tuple(entry.varied[key] for key in space.ranges) for entry in entries)
+            study.restore([space.values(dict(zip(space.ranges, values, strict=True))) for values in texts])
         _outline(store, parent, space, search)
         show_digits(store, parent, planned[0])
         proposals = Proposals(study, space, search, store, parent, also_new=settings.rerun != "failed")
@@ -69,7 +70,8 @@ def identity(space: Space, search: SearchSettings, first: Trial, experiment: str
         first: the trial at the first corner of the space: the config that all share.
     """
     made_of: dict[str, Any] = {"ranges": space.described(), "first": first.fingerprint, "experiment": experiment}
-    made_of |= {key: value for key, value in asdict(search).items() if key != "n_trials"}
+    later = {"seeds": SearchSettings.seeds}  # searches of earlier versions are known again
+    made_of |= {key: it for key, it in asdict(search).items() if key != "n_trials" and (key, it) not in later.items()}
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -103,4 +105,6 @@ def _dry(store: Store, parent: ParentRun | None, space: Space, search: SearchSet
         record = records.get(entry.fingerprint)
         state = "new" if record is None else "pruned" if record.pruned else record.status.lower()
         rows.append([entry.name, *entry.varied.values(), str(entry.n_params), state])
-    return known_so_far([["trial", *space.ranges, "n_params", "state"], *rows], search)
+    tried = len({tuple(entry.varied[key] for key in space.ranges) for entry in entries})
+    keys = [*space.ranges, *(["seed"] if search.seeds > 1 else [])]
+    return known_so_far([["trial", *keys, "n_params", "state"], *rows], tried, search)

@@ -16,6 +16,7 @@ PRUNERS = ("none", "median", "asha", "hyperband")
 # What a search may look at beside the validation value of the task's metric. Test values are not among it.
 COSTS = ("n_params", "seconds")
 VALIDATION = "val/"
+MOST_SEEDS = 100
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,17 @@ class SearchSettings:
     """The settings of a search.
 
     Args:
-        n_trials: how many trials the search has when it is done; more than before adds some.
+        n_trials: how many trials the search has when it is done, each of so many seeds; more than before adds some.
         sampler: what proposes trials; cmaes needs the extra cmaes.
         pruner: what ends poor trials early; with several objectives by the front on which a trial stands so far, see
             `trial/objectives.py`.
         objectives: `val/METRIC`, with the metric of the trials' task, and costs.
         seed: draws what the search proposes.
-        startup_trials: drawn at random before TPE learns; trained in full before the median pruner judges.
+        startup_trials: drawn at random before TPE learns; trained in full before the median pruner judges, and before
+            a poor trial is given up after its first seed.
         min_evaluations: no trial is pruned before so many evaluations.
         reduction_factor: of asha and hyperband: one of so many trials goes on at each rung.
+        seeds: a proposal is judged by the mean over so many, beginning with `seed`; a poor one by its first alone.
     """
 
     n_trials: int = 20
@@ -42,6 +45,7 @@ class SearchSettings:
     startup_trials: int = 10
     min_evaluations: int = 1
     reduction_factor: int = 3
+    seeds: int = 1
 
     @property
     def prunes(self) -> bool:
@@ -60,6 +64,7 @@ RULES = {
     "startup_trials": at_least(1),
     "min_evaluations": at_least(1),
     "reduction_factor": at_least(2),
+    "seeds": between(1, MOST_SEEDS),
 }
 
 

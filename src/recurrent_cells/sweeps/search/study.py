@@ -4,11 +4,13 @@ from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from recurrent_cells.seeds import derive
+from recurrent_cells.statistics.fronts import better
 from recurrent_cells.sweeps.search.distributions import suggest
 from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import SearchSettings, direction
@@ -22,8 +24,9 @@ from recurrent_cells.trial.objectives import reached, report
 from recurrent_cells.trial.study_storage import make_storage
 
 # Attributes of a trial in Optuna: the number of its point in the search, its values where they were given
-# beforehand, and the process that works on the trial.
-POINT, GIVEN, OWNER = "point", "given", "owner"
+# beforehand, the process that works on the trial, and what the point came to with its first seed.
+POINT, GIVEN, OWNER, FIRST = "point", "given", "owner", "first"
+GOOD_ENOUGH = 0.5
 LARGEST_SEED = 2**32
 
 
@@ -135,6 +138,27 @@ class Study:
         for evaluation, values in curve.items():
             report(trial, evaluation, values)
 
+    def goes_on(self, number: int, values: Sequence[float]) -> bool:
+        """Whether a point with these values of its first seed is worth more seeds; what was said stands.
+
+        It is unless, of the first seeds of at least `startup_trials` other points, half are of better fronts.
+        """
+        with self._alone():
+            trials = self._trials()
+            own = trials[number]
+            if FIRST not in own.user_attrs:
+                others = [
+                    it.user_attrs[FIRST]["values"]
+                    for it in trials
+                    if FIRST in it.user_attrs and it.user_attrs[POINT] != own.user_attrs[POINT]
+                ]
+                signs = [1 if direction(it) == "maximize" else -1 for it in self._settings.objectives]
+                above = better(np.multiply(others, signs), np.multiply(values, signs)) if others else 0
+                good = len(others) < self._settings.startup_trials or above < GOOD_ENOUGH * len(others)
+                trial = Trial(self._study, own._trial_id)
+                trial.set_user_attr(FIRST, {"values": list(values), "goes_on": good})
+            return goes_on(self._trials()[number])
+
     def tell(self, number: int, values: Sequence[float]) -> None:
         """A trial is trained to its end."""
         self._study.tell(number, list(values), skip_if_finished=True)
@@ -186,6 +210,11 @@ class Study:
 def values_of(trial: FrozenTrial) -> dict[str, Value]:
     """The value of each key, also of a trial that is only queued."""
     return dict(trial.user_attrs.get(GIVEN, trial.params))
+
+
+def goes_on(trial: FrozenTrial) -> bool:
+    """Whether the first seed of a trial's point has shown it worth more."""
+    return bool(trial.user_attrs.get(FIRST, {}).get("goes_on"))
 
 
 def _is_queued(trial: FrozenTrial) -> bool:

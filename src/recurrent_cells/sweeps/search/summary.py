@@ -1,9 +1,10 @@
 """What a search says at its end, and before its start."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from recurrent_cells.sweeps.plan import Trial
-from recurrent_cells.sweeps.search.objectives import front
+from recurrent_cells.sweeps.search.objectives import front, mean_rank
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.summary import summary as table_of
 from recurrent_cells.sweeps.summary import table
@@ -16,14 +17,23 @@ MOST_ROWS = 10
 def summary(search: SearchSettings, trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
     """The best finished trials by validation or, of several objectives, on the Pareto front; what pruning saved."""
     known = {trial.fingerprint: records[trial.fingerprint] for trial in trials if trial.fingerprint in records}
+    points: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        points[trial.configuration].append(trial)
     finished = [trial for trial in trials if _is_whole(known.get(trial.fingerprint))]
-    several = len(search.objectives) > 1
-    best = {record.run_id for record in front([known[it.fingerprint] for it in finished], search.objectives)}
-    shown = [trial for trial in finished if not several or known[trial.fingerprint].run_id in best]
-    ranked = sorted(shown, key=lambda trial: known[trial.fingerprint].rank, reverse=True)
     pruned = [trial for trial in trials if trial.fingerprint in known and known[trial.fingerprint].pruned]
-    lines = [table_of(ranked[:MOST_ROWS], known)] if ranked else []
-    counts = [f"{len(trials)} trials tried", f"{len(finished)} trained in full"]
+    full = [seeds for seeds in points.values() if len(seeds) >= search.seeds and set(seeds) <= set(finished)]
+    shown, several = full, len(search.objectives) > 1
+    if several:
+        runs = [[known[trial.fingerprint] for trial in seeds] for seeds in full]
+        shown = [seeds for seeds, is_best in zip(full, front(runs, search.objectives), strict=True) if is_best]
+    ranked = sorted(shown, key=lambda seeds: mean_rank([known[it.fingerprint] for it in seeds]), reverse=True)
+    lines = [table_of([trial for seeds in ranked[:MOST_ROWS] for trial in seeds], known)] if ranked else []
+    counts = [f"{len(points)} trials tried", f"{len(full)} trained in full"]
+    if search.seeds > 1:
+        counts[-1] += f" with {search.seeds} seeds each"
+        given_up = [seeds for seeds in points.values() if len(seeds) == 1 and seeds[0] in finished]
+        counts.append(f"{len(given_up)} given up after the first seed")
     if several:
         counts.append(f"{len(ranked)} on the front of {' and '.join(search.objectives)}")
     if search.prunes:
@@ -37,16 +47,18 @@ def summary(search: SearchSettings, trials: Sequence[Trial], records: Mapping[st
     return "\n".join([*lines, "", "; ".join(counts)])
 
 
-def known_so_far(rows: Sequence[Sequence[str]], search: SearchSettings) -> str:
+def known_so_far(rows: Sequence[Sequence[str]], tried: int, search: SearchSettings) -> str:
     """What a dry run prints: the trials there are and how many are to be proposed.
 
     Args:
         rows: a header and a row for each trial, its state last.
+        tried: how many points these trials are of.
     """
     states = [row[-1] for row in rows[1:]]
     done = sum(state in ("finished", "pruned") for state in states)
-    new = max(0, search.n_trials - len(states))
+    new = max(0, search.n_trials - tried)
     counts = f"{done} to be left out, {len(states) - done} to run, {new} to be proposed by {search.sampler}"
+    counts += f", each with up to {search.seeds} seeds" if search.seeds > 1 else ""
     return "\n".join([*(table(rows) if states else []), f"{len(states) + new} trials: {counts}; nothing started"])
 
 
