@@ -203,4 +203,8 @@ def _set(config: Config, key: str, value: Any) -> None:
     """Set the value of a dotted key, as OmegaConf has it, in a typed config."""
     section, _, name = key.rpartition(".")
     owner = attrgetter(section)(config) if section else config
-    setattr(owner, name, OmegaConf.to_object(value) if OmegaConf.is_config(value) else value)
+    value = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+    if isinstance(owner, dict):  # model.options
+        owner[name] = value
+    else:
+        setattr(owner, name, value)
