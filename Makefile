@@ -71,7 +71,7 @@ docs: $(READY)  ## build the documentation into site/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m docs.pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@echo "Read it: site/index.html; with search: $(BIN)/python -m http.server -d site"
+	@echo "Read it: site/index.html"
 
 clean:  ## remove caches and build products (runs, data and the environment stay)
 	rm -rf build site *.egg-info .pytest_cache .mypy_cache .ruff_cache outputs multirun multirun.yaml

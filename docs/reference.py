@@ -19,8 +19,7 @@ from recurrent_cells.tables import CELLS, POOLS
 from src import REPOSITORY
 
 HEAD = ("key", "meaning", "allowed", "default", "type")
-# What a rule already says of a value is not said again as its type.
-TYPES = {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}
+TYPES = {"str": "text", "int": "integer", "float": "number", "bool": "boolean"}
 GROUPS = ("model", "data", "optimizer", "trainer", "experiment", "sweep")
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from recurrent_cells.reports.write import write_report
+from recurrent_cells.tables import CELLS
+from recurrent_cells.tracking.names import Tag
 from src import REPOSITORY
 from tests.support import within
 from tests.written_sweeps import Made, make_sweep, store
@@ -38,7 +40,7 @@ def ui(store) -> Iterator[str]:
     )
     assert process.stdout is not None
     try:
-        said = process.stdout.readline() + process.stdout.readline()
+        said = "".join(process.stdout.readline() for _ in range(3))
 
         def answers() -> bool:
             try:
@@ -57,8 +59,9 @@ def ui(store) -> Iterator[str]:
 @pytest.mark.slow
 def test_a_browser_shows_curves_trials_and_report(ui, make_sweep, store, browser):
     hidden_size = {"model.hidden_size": "8"}
+    colours = {cell: CELLS[cell].color for cell in ("simple_rnn", "lstm", "gru")}
     trials = [
-        Made(cell, seed, 0.9 + 0.01 * seed, params=hidden_size)
+        Made(cell, seed, 0.9 + 0.01 * seed, params=hidden_size, tags={Tag.RUN_COLOR: colours[cell]})
         for cell in ("simple_rnn", "lstm", "gru")
         for seed in (0, 1)
     ]
@@ -68,13 +71,21 @@ def test_a_browser_shows_curves_trials_and_report(ui, make_sweep, store, browser
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    charts, table = re.findall(r"http://\S+", ui)
+    charts, seeds, table = re.findall(r"http://\S+", ui)
 
     page.goto(charts)
     page.get_by_text("Group: gru").wait_for()
     assert page.get_by_text("Group:").count() == 3
     page.locator("h3, h4, div", has_text=re.compile("^val/acc$")).first.wait_for()
     page.locator("path.js-line").first.wait_for()
+
+    page.goto("about:blank")
+    page.goto(seeds)
+    page.get_by_text("gru-h8x1-s1").first.wait_for()
+    page.locator("path.js-line").first.wait_for()
+    drawn = page.locator("path.js-line").evaluate_all("all => all.map(line => line.style.stroke)")
+    shades = {tuple(bytes.fromhex(colour[1:])) for colour in colours.values()}
+    assert {tuple(map(int, re.findall(r"\d+", stroke)[:3])) for stroke in drawn} == shades
 
     page.goto("about:blank")
     page.goto(table)

@@ -14,6 +14,7 @@ from recurrent_cells.config.schema import SET_BY_SWEEPS, schema_fields
 from recurrent_cells.models.cells import Option
 from recurrent_cells.models.cells.lstm import LSTM
 from src import REPOSITORY
+from tests.support import within
 
 
 def test_every_key_has_a_row_with_all_there_is_to_know():
@@ -77,15 +78,37 @@ def test_drawings_take_the_colours_of_their_page(collected):
     assert "<style>" not in text
 
 
-def test_the_site_is_built_without_a_warning_and_needs_nothing_from_outside(collected, tmp_path):
+@pytest.fixture(scope="module")
+def site(collected, tmp_path_factory):
+    """The built site; a warning fails the build."""
     if importlib.util.find_spec("mkdocs") is None or importlib.util.find_spec("material") is None:
         pytest.skip("no MkDocs Material: the extra docs")
-    (tmp_path / "mkdocs.yml").write_text((REPOSITORY / "mkdocs.yml").read_text().replace("build/docs", str(collected)))
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", tmp_path / "mkdocs.yml"]
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "mkdocs.yml").write_text((REPOSITORY / "mkdocs.yml").read_text().replace("build/docs", str(collected)))
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", folder / "mkdocs.yml"]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
-    html = [file.read_text() for file in (tmp_path / "site").rglob("*.html")]
+    return folder / "site"
+
+
+def test_the_site_needs_nothing_from_outside(site):
+    html = [file.read_text() for file in site.rglob("*.html")]
     assert len(html) > 40
     for page in html:
         assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=\"?(https?:)?//", page)
-        assert "unpkg.com" not in page
+
+
+def test_search_works_on_a_page_from_the_disk(site, browser):
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "index.html").as_uri())
+
+    def found() -> bool:
+        page.fill("input.md-search__input", "")
+        page.type("input.md-search__input", "hidden_size")
+        page.wait_for_timeout(1000)
+        return bool(page.query_selector(".md-search-result__item a[href*='keys.html']"))
+
+    within(60, found)  # what is typed before the index is read finds nothing
+    assert all(url.startswith("file://") for url in asked)
