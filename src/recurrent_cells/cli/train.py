@@ -127,13 +127,15 @@ def _show_plan(cfg: "DictConfig") -> None:
     if config.reproduce is not None:
         raise UserError(f"sweep.dry_run=true: reproduce={config.reproduce} has its plan from the run; leave one out")
 
-    from recurrent_cells.sweeps.grid import Point
-    from recurrent_cells.sweeps.plan import plan_trial
-    from recurrent_cells.sweeps.sweep import dry_run
-    from recurrent_cells.tracking.store import open_store
+    from recurrent_cells.sweeps.grid import Point, check_examples
 
-    trial = plan_trial(Point(tuple(HydraConfig.get().overrides.task), {}, config))
-    print(dry_run([trial], open_store(config.tracking.experiment), "all"))
+    point = Point(tuple(HydraConfig.get().overrides.task), {}, config)
+    check_examples([point])
+
+    from recurrent_cells.sweeps.dry_run import outlook
+    from recurrent_cells.sweeps.plan import plan_trial
+
+    print(outlook([plan_trial(point)], config.tracking.experiment, "all"))
 
 
 def print_result(result: dict[str, Any]) -> None:

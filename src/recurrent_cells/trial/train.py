@@ -34,6 +34,10 @@ def train(given: "Config | DictConfig") -> dict[str, Any]:
 
 def train_trial(config: Config) -> dict[str, Any]:
     """Train and test one checked config as one MLflow run; returns and raises as `train`."""
-    from recurrent_cells.trial.life import live  # here: the heavy imports wait until the config has passed
+    from recurrent_cells.data.examples import load_examples
+
+    load_examples(config.data)
+
+    from recurrent_cells.trial.life import live  # here: the heavy imports wait until config and data have passed
 
     return live(config)
