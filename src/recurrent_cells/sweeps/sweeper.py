@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.schema import SweepConfig, TrackingConfig
 from recurrent_cells.config.validation import check_own_keys
+from recurrent_cells.imports import uncollected
 from recurrent_cells.sweeps.grid import check_examples, compose_grid
 from recurrent_cells.sweeps.launchers import check_folder, pool_of
 from recurrent_cells.trial.claim import once
@@ -75,11 +76,11 @@ class GridSweeper(TrialSweeper):
         check_examples([*points, *tuning])
         sweep, tracking = self.settings()
         if sweep.dry_run:
-            from recurrent_cells.sweeps.dry_run import show_sweep
-
+            with uncollected():
+                from recurrent_cells.sweeps.dry_run import show_sweep
             show_sweep(points, tuning, sweep, tracking.experiment)
             return None
 
-        from recurrent_cells.sweeps.sweep import run_sweep
-
+        with uncollected():
+            from recurrent_cells.sweeps.sweep import run_sweep
         return run_sweep(points, self.runner(arguments), tuning, list(chosen))

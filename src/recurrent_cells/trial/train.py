@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.config.validation import validated
+from recurrent_cells.imports import uncollected
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -38,6 +39,7 @@ def train_trial(config: Config) -> dict[str, Any]:
 
     load_examples(config.data)
 
-    from recurrent_cells.trial.life import live  # here: the heavy imports wait until config and data have passed
+    with uncollected():  # here: the heavy imports wait until config and data have passed
+        from recurrent_cells.trial.life import live
 
     return live(config)
