@@ -8,7 +8,7 @@ import recurrent_cells
 PACKAGE = Path(recurrent_cells.__file__).parent
 # From the ground up; rooms of one floor do not know each other.
 FLOORS = (
-    {"errors", "files", "lengths", "paths", "seeds"},
+    {"errors", "files", "imports", "lengths", "paths", "seeds"},
     {"interrupts", "memory", "scratch", "tables"},
     {"config"},
     {"data", "tasks", "tracking", "statistics"},

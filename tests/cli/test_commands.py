@@ -106,3 +106,11 @@ def test_the_help_of_train_needs_no_heavy_import():
     assert shown.returncode == 0
     assert "  model.hidden_size=128 " in shown.stdout
     assert not imported & {"torch", "numpy", "mlflow", "pytorch_lightning"}
+
+
+def test_help_answers_for_one_key_and_says_which_was_meant(run_cli):
+    answer = run_cli("--help", "model.hidden_size")
+    assert (answer.code, answer.out.splitlines()[0]) == (0, "model.hidden_size: features of a hidden state")
+    answer = run_cli("--help", "model.hiden_size")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "model.hiden_size: no such key; did you mean model.hidden_size?\n"

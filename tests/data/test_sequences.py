@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from recurrent_cells.config.schema import DataConfig
-from recurrent_cells.data.sequences import Normalizer, Reading, as_image, reading
+from recurrent_cells.data.reading import Reading, reading
+from recurrent_cells.data.sequences import Normalizer, as_image
 from recurrent_cells.errors import UserError
 
 IMAGES = torch.arange(2 * 3 * 4, dtype=torch.uint8).view(2, 3, 4)

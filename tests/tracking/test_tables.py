@@ -15,7 +15,7 @@ def test_all_trials_are_read_as_mlflow_finds_them(store, run_of, monkeypatch):
     store.client.delete_run(deleted)
 
     read = trial_records(store)
-    monkeypatch.setattr(queries, "database_of", lambda store: None)
+    monkeypatch.setattr(queries, "read_runs", lambda store: None)
     searched = trial_records(store)
     assert [record.run_id for record in read] == [first, second]
     assert isnan(read[0].metrics.pop("train/loss"))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from recurrent_cells.config.schema import ModelConfig
-from recurrent_cells.data.sequences import Reading
+from recurrent_cells.data.reading import Reading
 from recurrent_cells.data.splits import Split, Splits
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.models.classifier import Classifier, build_classifier

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recurrent_cells.data.sequences import Reading
+from recurrent_cells.data.reading import Reading
 from recurrent_cells.data.splits import Split, Splits
 from recurrent_cells.training.pictures import draw_confusion, draw_numbers, first_sequences
 

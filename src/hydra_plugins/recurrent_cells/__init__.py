@@ -75,7 +75,9 @@ def _store(group: str, name: str, node: type) -> None:
 
 
 def _concluded(swept: Any) -> Any:
-    """End the command: what a sweep came to, its report and its champion."""
+    """End the command: what a sweep came to, its report and its champion; nothing of a dry run."""
+    if swept is None:
+        return {}
     from recurrent_cells.cli.conclusion import conclude  # here: drawing is needed at the end alone
 
     return conclude(swept)

@@ -13,17 +13,12 @@ from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.store import Store
 
 
-def conclude(swept: Swept | None) -> Records:
+def conclude(swept: Swept) -> Records:
     """Print what a sweep came to, write its report and crown its best trial; the records by fingerprint.
-
-    Args:
-        swept: None after a dry run.
 
     Raises:
         SweepFailed: if a trial is not finished.
     """
-    if swept is None:
-        return {}
     print(swept.summary)
     if swept.queued:
         say(f"{counted(len(swept.queued), 'trial')} in a queue: the same command again collects what has ended by then")

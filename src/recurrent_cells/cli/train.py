@@ -22,10 +22,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recurrent_cells.config import extensions
 from recurrent_cells.config import schema as config
-from recurrent_cells.config.help import FLAGS, schema_help
+from recurrent_cells.config.help import COMPLETION, FLAGS, schema_help
+from recurrent_cells.config.key_help import key_help
 from recurrent_cells.config.messages import explain
 from recurrent_cells.config.validation import check_own_keys, validated
 from recurrent_cells.errors import DeliveryError, Interrupted, Stopped, SweepFailed, TrialBusy, TrialError, UserError
+from recurrent_cells.imports import uncollected
 from recurrent_cells.paths import command
 from recurrent_cells.trial.train import train
 
@@ -46,12 +48,21 @@ def main(arguments: Sequence[str], train: Callable[["DictConfig"], Any] = train)
     configure_console()
     with _reported(tracebacks):
         given = extensions.load_given(arguments)
-        if any(argument in ("-h", "--help") for argument in arguments):
-            print("\n".join([str(__doc__).splitlines()[0], "", *schema_help(), "", FLAGS]))
+        if any(argument in ("-h", "--help") for argument in given):
+            print("\n".join(_help([it for it in given if not it.startswith("-") and "=" not in it])))
             return
         parser, flags = _parsed(given)
         version.setbase("1.3")
         _run_hydra(flags, parser, _task(train, tracebacks), CONF, "config")
+
+
+def _help(keys: Sequence[str]) -> Iterator[str]:
+    """All about some keys, or a line for each there is."""
+    if not keys:
+        yield from [str(__doc__).splitlines()[0], "", *schema_help(), "", FLAGS]
+        yield from (f"  {COMPLETION.format(shell)}" for shell in ("bash", "fish", "zsh"))
+    for key in keys:
+        yield from key_help(key)
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[ArgumentParser, Namespace]:
@@ -127,13 +138,15 @@ def _show_plan(cfg: "DictConfig") -> None:
     if config.reproduce is not None:
         raise UserError(f"sweep.dry_run=true: reproduce={config.reproduce} has its plan from the run; leave one out")
 
-    from recurrent_cells.sweeps.grid import Point
-    from recurrent_cells.sweeps.plan import plan_trial
-    from recurrent_cells.sweeps.sweep import dry_run
-    from recurrent_cells.tracking.store import open_store
+    from recurrent_cells.sweeps.grid import Point, check_examples
 
-    trial = plan_trial(Point(tuple(HydraConfig.get().overrides.task), {}, config))
-    print(dry_run([trial], open_store(config.tracking.experiment), "all"))
+    point = Point(tuple(HydraConfig.get().overrides.task), {}, config)
+    check_examples([point])
+
+    with uncollected():
+        from recurrent_cells.sweeps.dry_run import outlook
+        from recurrent_cells.sweeps.plan import plan_trial
+    print(outlook([plan_trial(point)], config.tracking.experiment, "all"))
 
 
 def print_result(result: dict[str, Any]) -> None:

@@ -9,7 +9,10 @@ from hydra.core.config_store import ConfigStore
 from recurrent_cells.config.schema import Config, allowed, as_typed, default_of, schema_fields
 from recurrent_cells.tables import POOLS
 
-FLAGS = "Hydra's flags: --cfg job (shows what a command line makes), --info, --config-dir; --hydra-help has them all."
+FLAGS = """Hydra's flags: --cfg job (shows what a command line makes), --info, --config-dir; --hydra-help has them all.
+--help KEY says all about one key. The shell completes keys and options after:"""
+# The line that has a shell complete the script's command line; {} is the shell.
+COMPLETION = 'eval "$(recurrent-cells train -sc install={})"'
 
 
 def schema_help() -> Iterator[str]:
@@ -17,13 +20,20 @@ def schema_help() -> Iterator[str]:
     yield "KEY=DEFAULT, what it is, and what is allowed; a file of a group (model=gru) brings values of its own."
     yield from _keys("")
     for section in fields(Config):
-        if isinstance(section.type, type) and is_dataclass(section.type):
-            choices = [] if section.name == "sweep" else options(section.name)  # those of +sweep= fill other sections
-            yield f"\n{section.name}{'=' if choices else ''}{'|'.join(choices)}: {section.type.__doc__}"
-            yield from _keys(f"{section.name}.")
+        if is_dataclass(section.type):
+            yield ""
+            yield from section_help(section.name)
     yield f"\nexperiment={'|'.join(options('experiment'))}: published networks"
     yield f"+sweep={'|'.join(options('sweep'))}: sweeps, with -m, as any KEY=VALUE,VALUE is"
     yield f"hydra/launcher={'|'.join(POOLS.names)}: where the trials of a sweep run; hydra/sweeper=grid|optuna"
+
+
+def section_help(name: str) -> Iterator[str]:
+    """The heading of a section with the options of a group, and a line for each key."""
+    (kind,) = (item.type for item in fields(Config) if item.name == name)
+    choices = [] if name == "sweep" else options(name)  # those of +sweep= fill other sections
+    yield f"{name}{'=' if choices else ''}{'|'.join(choices)}: {kind.__doc__}"
+    yield from _keys(f"{name}.")
 
 
 def options(group: str) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.checks import check_classes, check_known, checked
-from recurrent_cells.data.sequences import reading
+from recurrent_cells.data.reading import reading
 from recurrent_cells.data.sources import Part, Source
 from recurrent_cells.errors import UserError
 from recurrent_cells.tables import SOURCES

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from recurrent_cells.config.schema import allowed
@@ -37,6 +36,8 @@ def permutation(name: str, size: int) -> NDArray[np.int64] | None:
         if library == "numpy" and seed < 2**32:
             return np.random.RandomState(seed).permutation(size).astype(np.int64)
         if library == "torch":
+            import torch  # here: examples are read without torch
+
             return torch.randperm(size, generator=torch.Generator().manual_seed(seed)).numpy()
     return _from_file(name, size)
 

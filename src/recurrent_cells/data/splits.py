@@ -15,7 +15,8 @@ from recurrent_cells.data.arrays import valid_steps
 from recurrent_cells.data.checks import asked_of
 from recurrent_cells.data.examples import Examples, load_examples, settings
 from recurrent_cells.data.partition import split_indices
-from recurrent_cells.data.sequences import Normalizer, Reading, reading
+from recurrent_cells.data.reading import Reading, reading
+from recurrent_cells.data.sequences import Normalizer
 from recurrent_cells.data.sources import Part
 from recurrent_cells.errors import UserError
 from recurrent_cells.memory import check_memory

@@ -1,7 +1,7 @@
 """An evaluation as plain text."""
 
 from recurrent_cells.inference.evaluation import ClassEvaluation, Evaluation, NumberEvaluation
-from recurrent_cells.sweeps.summary import table
+from recurrent_cells.sweeps.view import table
 
 
 def as_text(evaluation: ClassEvaluation | NumberEvaluation) -> str:

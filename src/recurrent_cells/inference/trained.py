@@ -15,7 +15,7 @@ from torch import Tensor
 
 from recurrent_cells.config.extensions import load_recorded
 from recurrent_cells.config.schema import Config
-from recurrent_cells.data.sequences import Reading
+from recurrent_cells.data.reading import Reading
 from recurrent_cells.errors import UserError
 from recurrent_cells.memory import check_memory
 from recurrent_cells.models.classifier import Classifier, build_classifier

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from recurrent_cells.data.sequences import Reading
+from recurrent_cells.data.reading import Reading
 from recurrent_cells.lengths import without_padding
 from recurrent_cells.tasks import Task
 

@@ -15,7 +15,7 @@ from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.standings import Standings
 from recurrent_cells.sweeps.view import View, counted, say
-from recurrent_cells.tracking.patience import STORE_FAILURES, patiently
+from recurrent_cells.tracking.patience import patiently, store_failures
 from recurrent_cells.tracking.recovery import at_work, recover
 from recurrent_cells.tracking.status import beat
 from recurrent_cells.tracking.store import Store
@@ -183,5 +183,5 @@ class Pulse:
         if self._parent is None or time.monotonic() < self._next_beat:
             return
         self._next_beat = time.monotonic() + SECONDS_BETWEEN_BEATS
-        with suppress(*STORE_FAILURES):  # the next beat comes in time
+        with suppress(*store_failures()):  # the next beat comes in time
             beat(self._store, [self._parent])

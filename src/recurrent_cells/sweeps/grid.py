@@ -61,6 +61,19 @@ def compose_grid(
     return points
 
 
+def check_examples(points: Iterable[Point]) -> None:
+    """Read the examples of all points, before what is slow to import; raises UserError with the faults of all."""
+    from recurrent_cells.data.examples import load_examples
+
+    faults: list[str] = []
+    for point in points:
+        try:
+            load_examples(point.config.data)
+        except UserError as error:
+            faults.append(str(error))
+    raise_together(faults)
+
+
 def raise_together(faults: Iterable[str], limit: int = 6) -> None:
     """One UserError for all faults, each said once.
 

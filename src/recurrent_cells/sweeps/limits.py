@@ -11,7 +11,7 @@ from recurrent_cells.config.schema import SweepConfig
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.parents import read_parent
-from recurrent_cells.tracking.patience import STORE_FAILURES
+from recurrent_cells.tracking.patience import store_failures
 from recurrent_cells.tracking.steering import SECONDS_BETWEEN_LOOKS, skipped
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.outcome import Outcome
@@ -45,7 +45,7 @@ class Limits:
         if self._parent is None or time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
-        with suppress(*STORE_FAILURES):  # the next look comes in time
+        with suppress(*store_failures()):  # the next look comes in time
             tags = read_parent(self._store, self._parent).tags
             self.skipped = skipped(tags)
             if Tag.STOP in tags:

@@ -1,14 +1,12 @@
 """The table at the end of a sweep, and what failed."""
 
 import math
-import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from recurrent_cells.statistics.comparisons import Estimate, estimate
 from recurrent_cells.sweeps.plan import Trial
-from recurrent_cells.sweeps.view import counted, rounded
-from recurrent_cells.tracking.names import Tag
+from recurrent_cells.sweeps.view import counted, table
 from recurrent_cells.tracking.queries import TrialRecord
 
 SHOWN_BY_OTHER_COLUMNS = ("model", "model.cell", "model.hidden_size", "seed")
@@ -57,43 +55,3 @@ def _mean(found: Estimate, in_per_cent: bool) -> str:
     scale, digits, unit = (100, ".2f", " %") if in_per_cent else (1, ".4g", "")
     interval = "" if math.isnan(found.half) else f" ± {found.half * scale:{digits}}"
     return f"{found.mean * scale:{digits}}{interval}{unit}"
-
-
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as aligned lines, the first column to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def seconds_by_shape(records: Sequence[TrialRecord]) -> dict[str, float]:
-    """The median time of finished trials by their shape."""
-    seconds: dict[str, list[float]] = defaultdict(list)
-    for record in records:
-        if record.status == "FINISHED" and record.seconds is not None and Tag.SHAPE in record.tags:
-            seconds[record.tags[Tag.SHAPE]].append(record.seconds)
-    return {shape: statistics.median(found) for shape, found in seconds.items()}
-
-
-def plan_table(
-    trials: Sequence[Trial], todo: Sequence[Trial], records: Mapping[str, TrialRecord], known: Sequence[TrialRecord]
-) -> str:
-    """What a dry run prints: each trial with its state and, from `known` runs of its shape, its estimated time."""
-    seconds = seconds_by_shape(known)
-    planned = {trial.fingerprint for trial in todo}
-    keys = list(trials[0].varied)
-    rows = [["trial", *keys, "n_params", "state", "estimated seconds"]]
-    for trial in trials:
-        state = records[trial.fingerprint].status.lower() if trial.fingerprint in records else "new"
-        is_estimated = trial.shape in seconds and trial.fingerprint in planned
-        estimate = f"{seconds[trial.shape]:.1f}" if is_estimated else "-"
-        rows.append([trial.name, *(trial.varied[key] for key in keys), f"{trial.n_params}", state, estimate])
-    estimates = [seconds[trial.shape] for trial in todo if trial.shape in seconds]
-    total = f", about {rounded(sum(estimates))} one after another" if len(estimates) == len(todo) != 0 else ""
-    counts = f"{len(trials) - len(todo)} to be left out, {len(todo)} to run"
-    return "\n".join([*table(rows), f"{counted(len(trials), 'trial')}, {counts}{total}; nothing started"])

@@ -13,26 +13,26 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import DeliveryError
 from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.drive import drive
+from recurrent_cells.sweeps.dry_run import open_with_archive, plan_sweep, seconds_by_shape
 from recurrent_cells.sweeps.feeds import Feed, GridFeed
 from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.limits import Limits
-from recurrent_cells.sweeps.looks import Looks, LooksOnRequest, check_first_look, question_name
+from recurrent_cells.sweeps.looks import Looks, LooksOnRequest, question_name
 from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
-from recurrent_cells.sweeps.phases import Tuning, check_phases
-from recurrent_cells.sweeps.plan import Trial, has_status, is_stopped, plan_trials, shortened, to_run, unfinished
+from recurrent_cells.sweeps.phases import Tuning
+from recurrent_cells.sweeps.plan import Trial, has_status, is_stopped, to_run, unfinished
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.stages import Stage, StagedFeed
 from recurrent_cells.sweeps.standings import Standings
-from recurrent_cells.sweeps.summary import plan_table, seconds_by_shape, summary
+from recurrent_cells.sweeps.summary import summary
 from recurrent_cells.sweeps.view import counted, say
-from recurrent_cells.tracking.archive import read_archive, take_in, write_archive
+from recurrent_cells.tracking.archive import write_archive
 from recurrent_cells.tracking.artifacts import read_question
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.parents import read_parent
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
-from recurrent_cells.tracking.recovery import recover
-from recurrent_cells.tracking.repairs import mark_damaged, read_back, tell
+from recurrent_cells.tracking.recovery import recover, settle
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training.pictures import first_sequences
 from recurrent_cells.trial.claim import Train
@@ -63,8 +63,7 @@ class Runner:
         """The store, with true statuses."""
         patience = self.tracking.patience
         store = patiently(lambda: open_store(self.tracking.experiment, patience), 0)
-        patiently(lambda: recover(store), patience)
-        patiently(lambda: tell(read_back(store, seconds=5) + mark_damaged(store)), patience)
+        patiently(lambda: settle(store), patience)
         return store
 
 
@@ -109,10 +108,8 @@ class Swept:
         return [trial for trial in self.left if trial not in on_purpose]
 
 
-def run_sweep(
-    points: Sequence[Point], runner: Runner, tuning: Sequence[Point] = (), keys: Sequence[str] = ()
-) -> Swept | None:
-    """Do what is missing of a sweep; None after a dry run.
+def run_sweep(points: Sequence[Point], runner: Runner, tuning: Sequence[Point] = (), keys: Sequence[str] = ()) -> Swept:
+    """Do what is missing of a sweep.
 
     Args:
         tuning: the points of a first phase, which chooses the values of `keys`; `points` has all of these.
@@ -121,24 +118,9 @@ def run_sweep(
         UserError: if some trial cannot start, with the faults of all; none was started.
         Interrupted: after a signal, the running trials having saved their state.
     """
-    trials, settings = plan_trials(points), runner.settings
-    first_phase = plan_trials(tuning) if tuning else []
-    check_phases(first_phase, trials)
-    if settings.until == "decided":
-        check_first_look(trials, settings)
-    if remark := shortened(trials):
-        say(remark)
-    archived = [] if settings.archive is None else read_archive(Path(settings.archive))
-    store, planned = runner.open_store(), [*first_phase, *trials]
-    if taken := patiently(lambda: take_in(store, archived, str(settings.archive)), store.patience):
-        say(f"{counted(taken, 'finished trial')} taken from {settings.archive}")
-    if settings.dry_run:
-        print(dry_run(planned, store, settings.rerun))
-        if first_phase:
-            print("of the second phase only the settings that the first phase chooses are trained")
-        if settings.until == "decided":
-            print(f"while a pair is open seeds are added, up to sweep.max_seeds={settings.max_seeds}")
-        return None
+    settings = runner.settings
+    trials, first_phase = plan_sweep(points, tuning, settings)
+    store, planned = open_with_archive(settings, runner.open_store), [*first_phase, *trials]
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
         everything = patiently(lambda: unpruned(trial_records(store)), store.patience)
@@ -177,13 +159,6 @@ def _stages(
     else:
         tags = partial(patiently, lambda: read_parent(store, parent.run_id).tags, store.patience)
         yield LooksOnRequest(settings, asked, tuning, tags)
-
-
-def dry_run(trials: Sequence[Trial], store: Store, rerun: str) -> str:
-    """What a dry run prints."""
-    known = unpruned(trial_records(store))
-    records = latest_by_fingerprint(known)
-    return plan_table(trials, trials if rerun == "all" else to_run(trials, records, rerun), records, known)
 
 
 def show_digits(store: Store, parent: Parent, trial: Trial) -> None:

@@ -9,7 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.schema import SweepConfig, TrackingConfig
 from recurrent_cells.config.validation import check_own_keys
-from recurrent_cells.sweeps.grid import compose_grid
+from recurrent_cells.imports import uncollected
+from recurrent_cells.sweeps.grid import check_examples, compose_grid
 from recurrent_cells.sweeps.launchers import check_folder, pool_of
 from recurrent_cells.trial.claim import once
 from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
@@ -45,10 +46,14 @@ class TrialSweeper(Sweeper):
         """What runs the sweep; imports heavily, so that every config should have passed before."""
         from recurrent_cells.sweeps.sweep import Runner
 
+        return Runner(self.pool, self.train, self.config, *self.settings(), self.name(arguments))
+
+    def settings(self) -> tuple[SweepConfig, TrackingConfig]:
+        """How the sweep runs, and where its runs go."""
         sweep, tracking = OmegaConf.to_object(self.config.sweep), OmegaConf.to_object(self.config.tracking)
         assert isinstance(sweep, SweepConfig)
         assert isinstance(tracking, TrackingConfig)
-        return Runner(self.pool, self.train, self.config, sweep, tracking, self.name(arguments))
+        return sweep, tracking
 
     def name(self, arguments: list[str]) -> str:
         """What the sweep is made of, an argument in the place of what it replaces, without where and how it runs."""
@@ -62,13 +67,20 @@ class GridSweeper(TrialSweeper):
     """Every combination of the choices on the command line and in `hydra.sweeper.params`."""
 
     def sweep(self, arguments: list[str]) -> "Swept | None":
-        """Run the sweep; returns and raises as `run_sweep` does."""
+        """Run the sweep, or tell of it; raises as `run_sweep`, whose answer it gives."""
         first, second = ([dict(phase) for phase in self.config.sweep.phases] + [{}, {}])[:2]
         chosen = {key: choices for key, choices in first.items() if key != "seed"}
         begin = FIRST_LOOK if self.config.sweep.until == "decided" else {}
         points = compose_grid(self.loader, self.config, begin | self.params | chosen | second, arguments)
         tuning = compose_grid(self.loader, self.config, self.params | first, arguments) if first else []
+        check_examples([*points, *tuning])
+        sweep, tracking = self.settings()
+        if sweep.dry_run:
+            with uncollected():
+                from recurrent_cells.sweeps.dry_run import show_sweep
+            show_sweep(points, tuning, sweep, tracking.experiment)
+            return None
 
-        from recurrent_cells.sweeps.sweep import run_sweep
-
+        with uncollected():
+            from recurrent_cells.sweeps.sweep import run_sweep
         return run_sweep(points, self.runner(arguments), tuning, list(chosen))

@@ -4,17 +4,17 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from recurrent_cells.tables import METRICS
-from recurrent_cells.trial.outcome import Outcome
 
 if TYPE_CHECKING:
     from recurrent_cells.sweeps.plan import Trial
     from recurrent_cells.sweeps.standings import Standings
+    from recurrent_cells.trial.outcome import Outcome
 
 SECONDS_BETWEEN_UPDATES = 0.5
 CLEAR = "\r\x1b[K"
@@ -65,7 +65,7 @@ class View:
         self._started[trial] = time.monotonic()
         self._statuses.pop(trial, None)
 
-    def ended(self, trial: "Trial", outcome: Outcome) -> None:
+    def ended(self, trial: "Trial", outcome: "Outcome") -> None:
         seconds = time.monotonic() - self._started.pop(trial)
         self._statuses[trial] = outcome.status
         if outcome.status == "finished":
@@ -115,6 +115,18 @@ class View:
             say(f"{CLEAR}{line}")
         else:
             say(f"{line}  ({self.status()})" if self._ended("finished", "failed", "killed") else line)
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as aligned lines, the first column to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def counted(count: int, noun: str) -> str:

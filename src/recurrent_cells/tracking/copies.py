@@ -4,13 +4,15 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-from mlflow.entities import Run
+from typing import TYPE_CHECKING
 
 from recurrent_cells.files import make_folder, sync_tree
 from recurrent_cells.tracking import manifest
 from recurrent_cells.tracking.manifest import Faults, Manifest
 from recurrent_cells.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 @dataclass(frozen=True)
@@ -75,5 +77,5 @@ def sync_files(store: Store, run_id: str) -> None:
         sync_tree(folder)
 
 
-def copies_of(store: Store, run: Run) -> Copies:
+def copies_of(store: Store, run: "Run") -> Copies:
     return Copies(store, run.info.run_id, manifest.local_folder(run.info.artifact_uri))

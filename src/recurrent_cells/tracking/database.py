@@ -1,13 +1,18 @@
-"""The SQLite file of a local store: named, made, checked, copied, and followed to where it was moved."""
+"""The SQLite file of a local store: named, made, checked, copied, and followed to where it was moved.
+
+MLflow and SQLAlchemy, which take seconds to import, are asked only for what this cannot tell by itself.
+"""
 
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,6 +39,10 @@ ADDRESSES = (
     ("model_versions", "storage_location"),
 )
 ARTIFACTS = "artifacts"
+# A path that stands in a URI as it is.
+PLAIN = re.compile(r"/[\w./-]+", re.ASCII)
+# A migration of MLflow's schema: what it makes, and of what.
+MIGRATION = re.compile(r'^revision = "(?P<made>\w+)"\ndown_revision = (?:"(?P<before>\w+)"|None)$', re.M)
 
 
 class OtherSchema(UserError):
@@ -46,25 +55,31 @@ def path_of(uri: str) -> Path:
     Raises:
         ValueError: with the reason if it names none that can be used.
     """
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        url = make_url(uri)
-        name = os.fsencode(url.database or "")
-        (url.database or "").encode()
-    except (ArgumentError, UnicodeError):
-        raise ValueError("it names no file") from None
-    if url.query or "?" in uri:
-        raise ValueError("a path with a question mark cannot be used, for it ends there")
+    written = uri.removeprefix(SQLITE) if PLAIN.fullmatch(uri.removeprefix(SQLITE)) else _path_in(uri)
+    name = os.fsencode(written)
     if len(name) > LONGEST_PATH:
         raise ValueError(f"its path has {len(name)} bytes, and {LONGEST_PATH} are allowed")
-    path = Path(url.database or "").expanduser().resolve()
+    path = Path(written).expanduser().resolve()
     if not name or name == b":memory:" or path.is_dir():
         raise ValueError("it names no file")
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise ValueError(f"its path has {len(os.fsencode(path))} bytes, and {LONGEST_PATH} are allowed")
     return path
+
+
+def _path_in(uri: str) -> str:
+    """The path in a URI, as SQLAlchemy reads it; raises as `path_of`."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(uri)
+        (url.database or "").encode()
+    except (ArgumentError, UnicodeError):
+        raise ValueError("it names no file") from None
+    if url.query or "?" in uri:
+        raise ValueError("a path with a question mark cannot be used, for it ends there")
+    return url.database or ""
 
 
 def uri_of(path: Path) -> str:
@@ -73,9 +88,11 @@ def uri_of(path: Path) -> str:
     Raises:
         ValueError: with the reason if there is none.
     """
+    plain = f"{SQLITE}{path}"
+    if PLAIN.fullmatch(str(path)):
+        return plain
     from sqlalchemy.engine import make_url
 
-    plain = f"{SQLITE}{path}"
     # Of a URI that begins as the plain one MLflow makes the folders, taking what is quoted as it stands.
     quoted = f"sqlite+pysqlite:///{quote(str(path))}"
     found = next((uri for uri in (plain, quoted) if make_url(uri).database == str(path)), None)
@@ -160,12 +177,27 @@ def fault_in(connection: sqlite3.Connection) -> str:
 
 @lru_cache(maxsize=1)
 def _schemas() -> tuple[str, frozenset[str]]:
-    """The schema of this MLflow, and all that it knows."""
-    from alembic.script import ScriptDirectory
-    from mlflow.store.db.utils import _get_alembic_config
+    """The schema of this MLflow, and all that it knows: of its migrations the one that no other follows, and all."""
+    mlflow = find_spec("mlflow")
+    assert mlflow is not None
+    assert mlflow.origin is not None
+    migrations = (Path(mlflow.origin).parent / "store/db_migrations/versions").glob("*.py")
+    written = [MIGRATION.search(path.read_text()) for path in migrations]
+    follows = {found["made"]: found["before"] for found in written if found is not None}
+    (latest,) = follows.keys() - set(follows.values())
+    return latest, frozenset(follows)
 
-    scripts = ScriptDirectory.from_config(_get_alembic_config(db_url=""))
-    return scripts.get_heads()[0], frozenset(script.revision for script in scripts.walk_revisions())
+
+def known_experiment(path: Path, name: str, tags: Collection[str]) -> str | None:
+    """The id of an experiment that is not deleted and has such tags; None if there is none, or MLflow must be asked."""
+    with _named(path), closing(_reader(path)) as connection:
+        of_name = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
+        found = connection.execute(of_name, (name,)).fetchall()
+        if len(found) != 1:
+            return None
+        of_experiment = "SELECT key FROM experiment_tags WHERE experiment_id = ?"
+        known = {key for (key,) in connection.execute(of_experiment, found[0])}
+    return str(found[0][0]) if known >= set(tags) else None
 
 
 def _make(path: Path) -> None:

@@ -6,9 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from mlflow.entities import Run
+from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.files import write_atomically
 from recurrent_cells.tracking import manifest
@@ -18,6 +16,9 @@ from recurrent_cells.tracking.manifest import Manifest
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.status import set_ended, set_tags
 from recurrent_cells.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 # In the folder of a trial: an end that is not delivered, or whose process has not said so yet.
 OUTCOME = "outcome.json"
@@ -65,7 +66,7 @@ def keep_end(folder: Path, outcome: Outcome, tags: dict[str, str]) -> None:
     replace(outcome, tags=outcome.tags | tags | stands_on, files=files).write(folder)
 
 
-def deliver(store: Store, run: Run) -> None:
+def deliver(store: Store, run: "Run") -> None:
     """Bring the end of a run to the store: metrics, artifacts, tags, and the status last. May be repeated.
 
     When the store says FINISHED all that this stands on is on the disk; a server's disk no client can sync.
@@ -90,7 +91,7 @@ def deliver(store: Store, run: Run) -> None:
     set_ended(store, run_id, outcome.status, outcome.tags, outcome.end_time)
 
 
-def clear(store: Store, run: Run, status: str) -> None:
+def clear(store: Store, run: "Run", status: str) -> None:
     """Remove the files of an ended and delivered run, but for those that a run goes on from which has not ended.
 
     Originals of which a server has the copies stay until these have been read back.

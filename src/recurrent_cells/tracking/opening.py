@@ -5,10 +5,7 @@ import shutil
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from mlflow.entities import Dataset, DatasetInput, InputTag, Param, Run
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
+from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.errors import TrialBusy
 from recurrent_cells.files import make_folder
@@ -19,6 +16,9 @@ from recurrent_cells.tracking.provenance import git_tags, is_here, is_this_proce
 from recurrent_cells.tracking.queries import opened, opening
 from recurrent_cells.tracking.status import set_running, source_tags
 from recurrent_cells.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Run
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,15 @@ class RunSpec:
     earlier: Collection[str] | None = None
 
 
-def open_run(store: Store, spec: RunSpec) -> Run:
+def open_run(store: Store, spec: RunSpec) -> "Run":
     """Open the trial's run. Called again after a failure of the store, it goes on with the run it made.
 
     Raises:
         TrialBusy: if another process is training the same trial.
     """
+    from mlflow.entities import Param
+    from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
+
     tags = spec.tags | git_tags() | library_tags() | process_tags() | {Tag.FINGERPRINT: spec.fingerprint}
     runs = _runs_of(store, spec.fingerprint)
     tags[Tag.OPENED] = opening(run.data.tags for run in runs)
@@ -86,7 +89,10 @@ def open_run(store: Store, spec: RunSpec) -> Run:
     return known or made
 
 
-def _dataset_input(info: DatasetInfo) -> DatasetInput:
+def _dataset_input(info: DatasetInfo) -> "DatasetInput":
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
     dataset = Dataset(
         name=f"{info.name}-{info.context}",
         digest=info.digest,
@@ -97,7 +103,7 @@ def _dataset_input(info: DatasetInfo) -> DatasetInput:
     return DatasetInput(dataset, tags=[InputTag(MLFLOW_DATASET_CONTEXT, info.context)])
 
 
-def _known_run(store: Store, runs: Sequence[Run]) -> Run | None:
+def _known_run(store: Store, runs: Sequence["Run"]) -> "Run | None":
     """Of a trial's runs that to go on with: the one this process opened, else the latest killed whose files are here.
 
     Raises:
@@ -131,14 +137,14 @@ def _give_way(store: Store, spec: RunSpec, run_id: str) -> None:
         raise
 
 
-def _runs_of(store: Store, fingerprint: str) -> list[Run]:
+def _runs_of(store: Store, fingerprint: str) -> list["Run"]:
     """All runs of a trial, the latest first."""
     condition, order = f"tags.{Tag.FINGERPRINT} = '{fingerprint}'", ["attributes.start_time DESC"]
     runs = store.client.search_runs([store.experiment_id], condition, order_by=order)
     return sorted(runs, key=lambda run: -opened(run.data.tags))
 
 
-def _refuse_if_under_way(store: Store, run: Run) -> None:
+def _refuse_if_under_way(store: Store, run: "Run") -> None:
     run_id, tags = run.info.run_id, run.data.tags
     if run.info.status != "RUNNING" or Tag.PID not in tags or cause_of_death(store, run_id, tags) is not None:
         return
@@ -149,7 +155,7 @@ def _refuse_if_under_way(store: Store, run: Run) -> None:
     raise TrialBusy(busy)
 
 
-def _can_go_on(store: Store, run: Run) -> bool:
+def _can_go_on(store: Store, run: "Run") -> bool:
     """Whether a killed run's files are here, or the run was killed on this host before it had any."""
     never_began = run.data.tags.get(Tag.HOST) == socket.gethostname() and not run.data.metrics
     return never_began or store.trial_folder(run.info.run_id).is_dir()

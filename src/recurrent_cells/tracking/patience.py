@@ -4,24 +4,28 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from mlflow.exceptions import MlflowException
-
 from recurrent_cells.errors import DeliveryError, UserError
 
 T = TypeVar("T")
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 2.0
 Failures = type[Exception] | tuple[type[Exception], ...]
-STORE_FAILURES: tuple[type[Exception], ...] = (MlflowException, OSError, UserError)
 COMPLAINT = "the tracking store fails ({reason}); once it works the same command goes on"
 # What the store says when the request itself is wrong and will not get better.
 FINAL = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED")
 
 
+def store_failures() -> tuple[type[Exception], ...]:
+    """What a store that fails raises."""
+    from mlflow.exceptions import MlflowException  # here: imports for seconds
+
+    return MlflowException, OSError, UserError
+
+
 def patiently(
-    action: Callable[[], T], patience: float, failures: Failures = STORE_FAILURES, complaint: str = COMPLAINT
+    action: Callable[[], T], patience: float, failures: Failures | None = None, complaint: str = COMPLAINT
 ) -> T:
-    """The action's result; after one of `failures` it is tried again for `patience` seconds.
+    """The action's result; after one of `failures`, by default a store's, it is tried again for `patience` seconds.
 
     Raises:
         DeliveryError: with the complaint, if it fails to the end or for good.
@@ -31,9 +35,11 @@ def patiently(
     while True:
         try:
             return action()
-        except failures as error:
+        except Exception as error:
+            if not isinstance(error, failures or store_failures()):
+                raise
             left = deadline - time.monotonic()
-            if (isinstance(error, MlflowException) and error.error_code in FINAL) or left <= 0:
+            if getattr(error, "error_code", None) in FINAL or left <= 0:
                 if isinstance(error, UserError):
                     raise
                 raise DeliveryError(complaint.replace("{reason}", reason(error))) from error

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
-from typing import Any
-
-from mlflow.entities import Run
+from typing import TYPE_CHECKING
 
 from recurrent_cells.config.schema import block_keys, later_keys
 from recurrent_cells.errors import UserError
@@ -19,7 +17,10 @@ from recurrent_cells.tracking.copies import Copies
 from recurrent_cells.tracking.manifest import Faults, in_words, local_folder, of_tags
 from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 from recurrent_cells.tracking.store import Store
-from recurrent_cells.tracking.tables import database_of, read_runs
+from recurrent_cells.tracking.tables import Info, read_runs
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run, RunInfo
 
 SHORTEST_ID = 4
 # The status of a record whose run says FINISHED and whose files do not bear it out.
@@ -123,7 +124,7 @@ def opening(known: Iterable[Mapping[str, str]]) -> str:
     return f"{1 + max(map(opened, known), default=0):09d}"
 
 
-def search(store: Store, condition: str = "") -> Iterator[Run]:
+def search(store: Store, condition: str = "") -> Iterator["Run"]:
     """All runs of the experiment that meet an MLflow filter, oldest first."""
     token = None
     while True:
@@ -142,18 +143,21 @@ def search(store: Store, condition: str = "") -> Iterator[Run]:
 
 def trial_records(store: Store, condition: str = "") -> list[TrialRecord]:
     """The runs that are trials, oldest first; DAMAGED are the FINISHED whose files on this machine are not whole."""
-    if not condition and (database := database_of(store)) is not None:
-        found = read_runs(database, store.experiment_id)
+    if not condition and (found := read_runs(store)) is not None:
         return [_record(store, *run) for run in found if Tag.FINGERPRINT in run.tags]
     return [_record_of(store, run) for run in search(store, condition) if Tag.FINGERPRINT in run.data.tags]
 
 
-def _record_of(store: Store, run: Run) -> TrialRecord:
+def _record_of(store: Store, run: "Run") -> TrialRecord:
     return _record(store, run.info, run.data.params, run.data.tags, run.data.metrics)
 
 
 def _record(
-    store: Store, info: Any, params: Mapping[str, str], tags: Mapping[str, str], metrics: Mapping[str, float]
+    store: Store,
+    info: "Info | RunInfo",
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+    metrics: Mapping[str, float],
 ) -> TrialRecord:
     record = TrialRecord(
         run_id=info.run_id,

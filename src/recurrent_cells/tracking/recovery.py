@@ -20,6 +20,7 @@ from recurrent_cells.tracking.queries import TrialRecord, find_trial, search
 from recurrent_cells.tracking.repairs import (
     Repair,
     held,
+    mark_damaged,
     mend,
     read_back,
     repaired,
@@ -51,6 +52,12 @@ def recover(store: Store, but: str | None = None) -> list[Repair]:
     for end in kept:
         log.warning("the end of a run could not be delivered (%s): kept in %s", end.cause, end.folder)
     return repairs
+
+
+def settle(store: Store) -> None:
+    """Recover, and have no run say FINISHED whose files are not whole."""
+    recover(store)
+    tell(read_back(store, seconds=5) + mark_damaged(store))
 
 
 def take_end(store: Store, fingerprint: str) -> TrialRecord | None:

@@ -17,7 +17,7 @@ from recurrent_cells.tracking.journal import Courier, Journal
 from recurrent_cells.tracking.locks import trial_lock
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.opening import RunSpec, open_run
-from recurrent_cells.tracking.patience import STORE_FAILURES, patiently, reason
+from recurrent_cells.tracking.patience import patiently, reason
 from recurrent_cells.tracking.spool import Spool, SpoolHandler
 from recurrent_cells.tracking.status import is_deleted, set_ended
 from recurrent_cells.tracking.store import Store
@@ -102,7 +102,7 @@ def trial_run(store: Store, spec: RunSpec, courier: Courier | None = None) -> It
             f"the tracking store does not take the start of run {spec.name} ({{reason}});\n"
             "once it does the same command goes on"
         )
-        opened = patiently(lambda: _opened(store, spec), store.patience, STORE_FAILURES, complaint)
+        opened = patiently(lambda: _opened(store, spec), store.patience, complaint=complaint)
         carried = under_way(store, spec.parent) if courier is None else nullcontext(courier)
         with carried as carrier, _ended_truly(opened, carrier) as run:
             yield run

@@ -3,10 +3,6 @@
 import getpass
 from collections.abc import Iterable, Mapping
 
-from mlflow.entities import LifecycleStage, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_USER
-
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.provenance import heartbeat
 from recurrent_cells.tracking.store import Store
@@ -14,10 +10,14 @@ from recurrent_cells.tracking.store import Store
 
 def source_tags() -> dict[str, str]:
     """By whom and from where a run was started, as MLflow's UI shows."""
+    from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_USER
+
     return {MLFLOW_USER: getpass.getuser(), MLFLOW_SOURCE_NAME: "src.train", MLFLOW_SOURCE_TYPE: "LOCAL"}
 
 
 def set_tags(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
+    from mlflow.entities import RunTag
+
     store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
@@ -48,10 +48,12 @@ def beat(store: Store, run_ids: Iterable[str]) -> None:
 
 def is_deleted(store: Store, run_id: str) -> bool:
     """Whether someone has deleted a run, for good or so that it can be restored; False where the store does not say."""
+    from mlflow.entities import LifecycleStage
+
     try:
         return bool(store.client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED)
     except Exception as error:
-        return isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST"
+        return getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
 
 
 def _drop(store: Store, run_id: str, *names: str) -> None:

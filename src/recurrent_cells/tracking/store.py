@@ -147,6 +147,14 @@ def open_store(experiment: str, patience: float = 60.0, *, reading: bool = False
     return Store(uri, experiment, _experiment_id(uri, experiment, artifacts), folder, patience, original)
 
 
+def open_existing(experiment: str) -> Store | None:
+    """The store for reading, None where there is none yet, as `open_store` opens it otherwise."""
+    uri = tracking_uri()
+    if uri.startswith(("sqlite:", "sqlite+")) and not database_path(uri).exists():
+        return None
+    return open_store(experiment, reading=True)
+
+
 def database_path(uri: str) -> Path:
     """The file of a local store; raises UserError if the URI names none that can be used."""
     try:
@@ -255,12 +263,14 @@ def _without_password(uri: str) -> str:
 
 
 def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
+    tags = KIND | view_tags()
+    if uri.startswith(database.SQLITE) and (known := database.known_experiment(database.path_of(uri), name, tags)):
+        return known
     from mlflow import MlflowClient
     from mlflow.entities import LifecycleStage
     from mlflow.exceptions import MlflowException
 
     client = MlflowClient(tracking_uri=uri)
-    tags = KIND | view_tags()
     try:
         found = client.get_experiment_by_name(name)
         if found is None:

@@ -1,61 +1,83 @@
 """An experiment read table by table from its database, where MLflow makes objects of every row of every run."""
 
+import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from math import nan
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlflow.entities import LifecycleStage
-from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy import Connection, select
-
+from recurrent_cells.tracking.database import LOCK_TIMEOUT, path_of
 from recurrent_cells.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+# What gives the rows of a query.
+Rows = Callable[[str], list[Any]]
+OF_RUN = "SELECT it.run_uuid, it.key, {} FROM {} it JOIN runs ON runs.run_uuid = it.run_uuid WHERE "
+
+
+class Info(NamedTuple):
+    """A row of the table of runs, with the names of MLflow's RunInfo."""
+
+    run_id: str
+    run_name: str | None
+    status: str
+    end_time: int | None
+    artifact_uri: str
 
 
 class Row(NamedTuple):
-    """One run: its row of the table of runs, with the names of MLflow's RunInfo, and its rows of others."""
+    """One run, with its rows of other tables."""
 
-    info: Any
+    info: Info
     params: dict[str, str]
     tags: dict[str, str]
     metrics: dict[str, float]
 
 
-def database_of(store: Store) -> SqlAlchemyStore | None:
+def database_of(store: Store) -> "SqlAlchemyStore | None":
     """The store's database, if this process speaks to it and not to a server."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
     backend = store.client._tracking_client.store
     return backend if isinstance(backend, SqlAlchemyStore) else None
 
 
-def read_runs(database: SqlAlchemyStore, experiment_id: str) -> list[Row]:
-    """All runs of an experiment that are not deleted, oldest first."""
-    with database.engine.connect() as connection:
-        params, tags = (_by_run(connection, table, experiment_id) for table in (SqlParam, SqlTag))
+def read_runs(store: Store) -> list[Row] | None:
+    """All runs of the experiment that are not deleted, oldest first; None of a store that is a server."""
+    of_experiment = f"runs.experiment_id = {int(store.experiment_id)} AND runs.lifecycle_stage = 'active'"
+    with _open(store) as rows:
+        if rows is None:
+            return None
+        params, tags = (_by_run(rows(OF_RUN.format("it.value", table) + of_experiment)) for table in ("params", "tags"))
         metrics: dict[str, dict[str, float]] = defaultdict(dict)
-        for run_id, key, value, is_nan in _rows(
-            connection, SqlLatestMetric, experiment_id, SqlLatestMetric.value, SqlLatestMetric.is_nan
-        ):
+        for run_id, key, value, is_nan in rows(OF_RUN.format("it.value, it.is_nan", "latest_metrics") + of_experiment):
             metrics[run_id][key] = nan if is_nan else value
-        names = SqlRun.run_uuid.label("run_id"), SqlRun.name.label("run_name")
-        query = select(*names, SqlRun.status, SqlRun.end_time, SqlRun.artifact_uri).where(*_active(experiment_id))
-        runs = connection.execute(query.order_by(SqlRun.start_time, SqlRun.run_uuid))
-        return [
-            Row(run, params.get(run.run_id, {}), tags.get(run.run_id, {}), metrics.get(run.run_id, {})) for run in runs
-        ]
+        found = rows(
+            "SELECT run_uuid, name, status, end_time, artifact_uri FROM runs "
+            f"WHERE {of_experiment} ORDER BY start_time, run_uuid"
+        )
+        runs = [Info(*row) for row in found]
+    return [Row(run, params.get(run.run_id, {}), tags.get(run.run_id, {}), metrics.get(run.run_id, {})) for run in runs]
 
 
-def _by_run(connection: Connection, table: Any, experiment_id: str) -> dict[str, dict[str, str]]:
+@contextmanager
+def _open(store: Store) -> Iterator[Rows | None]:
+    """What asks the store's database, a file without MLflow, which takes seconds to import; None of a server."""
+    if store.is_file:
+        with closing(sqlite3.connect(path_of(store.uri), timeout=LOCK_TIMEOUT)) as file:
+            yield lambda query: file.execute(query).fetchall()
+    elif (backend := database_of(store)) is not None:
+        with backend.engine.connect() as connection:
+            yield lambda query: list(connection.exec_driver_sql(query))
+    else:
+        yield None
+
+
+def _by_run(rows: list[Any]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    for run_id, key, value in _rows(connection, table, experiment_id, table.value):
+    for run_id, key, value in rows:
         found[run_id][key] = value
     return found
-
-
-def _rows(connection: Connection, table: Any, experiment_id: str, *columns: Any) -> Iterator[Any]:
-    query = select(table.run_uuid, table.key, *columns).join(SqlRun, SqlRun.run_uuid == table.run_uuid)
-    yield from connection.execute(query.where(*_active(experiment_id)))
-
-
-def _active(experiment_id: str) -> tuple[Any, ...]:
-    return SqlRun.experiment_id == int(experiment_id), SqlRun.lifecycle_stage == LifecycleStage.ACTIVE

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.config.validation import validated
+from recurrent_cells.imports import uncollected
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -34,6 +35,11 @@ def train(given: "Config | DictConfig") -> dict[str, Any]:
 
 def train_trial(config: Config) -> dict[str, Any]:
     """Train and test one checked config as one MLflow run; returns and raises as `train`."""
-    from recurrent_cells.trial.life import live  # here: the heavy imports wait until the config has passed
+    from recurrent_cells.data.examples import load_examples
+
+    load_examples(config.data)
+
+    with uncollected():  # here: the heavy imports wait until config and data have passed
+        from recurrent_cells.trial.life import live
 
     return live(config)

@@ -12,8 +12,8 @@ from recurrent_cells.serving.watch.curves import Curves
 from recurrent_cells.serving.watch.records import UNDER_WAY, Records
 from recurrent_cells.serving.watch.rows import Configurations, row
 from recurrent_cells.serving.watch.seeds import Seeds, seeds_of
+from recurrent_cells.sweeps.dry_run import seconds_by_shape
 from recurrent_cells.sweeps.results import PlannedTrial, find_sweeps, joined
-from recurrent_cells.sweeps.summary import seconds_by_shape
 from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.parents import ParentRun, read_parent
 from recurrent_cells.tracking.queries import TrialRecord

@@ -14,7 +14,7 @@ from recurrent_cells.scratch import new_log
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.ray.task import train
 from recurrent_cells.sweeps.shipment import Shipment, whereabouts
-from recurrent_cells.tracking.patience import STORE_FAILURES, patiently
+from recurrent_cells.tracking.patience import patiently, store_failures
 from recurrent_cells.tracking.provenance import ATTEMPT_VARIABLE
 from recurrent_cells.tracking.recovery import mark_attempt_killed
 from recurrent_cells.tracking.store import Store
@@ -81,7 +81,7 @@ class Tasks:
         if tasks:
             ray.wait(tasks, num_returns=len(tasks), timeout=SECONDS_TO_DIE)
         for _, attempt in self.running.values():
-            with suppress(*STORE_FAILURES):
+            with suppress(*store_failures()):
                 mark_attempt_killed(self._store, attempt, "ended with its sweep")
 
 

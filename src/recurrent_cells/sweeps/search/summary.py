@@ -7,7 +7,7 @@ from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.search.objectives import front, mean_rank
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.summary import summary as table_of
-from recurrent_cells.sweeps.summary import table
+from recurrent_cells.sweeps.view import table
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.queries import TrialRecord
 

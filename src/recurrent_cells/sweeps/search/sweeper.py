@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.sweeps.grid import check_examples
 from recurrent_cells.sweeps.search.settings import VALIDATION, SearchSettings, check_objectives, checked
 from recurrent_cells.sweeps.search.space import read_space
 from recurrent_cells.sweeps.sweeper import TrialSweeper
@@ -31,6 +32,7 @@ class OptunaSweeper(TrialSweeper):
             raise UserError("sweep.until=decided: a search proposes other trials; use hydra/sweeper=grid")
         space = read_space(self.loader, self.config, self.params, arguments)
         corners = space.corners()
+        check_examples(corners)
         if self.search.sampler == "grid":
             space.grid(self.search.seed)
 
