@@ -15,11 +15,12 @@ from mlflow.entities import Run
 
 from recurrent_cells.config.schema import block_keys, later_keys
 from recurrent_cells.errors import UserError
+from recurrent_cells.tracking import server
 from recurrent_cells.tracking.copies import Copies
 from recurrent_cells.tracking.manifest import Faults, in_words, local_folder, of_tags
 from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 from recurrent_cells.tracking.store import Store
-from recurrent_cells.tracking.tables import database_of, read_runs
+from recurrent_cells.tracking.tables import Row, database_of, read_runs
 
 SHORTEST_ID = 4
 # The status of a record whose run says FINISHED and whose files do not bear it out.
@@ -142,10 +143,14 @@ def search(store: Store, condition: str = "") -> Iterator[Run]:
 
 def trial_records(store: Store, condition: str = "") -> list[TrialRecord]:
     """The runs that are trials, oldest first; DAMAGED are the FINISHED whose files on this machine are not whole."""
-    if not condition and (database := database_of(store)) is not None:
+    database = database_of(store)
+    if database is None:
+        found: Iterable[Row] = server.read_runs(store, condition)
+    elif condition:
+        found = (Row(run.info, run.data.params, run.data.tags, run.data.metrics) for run in search(store, condition))
+    else:
         found = read_runs(database, store.experiment_id)
-        return [_record(store, *run) for run in found if Tag.FINGERPRINT in run.tags]
-    return [_record_of(store, run) for run in search(store, condition) if Tag.FINGERPRINT in run.data.tags]
+    return [_record(store, *run) for run in found if Tag.FINGERPRINT in run.tags]
 
 
 def _record_of(store: Store, run: Run) -> TrialRecord:
