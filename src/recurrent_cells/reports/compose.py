@@ -6,7 +6,7 @@ from recurrent_cells.reports import tables
 from recurrent_cells.reports.blocks import Competition, across
 from recurrent_cells.reports.configurations import Configuration, differing
 from recurrent_cells.reports.confusion import Confusion, read_confusion
-from recurrent_cells.reports.contest import contest_of
+from recurrent_cells.reports.contest import Contest, contest_of
 from recurrent_cells.reports.curves import X_AXES, band
 from recurrent_cells.reports.document import Block, Bullets, Document, Heading, Pictures, Text
 from recurrent_cells.reports.fairness import Finding, fairness
@@ -51,21 +51,14 @@ COSTS = {
 }
 
 
-def compose(store: Store, data: SweepData, name: str | None = None, margin: float | None = None) -> Document:
-    """The report of a sweep by a metric, by default the one on the test data, whatever became of its trials.
-
-    Args:
-        margin: within which configurations are called equal; in points for a share, else in the metric's own scale.
-
-    Raises:
-        UserError: if trials are finished and none has the metric.
-    """
+def compose(store: Store, data: SweepData, contest: Contest | None = None) -> Document:
+    """The report of a sweep, whatever became of its trials; by the metric on the test data if there is no contest."""
     title = " + ".join(sweep.name or sweep.run_id for sweep in data.sweeps)
     left = [tables.unfinished(data)] if data.unfinished else []
     if not data.finished:
         return Document(title, [Text("No trial is finished: there is nothing to compare.", strong=True), *left])
+    contest = contest or contest_of(store, data)
     records = [trial.record for trial in data.finished]
-    contest = contest_of(store, data, name, margin)
     metric, everything, found, compared = contest.metric, contest.everything, contest.competitions, contest.compared
     drawn = [one for competition in found for one in _best_few(competition.compared)][:MOST_CURVES]
     curves = [describe(curve, records) for curve in ("val/loss", f"val/{records[0].metric}")]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from recurrent_cells.config.schema import EXPERIMENT, schema_fields
 from recurrent_cells.reports import tables
-from recurrent_cells.reports.contest import contest_of
+from recurrent_cells.reports.contest import Contest, contest_of
 from recurrent_cells.sweeps.results import LATEST, PlannedTrial, SweepData, read_trials
 from recurrent_cells.tracking.histories import read_histories
 from recurrent_cells.tracking.names import Curve, Tag
@@ -75,7 +75,7 @@ def verdict(sweep: str = LATEST, metric: str | None = None, margin: float | None
         UserError: if there is no such sweep, or no finished trial has the metric.
     """
     store, data = _read(sweep)
-    return verdict_frame(store, data, metric, margin)
+    return verdict_frame(contest_of(store, data, metric, margin)) if data.finished else pd.DataFrame()
 
 
 def trials_frame(data: SweepData) -> pd.DataFrame:
@@ -109,12 +109,7 @@ def curves_frame(store: Store, data: SweepData, metrics: Sequence[str] | None = 
     return pd.DataFrame(labels | {"step": steps.astype(np.int64), "value": values})
 
 
-def verdict_frame(
-    store: Store, data: SweepData, metric: str | None = None, margin: float | None = None
-) -> pd.DataFrame:
-    if not data.finished:
-        return pd.DataFrame()
-    contest = contest_of(store, data, metric, margin)
+def verdict_frame(contest: Contest) -> pd.DataFrame:
     return pd.DataFrame(tables.comparisons(contest.competitions, contest.metric, contest.margin).raw)
 
 
