@@ -1,4 +1,4 @@
-"""How long it takes to read ten thousand trials and their curves, from SQLite and through a server on PostgreSQL.
+"""How long it takes to read thousands of trials and their curves, from SQLite and through a server on PostgreSQL.
 
     python -m benchmarks.bulk_reads --write benchmarks/results/bulk_reads.md
 
@@ -81,7 +81,7 @@ def examine(name: str, uri: str, database: str, count: int) -> Figures:
 def report(count: int, stores: Sequence[Figures]) -> str:
     points = count * len(CURVES) * POINTS
     lines = [
-        "# Ten thousand trials, read",
+        "# Trials read in bulk",
         "",
         f"`python -m benchmarks.bulk_reads --trials {count}`: {count:,} finished trials of three cells at four "
         f"learning rates, {points:,} points. Seconds, imports left out.",
