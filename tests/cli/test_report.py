@@ -52,7 +52,7 @@ def test_help(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["metrics=x"], "metrics=x: no such key; allowed are sweep=, metric=, margin="),
+        (["metrics=x"], "metrics=x: no such key; allowed are sweep=, metric=, margin=, format="),
         (["sweep="], "sweep=: a value is missing"),
         (["sweep=abcd"], "sweep=abcd: no such sweep"),
         (["margin=-1"], "margin=-1: allowed is a number above 0"),

@@ -83,6 +83,7 @@ def test_a_trial_leaves_a_complete_run(use_store, stripes):
     assert {"fingerprint", "sweep", "git.commit", "git.dirty", "data.digest"} <= set(tags)
     for name in (
         "config.yaml",
+        "packages.txt",
         "train.log",
         "best.ckpt",
         "confusion_matrix.png",

@@ -4,7 +4,7 @@ import numpy as np
 from mlflow.entities import Metric
 
 from recurrent_cells.reports.curves import EPOCH, SECONDS, STEP, band
-from recurrent_cells.tracking.histories import History, _from_server, read_histories
+from recurrent_cells.tracking.histories import History, read_histories
 from tests.written_sweeps import Made
 
 
@@ -27,10 +27,9 @@ def test_the_last_of_points_at_one_step_counts_and_nan_is_kept(store):
     points = [(5, 200, 0.7), (5, 100, 0.1), (9, 300, float("nan")), (12, 400, float("inf"))]
     metrics = [Metric("val/acc", value, timestamp, step) for step, timestamp, value in points]
     store.client.log_batch(run_id, metrics=metrics)
-    for read in (read_histories, _from_server):
-        found = read(store, [run_id], ["val/acc"])[run_id]["val/acc"]
-        assert found.steps.tolist() == [5, 9, 12]
-        np.testing.assert_array_equal(found.values, [0.7, np.nan, np.nan])
+    found = read_histories(store, [run_id], ["val/acc"])[run_id]["val/acc"]
+    assert found.steps.tolist() == [5, 9, 12]
+    np.testing.assert_array_equal(found.values, [0.7, np.nan, np.nan])
 
 
 def test_a_band_has_mean_and_range():

@@ -43,6 +43,14 @@ def test_a_config(store, folder, run):
     assert yaml.safe_load(artifacts.read_config(store, run)) == {"seed": 0, "model": {"cell": "gru"}}
 
 
+def test_the_code(store, folder, run):
+    assert artifacts.read_code(store, run) == (b"", [])
+    artifacts.write_code(folder, b"", ["numpy==2.0"])
+    assert [file.name for file in folder.iterdir()] == ["packages.txt"]
+    artifacts.write_code(folder, b"diff\xff", ["numpy==2.0", "torch==2.15"])
+    assert artifacts.read_code(store, run) == (b"diff\xff", ["numpy==2.0", "torch==2.15"])
+
+
 @pytest.mark.parametrize("outcomes", [[1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1], [0.25, 1.0, -3.5], [1.0] * 16])
 def test_outcomes(store, folder, run, elsewhere, outcomes):
     assert artifacts.read_outcomes(store, run) is None

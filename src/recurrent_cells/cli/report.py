@@ -1,4 +1,4 @@
-"""Report on a sweep: [sweep=ID|latest|ID,ID] [metric=test/acc] [margin=POINTS]."""
+"""Report on a sweep: [sweep=ID|latest|ID,ID] [metric=test/acc] [margin=POINTS] [format=csv]."""
 
 from collections.abc import Sequence
 from math import inf
@@ -10,6 +10,7 @@ KEYS = {
     "sweep": "latest, a sweep's run id or its beginning, or several with commas between",
     "metric": "a metric of the trials, such as test/acc or test/loss",
     "margin": "within which to call configurations equal: points for accuracies, else in the metric's unit",
+    "format": "html, or beside the page csv, parquet (of trials, curves and verdict), latex (of the results) or pdf",
 }
 
 
@@ -20,14 +21,15 @@ def main(arguments: Sequence[str]) -> None:
 
 def _report(arguments: Arguments) -> None:
     from recurrent_cells.config.schema import EXPERIMENT
+    from recurrent_cells.reports.forms import FORMS, check_form
     from recurrent_cells.reports.write import LATEST, write_report
     from recurrent_cells.tracking.store import open_store
 
+    form, margin = arguments.one_of("format", FORMS), _margin(arguments.get("margin"))
+    check_form(form)
     store = open_store(EXPERIMENT, reading=True)
-    written = write_report(
-        store, arguments.get("sweep") or LATEST, arguments.get("metric"), _margin(arguments.get("margin"))
-    )
-    print("\n".join([*written.headline, f"Report: {written.page}"]))
+    written = write_report(store, arguments.get("sweep") or LATEST, arguments.get("metric"), margin, form)
+    print("\n".join([*written.headline, f"Report: {written.page}", *(f"Written: {path}" for path in written.files)]))
 
 
 def _margin(value: str | None) -> float | None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from recurrent_cells.errors import UserError
 from recurrent_cells.reports import tables
-from recurrent_cells.reports.blocks import Competition, across, competitions
-from recurrent_cells.reports.configurations import Configuration, configurations, differing
+from recurrent_cells.reports.blocks import Competition, across
+from recurrent_cells.reports.configurations import Configuration, differing
 from recurrent_cells.reports.confusion import Confusion, read_confusion
+from recurrent_cells.reports.contest import Contest, contest_of
 from recurrent_cells.reports.curves import X_AXES, band
 from recurrent_cells.reports.document import Block, Bullets, Document, Heading, Pictures, Text
 from recurrent_cells.reports.fairness import Finding, fairness
@@ -23,7 +23,6 @@ from recurrent_cells.reports.figures import (
     styles,
 )
 from recurrent_cells.reports.metric import Metric, describe
-from recurrent_cells.reports.questions import question_of, without_tuning
 from recurrent_cells.reports.searches import read_outline, search_section
 from recurrent_cells.reports.verdicts import verdict_section
 from recurrent_cells.statistics.comparisons import share_interval
@@ -52,39 +51,27 @@ COSTS = {
 }
 
 
-def compose(store: Store, data: SweepData, name: str | None = None, margin: float | None = None) -> Document:
-    """The report of a sweep by a metric, by default the one on the test data, whatever became of its trials.
-
-    Args:
-        margin: within which configurations are called equal; in points for a share, else in the metric's own scale.
-
-    Raises:
-        UserError: if trials are finished and none has the metric.
-    """
+def compose(store: Store, data: SweepData, contest: Contest | None = None) -> Document:
+    """The report of a sweep, whatever became of its trials; by the metric on the test data if there is no contest."""
     title = " + ".join(sweep.name or sweep.run_id for sweep in data.sweeps)
     left = [tables.unfinished(data)] if data.unfinished else []
     if not data.finished:
         return Document(title, [Text("No trial is finished: there is nothing to compare.", strong=True), *left])
+    contest = contest or contest_of(store, data)
     records = [trial.record for trial in data.finished]
-    metric = describe(name or f"test/{records[0].metric}", records)
-    _check_metric(metric, records)
-    question = question_of(store, data)
-    everything = configurations(without_tuning(data, question))
-    found = competitions(store, everything, metric, question)
-    if margin is None and question is not None and question.margin > 0:
-        margin = question.margin
-    compared = [one for competition in found for one in competition.compared]
+    metric, everything, found, compared = contest.metric, contest.everything, contest.competitions, contest.compared
     drawn = [one for competition in found for one in _best_few(competition.compared)][:MOST_CURVES]
     curves = [describe(curve, records) for curve in ("val/loss", f"val/{records[0].metric}")]
-    logged = [*(curve.name for curve in curves), "epoch", "epoch_seconds"]
-    histories = read_histories(store, [trial.run_id for one in drawn for trial in one.trials], logged)
     losses = read_histories(store, [trial.run_id for one in compared for trial in one.trials], [Curve.VAL_LOSS])
+    drawn_runs = [trial.run_id for one in drawn for trial in one.trials]
+    others = read_histories(store, drawn_runs, [f"val/{records[0].metric}", "epoch", "epoch_seconds"])
+    histories = {run_id: losses.get(run_id, {}) | others.get(run_id, {}) for run_id in drawn_runs}
     read = {one.label: read_confusion(store, one) for one in drawn}
     confusions = {label: confusion for label, confusion in read.items() if confusion is not None}
     look = styles(everything)
     outline = read_outline(store, data)
     blocks: list[Block] = [
-        *verdict_section(data, found, across(everything, metric), metric, margin and margin / metric.scale),
+        *verdict_section(data, found, across(everything, metric), metric, contest.margin),
         *_fairness(fairness(data, everything, compared, losses, metric)),
         *(search_section(outline, data) if outline else []),
         *left,
@@ -93,7 +80,7 @@ def compose(store: Store, data: SweepData, name: str | None = None, margin: floa
         *_guessing(records, metric),
         Pictures([_seeds(everything, found, look, metric)]),
         *_how_sure(found, metric, list(confusions.values())),
-        *([tables.comparisons(found, metric)] if any(one.tested for one in found) else []),
+        *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
         Heading("Cost"),
         Pictures(
             [Picture(f"cost_{cost}", words, draw_cost(everything, look, metric, cost)) for cost, words in COSTS.items()]
@@ -110,12 +97,6 @@ def compose(store: Store, data: SweepData, name: str | None = None, margin: floa
 def headline(document: Document) -> list[str]:
     """The sentences that matter most, for a terminal."""
     return [block.text for block in document.blocks if isinstance(block, Text) and block.strong]
-
-
-def _check_metric(metric: Metric, records: Sequence[TrialRecord]) -> None:
-    known = sorted({name for record in records for name in record.metrics})
-    if metric.name not in known:
-        raise UserError(f"metric={metric.name}: no finished trial has it; allowed are {', '.join(known)}")
 
 
 def _guessing(records: Sequence[TrialRecord], metric: Metric) -> list[Block]:

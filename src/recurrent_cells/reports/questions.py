@@ -22,7 +22,7 @@ def question_of(store: Store, data: SweepData) -> Question | None:
 
     A fixed plan that adds seeds to a finished one goes on from the look that was taken at that.
     """
-    if len(data.sweeps) > 1:
+    if len(data.sweeps) != 1:
         return None
     (sweep,) = data.sweeps
     asked = read_question(store, sweep)

@@ -8,6 +8,7 @@ from recurrent_cells.reports.configurations import Configuration
 from recurrent_cells.reports.confusion import Confusion, most_confused
 from recurrent_cells.reports.document import Table
 from recurrent_cells.reports.metric import Metric
+from recurrent_cells.reports.verdicts import verdict
 from recurrent_cells.statistics.comparisons import ALPHA, Estimate, estimate
 from recurrent_cells.sweeps.results import SweepData
 
@@ -67,8 +68,8 @@ def _heading(selection: Metric) -> str:
     return selection.label.replace("val/best_", "best val ")
 
 
-def comparisons(found: Sequence[Competition], metric: Metric) -> Table:
-    """A row for each pair, the surest first."""
+def comparisons(found: Sequence[Competition], metric: Metric, margin: float | None = None) -> Table:
+    """A row for each pair, the surest first; `margin` is in the metric's own scale."""
     pairs = [(competition, pair) for competition in found for pair in competition.pairs]
     pairs.sort(key=lambda it: (math.isnan(it[1].p), it[1].p))
     wider = [competition.other_examples(pair) for competition, pair in pairs]
@@ -93,6 +94,7 @@ def comparisons(found: Sequence[Competition], metric: Metric) -> Table:
         "half_interval": [pair.half for _, pair in pairs],
         "half_interval_other_examples": halves,
         "p": [pair.p for _, pair in pairs],
+        "conclusion": [verdict(pair, metric, other, margin) for (_, pair), other in zip(pairs, wider, strict=True)],
     }
     if len(shown["on other examples too"]) == shown["on other examples too"].count(NONE):
         del shown["on other examples too"]

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from recurrent_cells.errors import UserError
 from recurrent_cells.paths import REPORTS, TRACKING, command
 from recurrent_cells.reports.compose import compose, headline
+from recurrent_cells.reports.contest import contest_of
 from recurrent_cells.reports.document import Columns, Document, Pictures, Table
+from recurrent_cells.reports.forms import CSV, HTML, LATEX, PARQUET, PDF, as_latex, print_page, write_data
 from recurrent_cells.reports.markdown import as_markdown, as_table
 from recurrent_cells.reports.page import as_html
 from recurrent_cells.sweeps.results import LATEST, SweepData, read_sweeps
@@ -28,27 +30,40 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Written:
-    """A report on disk: its page and the sentences that matter most."""
+    """A report on disk: its page, the sentences that matter most, and the files of another form."""
 
     page: Path
     headline: tuple[str, ...]
+    files: tuple[Path, ...] = ()
 
 
-def write_report(store: Store, which: str = LATEST, metric: str | None = None, margin: float | None = None) -> Written:
+def write_report(
+    store: Store, which: str = LATEST, metric: str | None = None, margin: float | None = None, form: str = HTML
+) -> Written:
     """Report on a sweep, or on several joined, into `reports/` and into the parent runs.
 
     Args:
         metric: by which to compare; the one that judges the trials, on the test data, if it is None.
         margin: within which to call configurations equal; in points for a share.
+        form: in which to write it beside the page: csv, parquet, latex or pdf.
 
     Raises:
         UserError: if there is no such sweep, no finished trial has the metric, or the report cannot be written.
     """
     store, data = read_sweeps(store, which)
-    document = compose(store, data, metric, margin)
+    contest = contest_of(store, data, metric, margin) if data.finished else None
+    document = compose(store, data, contest)
     folder = _folder(store, data)
     try:
         _write(document, folder, _footer(data))
+        files: list[Path] = []
+        if form in (CSV, PARQUET):
+            files = write_data(form, folder, store, data, contest)
+        elif form == LATEX:
+            files = [folder / "results.tex"]
+            files[0].write_text(as_latex(document))
+        elif form == PDF:
+            files = [print_page(folder / PAGE)]
     except OSError as error:
         raise UserError(
             f"{folder}: the report cannot be written there ({error.strerror}); "
@@ -60,7 +75,7 @@ def write_report(store: Store, which: str = LATEST, metric: str | None = None, m
         store.client.log_artifacts(sweep.run_id, str(folder), place)
         if not joined:
             store.client.set_tag(sweep.run_id, Tag.NOTE, _note(document))
-    return Written(folder / PAGE, tuple(headline(document)))
+    return Written(folder / PAGE, tuple(headline(document)), tuple(files))
 
 
 def report_sweep(store: Store, run_id: str) -> None:

@@ -138,6 +138,20 @@ def joined(store: Store, parents: Sequence[ParentRun], records: Sequence[TrialRe
     return SweepData(tuple(parents), tuple(merged.trials.values()), swept)
 
 
+def read_trials(store: Store, which: str = LATEST) -> tuple[Store, SweepData]:
+    """As `read_sweeps`, or all trials of the experiment that `which` names, those that were trained alone too."""
+    found = next((one for one in store.everywhere() if one.experiment == which), None)
+    if found is None:
+        return read_sweeps(store, which)
+    records = latest_by_fingerprint(trial_records(found)).values()
+    return found, SweepData((), tuple(map(_unplanned, records)), None)
+
+
+def _unplanned(record: TrialRecord) -> PlannedTrial:
+    state = "pruned" if record.pruned else record.status.lower()
+    return PlannedTrial(record.name, record.fingerprint, {}, record, state)
+
+
 def _find(name: str, parents: Sequence[ParentRun]) -> ParentRun:
     latest = max(parents, key=lambda parent: parent.last_sign)
     if name == LATEST:
@@ -159,8 +173,7 @@ def _merge(merged: _Merged, store: Store, parent: ParentRun, records: Sequence[T
         merged.planned = False
         own = [record for record in records if record.tags.get(Tag.SWEEP) == parent.run_id]
         for fingerprint, record in latest_by_fingerprint(own).items():
-            trial = PlannedTrial(record.name, fingerprint, {}, record, record.status.lower())
-            merged.trials.setdefault(fingerprint, trial)
+            merged.trials.setdefault(fingerprint, _unplanned(record))
         return
     earlier = read_earlier(store, parent, parent.round)
     latest = latest_by_fingerprint(unpruned(records, but_by=parent.run_id), earlier)

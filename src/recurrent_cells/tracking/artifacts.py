@@ -115,6 +115,19 @@ def read_config(store: Store, run: Run) -> str | None:
     return read_text(store, run, Artifact.CONFIG)
 
 
+def write_code(folder: Path, diff: bytes, packages: Sequence[str]) -> None:
+    """Write the changes that are in no commit, if there are any, and the packages that are installed."""
+    if diff:
+        (folder / Artifact.CODE_DIFF).write_bytes(diff)
+    (folder / Artifact.PACKAGES).write_text("".join(f"{package}\n" for package in packages))
+
+
+def read_code(store: Store, run: Run) -> tuple[bytes, list[str]]:
+    """What `write_code` wrote; both empty of a run of an earlier version."""
+    packages = read_text(store, run, Artifact.PACKAGES) or ""
+    return read_bytes(store, run, Artifact.CODE_DIFF) or b"", packages.splitlines()
+
+
 def write_checkpoint(folder: Path, content: bytes) -> str:
     """Write the best weights; their SHA-256, which the trial's tags keep for `read_checkpoint`."""
     write_atomically(folder / Artifact.CHECKPOINT, content)

@@ -1,86 +1,106 @@
 """Metric histories of many runs, read in bulk."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
-from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.dbmodels.models import SqlMetric
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from numpy.typing import NDArray
-from sqlalchemy import String, case, cast, func, select
+from sqlalchemy import case, null, select
 
+from recurrent_cells.tracking import server
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.tracking.tables import database_of
 
 RUNS_A_QUERY = 200
-REQUESTS_AT_ONCE = 8
 # MLflow keeps infinity as the largest number there is.
 LARGEST = 1e300
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class History:
     """A metric over optimiser steps: `steps` (n,) increasing, `values` (n,), NaN where a value was not finite."""
 
-    steps: NDArray[np.float64]
-    values: NDArray[np.float64]
+    steps: Floats
+    values: Floats
 
 
 Histories = dict[str, dict[str, History]]
 
 
+class Points(NamedTuple):
+    """Points of one metric, each (n,): run after run, in the order of steps and of time."""
+
+    run_ids: Sequence[str]
+    steps: Floats
+    values: Floats
+
+
 def read_histories(store: Store, run_ids: Sequence[str], keys: Sequence[str]) -> Histories:
-    """run id → metric → history, without those that have no points.
-
-    SQLite joins the points of a run itself, since MLflow's own call makes an object of every one; other stores are
-    asked for each run and metric.
-    """
-    backend = database_of(store)
-    if backend is not None and backend.engine.dialect.name == "sqlite":
-        return _from_sqlite(backend, run_ids, keys)
-    return _from_server(store, run_ids, keys)
-
-
-def _from_sqlite(backend: SqlAlchemyStore, run_ids: Sequence[str], keys: Sequence[str]) -> Histories:
+    """run id → metric → history, without those that have no points; many runs are read at once."""
+    database = database_of(store)
     histories: Histories = defaultdict(dict)
-    value = case((SqlMetric.is_nan, "nan"), else_=cast(SqlMetric.value, String))
-    columns = [func.group_concat(column) for column in (SqlMetric.step, SqlMetric.timestamp, value)]
-    with backend.engine.connect() as connection:
-        for start in range(0, len(run_ids), RUNS_A_QUERY):
-            chosen = list(run_ids[start : start + RUNS_A_QUERY])
-            for key in keys:
-                query = (
-                    select(SqlMetric.run_uuid, *columns)
-                    .where(SqlMetric.run_uuid.in_(chosen), SqlMetric.key == key)
-                    .group_by(SqlMetric.run_uuid)
-                )
-                for run_id, *joined in connection.execute(query):
-                    steps, timestamps, values = (np.fromstring(text, sep=",") for text in joined)
-                    order = np.lexsort((timestamps, steps))
-                    histories[run_id][key] = _history(steps[order], values[order])
+    read = _from_server(store, run_ids, keys) if database is None else _from_database(database, run_ids, keys)
+    for key, points in read:
+        for run_id, history in _by_run(points):
+            histories[run_id][key] = history
     return dict(histories)
 
 
-def _from_server(store: Store, run_ids: Sequence[str], keys: Sequence[str]) -> Histories:
-    def read(asked: tuple[str, str]) -> list[Metric]:
-        metrics = store.client.get_metric_history(*asked)
-        return sorted(metrics, key=lambda metric: (metric.step, metric.timestamp))
+def _from_database(
+    database: SqlAlchemyStore, run_ids: Sequence[str], keys: Sequence[str]
+) -> Iterator[tuple[str, Points]]:
+    value = case((SqlMetric.is_nan, null()), else_=SqlMetric.value)
+    order = SqlMetric.run_uuid, SqlMetric.step, SqlMetric.timestamp, SqlMetric.value
+    with database.engine.connect() as connection:
+        for key, chosen in product(keys, _parts(run_ids, RUNS_A_QUERY)):
+            query = select(SqlMetric.run_uuid, SqlMetric.step, value).order_by(*order)
+            found = connection.execute(query.where(SqlMetric.run_uuid.in_(chosen), SqlMetric.key == key))
+            if rows := found.cursor.fetchall():  # SQLAlchemy's own rows would take as long again
+                yield key, _columns(rows)
 
-    histories: Histories = defaultdict(dict)
-    asked = [(run_id, key) for run_id in run_ids for key in keys]
-    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-        for (run_id, key), points in zip(asked, pool.map(read, asked), strict=True):
+
+def _from_server(store: Store, run_ids: Sequence[str], keys: Sequence[str]) -> Iterator[tuple[str, Points]]:
+    def read(asked: tuple[str, Sequence[str]]) -> list[server.Point]:
+        key, chosen = asked
+        try:
+            return server.read_points(store, chosen, key)
+        except MlflowException:  # one that answers for single runs alone, or none that answers: then this says so
+            return [point for run_id in chosen for point in server.read_history(store, run_id, key)]
+
+    asked = list(product(keys, _parts(run_ids, server.MOST_RUNS)))
+    with ThreadPoolExecutor(server.REQUESTS_AT_ONCE) as pool:
+        for (key, _), points in zip(asked, pool.map(read, asked), strict=True):
             if points:
-                steps = np.array([point.step for point in points], dtype=float)
-                histories[run_id][key] = _history(steps, np.array([point.value for point in points]))
-    return dict(histories)
+                points.sort(key=itemgetter("run_id", "step", "timestamp", "value"))
+                yield key, _columns([itemgetter("run_id", "step", "value")(point) for point in points])
 
 
-def _history(steps: NDArray[np.float64], values: NDArray[np.float64]) -> History:
-    """Of points in the order of steps and then of time: the last one at each step."""
-    last = np.append(steps[1:] != steps[:-1], True)
-    finite = np.isfinite(values) & (np.abs(values) < LARGEST)
-    return History(steps[last], np.where(finite, values, np.nan)[last])
+def _parts(run_ids: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [run_ids[start : start + size] for start in range(0, len(run_ids), size)]
+
+
+def _columns(rows: Sequence[tuple[str, int, float | None]]) -> Points:
+    steps, values = (np.array([row[column] for row in rows], dtype=float) for column in (1, 2))
+    return Points([row[0] for row in rows], steps, values)
+
+
+def _by_run(points: Points) -> Iterator[tuple[str, History]]:
+    """The history of each run: of several points at a step the last one logged counts."""
+    finite = np.isfinite(points.values) & (np.abs(points.values) < LARGEST)
+    values = np.where(finite, points.values, np.nan)
+    end = 0
+    for run_id, count in Counter(points.run_ids).items():
+        start, end = end, end + count
+        steps = points.steps[start:end]
+        last = np.append(steps[1:] != steps[:-1], True)
+        yield run_id, History(steps[last], values[start:end][last])

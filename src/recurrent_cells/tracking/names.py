@@ -107,6 +107,8 @@ class Artifact:
     NUMBERS = "test_numbers.npz"
     NUMBERS_PICTURE = "predicted_against_true.png"
     LOG = "train.log"
+    CODE_DIFF = "code.diff"  # what the commit lacks of the code
+    PACKAGES = "packages.txt"
     # of a sweep's parent run
     PLAN = "plan.json"
     SEARCH = "search.json"

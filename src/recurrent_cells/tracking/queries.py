@@ -17,7 +17,7 @@ from recurrent_cells.tracking.copies import Copies
 from recurrent_cells.tracking.manifest import Faults, in_words, local_folder, of_tags
 from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 from recurrent_cells.tracking.store import Store
-from recurrent_cells.tracking.tables import Info, read_runs
+from recurrent_cells.tracking.tables import Info, Row, database_of, read_runs
 
 if TYPE_CHECKING:
     from mlflow.entities import Run, RunInfo
@@ -143,9 +143,17 @@ def search(store: Store, condition: str = "") -> Iterator["Run"]:
 
 def trial_records(store: Store, condition: str = "") -> list[TrialRecord]:
     """The runs that are trials, oldest first; DAMAGED are the FINISHED whose files on this machine are not whole."""
+    return [_record(store, *run) for run in _runs(store, condition) if Tag.FINGERPRINT in run.tags]
+
+
+def _runs(store: Store, condition: str) -> Iterable[Row]:
     if not condition and (found := read_runs(store)) is not None:
-        return [_record(store, *run) for run in found if Tag.FINGERPRINT in run.tags]
-    return [_record_of(store, run) for run in search(store, condition) if Tag.FINGERPRINT in run.data.tags]
+        return found
+    if database_of(store) is not None:
+        return (Row(run.info, run.data.params, run.data.tags, run.data.metrics) for run in search(store, condition))
+    from recurrent_cells.tracking import server  # here: it brings MLflow
+
+    return server.read_runs(store, condition)
 
 
 def _record_of(store: Store, run: "Run") -> TrialRecord:

@@ -9,6 +9,7 @@ from recurrent_cells.data.splits import Splits
 from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.artifacts import HardExample
 from recurrent_cells.tracking.names import Artifact
+from recurrent_cells.tracking.provenance import code_diff, packages
 from recurrent_cells.training import state
 from recurrent_cells.training.fit import Tested
 from recurrent_cells.training.member import Member
@@ -17,6 +18,10 @@ from recurrent_cells.training.pictures import draw_accuracy_after_step, draw_con
 
 def write_config(folder: Path, config: Config) -> None:
     artifacts.write_config(folder, asdict(config))
+
+
+def write_code(folder: Path) -> None:
+    artifacts.write_code(folder, code_diff(), packages())
 
 
 def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) -> str:

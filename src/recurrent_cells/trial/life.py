@@ -19,7 +19,7 @@ from recurrent_cells.tracking.recovery import take_end
 from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training import state
-from recurrent_cells.training.artifacts import write_config, write_results
+from recurrent_cells.training.artifacts import write_code, write_config, write_results
 from recurrent_cells.training.device import Device, flush_denormals, resolve_device, use_tf32, use_threads
 from recurrent_cells.training.fit import Fit, test
 from recurrent_cells.training.member import Member
@@ -74,6 +74,7 @@ def opened(config: Config, around: Surroundings, courier: Courier | None = None)
     classifier = build_classifier(config.model, splits.num_features, splits.num_outputs, config.seed)
     with trial_run(around.store, run_spec(config, splits, classifier, around.device), courier) as run:
         run.keep(lambda: write_config(run.artifacts, config))
+        run.keep(lambda: write_code(run.artifacts))
         schedule = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size)
         member = Member(config, classifier, Progress(config, schedule, around.task, run.journal.write), run)
         if run.state_file.exists():
