@@ -19,11 +19,10 @@ def test_each_cell_has_a_name_and_a_colour_of_its_own():
 
 
 @pytest.mark.parametrize("rates", [("0.1",), ("0.1", "0.01")])
-def test_twelve_cells_are_told_apart_and_named_below_the_axes(store, make_sweep, rates):
-    cells = [f"cell_{number}" for number in range(12)]
+def test_all_cells_are_told_apart_and_named_below_the_axes(store, make_sweep, rates):
     trials = [
         Made(cell, seed, 0.9 + place / 200, params={"optimizer.lr": rate})
-        for place, cell in enumerate(cells)
+        for place, cell in enumerate(CELLS.names)
         for rate in rates
         for seed in (0, 1)
     ]
@@ -32,7 +31,10 @@ def test_twelve_cells_are_told_apart_and_named_below_the_axes(store, make_sweep,
     assert len({(style.color, style.line, style.marker) for style in look.values()}) == len(drawn)
     figure = draw_cost(drawn, look, ACCURACY, "parameters")
     (axes,), (legend,) = figure.axes, figure.legends
-    assert {text.get_text() for text in legend.get_texts()} == {*cells, "Pareto front"}
+    assert {text.get_text() for text in legend.get_texts()} == {
+        *(CELLS[name].label for name in CELLS.names),
+        "Pareto front",
+    }
     figure.draw_without_rendering()
     below, above = legend.get_window_extent(), axes.get_tightbbox()
     assert below.y1 <= above.y0
