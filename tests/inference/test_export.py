@@ -9,6 +9,7 @@ from recurrent_cells.data.examples import load_examples
 from recurrent_cells.errors import ExportError, UserError
 from recurrent_cells.inference import export as exporting
 from recurrent_cells.inference.export import ONNX_PACKAGES, check_packages, export
+from recurrent_cells.tables import CELLS
 from tests.support import train_tiny, without_classes
 
 MISSING = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
@@ -32,6 +33,16 @@ def test_the_file_answers_as_the_network(store_file, idx_folder, tmp_path, form,
     path = tmp_path / f"network.{form}"
     assert export(trained, form, path) <= 1e-5
     assert path.stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", sorted({*CELLS.names} - {"simple_rnn", "lstm", "gru"}))
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_cell_is_written_and_answers_after_each_step(store_file, idx_folder, tmp_path, form, cell):
+    trained = train_tiny(idx_folder, "trainer.max_steps=2", f"model={cell}", "model.block=residual")
+    assert export(trained, form, tmp_path / f"network.{form}") <= 1e-5
+    images = load_examples(trained.config.data).test.values[:5]
+    torch.testing.assert_close(trained.logits_by_step(images)[:, -1], trained.logits(images))
 
 
 def test_a_network_without_classes_is_exported_as_any(store_file, idx_folder, tmp_path, monkeypatch):

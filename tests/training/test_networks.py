@@ -9,7 +9,7 @@ from tests.training.test_fit import Kept
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
 def test_a_loss_that_is_scaled_too_far_takes_no_step_and_the_next_is_the_unscaled(configs, tmp_path, optimizer):
     (config,) = configs("model=lstm", f"optimizer={optimizer}", "optimizer.clip_norm=1", each=[{"seed": 3}])
     one = torch.ones(())

@@ -46,6 +46,6 @@ def _greeting(models: "Models", port: int) -> list[str]:
     return [
         f"Draw {'a digit' if models.scoring.network.is_image else 'a series'}: {address}/",
         f"{'Row by row' if models.scoring.network.is_image else 'Step by step'}: {watched or 'none'}",
-        *(f"Left out: {cell}, {reason}" for cell, reason in models.left_out.items()),
+        *(f"Left out: {', '.join(cells)}: {reason}" for reason, cells in models.reasons.items()),
         f"{address}/invocations is answered by {scoring.name}, run {scoring.run_id} ({models.choice})",
     ]

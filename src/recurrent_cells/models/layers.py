@@ -135,7 +135,8 @@ class RecurrentLayers(nn.Module):
     @property
     def recurrent(self) -> list[str]:
         """The names of the parameters that lead from state to state."""
-        parts = product(range(self.num_layers), self.suffixes, self.cell.recurrent)
+        names = [name for name in self._names if name.startswith(self.cell.recurrent)]
+        parts = product(range(self.num_layers), self.suffixes, names)
         return [f"{name}_l{layer}{suffix}" for layer, suffix, name in parts]
 
     def initialize(self, init: str, forget_bias: float | None) -> None:

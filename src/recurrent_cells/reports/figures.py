@@ -22,8 +22,8 @@ from recurrent_cells.statistics.comparisons import estimate
 from recurrent_cells.tracking.artifacts import HardExample
 from recurrent_cells.training.pictures import draw_sequence, label_classes
 
-# Okabe and Ito's other colours, told apart by colour-blind eyes too, for cells that the table does not have.
-OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe and Ito's other colours, told apart by colour-blind eyes too, and more, for cells that the table does not have.
+OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C00")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SIZE = (4.8, 3.5)
@@ -31,6 +31,8 @@ MOST_ROWS = 40
 FEW_POINTS = 15
 HARD_IN_A_ROW = 4
 MOST_LEGEND_LINES = 7
+# Characters of a name of which three stand side by side in a legend; inches of its lines.
+SHORT_NAME, LEGEND_LINE = 16, 0.17
 FEWEST_TICKS, MOST_TICKS = 3, 5
 MOST_LEVEL_TICKS = 6
 
@@ -73,7 +75,8 @@ def cell_colors(cells: Sequence[str]) -> dict[str, str]:
     """cell → its own colour, or one of those for cells that the table does not have."""
     colors = {cell: str(cell_class(cell).color) for cell in cells if cell_class(cell)}
     others = sorted(cell for cell in cells if cell not in colors)
-    return colors | {cell: OTHER_COLORS[n % len(OTHER_COLORS)] for n, cell in enumerate(others)}
+    free = [color for color in OTHER_COLORS if color not in colors.values()]
+    return colors | {cell: free[n % len(free)] for n, cell in enumerate(others)}
 
 
 def _shade(share: float) -> str:
@@ -267,11 +270,14 @@ def plain_axes(height: float = SIZE[1]) -> tuple[Figure, Axes]:
 
 
 def _legend(axes: Axes) -> None:
-    lines = len(axes.get_legend_handles_labels()[1])
-    if 0 < lines <= MOST_LEGEND_LINES:
+    """Beside the lines, or of many below the axes, in a figure that is as much higher."""
+    handles, names = axes.get_legend_handles_labels()
+    if 0 < len(names) <= MOST_LEGEND_LINES:
         axes.legend(frameon=False, fontsize=9)
-    elif lines:
-        axes.legend(frameon=False, fontsize=6, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
+    elif names and isinstance(figure := axes.figure, Figure):
+        columns = 3 if max(map(len, names)) <= SHORT_NAME else 2
+        figure.set_figheight(figure.get_figheight() + LEGEND_LINE * math.ceil(len(names) / columns))
+        figure.legend(handles, names, frameon=False, fontsize=7, ncols=columns, loc="outside lower center")
 
 
 def _logarithmic(axes: Axes, which: str) -> None:

@@ -66,13 +66,15 @@ def create_app(models: Models, body_timeout: float = BODY_TIMEOUT) -> FastAPI:
 
 def describe(models: Models) -> dict[str, Any]:
     """The networks, for the page."""
-    networks = {cell: _named(trained) for cell, trained in models.by_cell.items()}
-    networks |= {cell: {"left_out": reason} for cell, reason in models.left_out.items()}
     cells = [
-        {"cell": cell, "name": CELLS[cell].label, "color": CELLS[cell].color} | network
-        for cell, network in networks.items()
+        {"cell": cell, "name": CELLS[cell].label, "color": CELLS[cell].color} | _named(trained)
+        for cell, trained in models.by_cell.items()
     ]
-    return {"scoring": _named(models.scoring) | {"choice": models.choice}, "cells": cells}
+    left_out = [
+        {"reason": reason, "names": [CELLS[cell].label for cell in of_reason]}
+        for reason, of_reason in models.reasons.items()
+    ]
+    return {"scoring": _named(models.scoring) | {"choice": models.choice}, "cells": cells, "left_out": left_out}
 
 
 def score(trained: Trained, body: bytes) -> dict[str, Any]:

@@ -28,6 +28,14 @@ class Models:
     by_cell: dict[str, Trained]
     left_out: dict[str, str]
 
+    @property
+    def reasons(self) -> dict[str, list[str]]:
+        """reason → the cells that are left out for it."""
+        found: dict[str, list[str]] = {}
+        for cell, reason in self.left_out.items():
+            found.setdefault(reason, []).append(cell)
+        return found
+
 
 def load_models(store: Store) -> Models:
     """Networks of the data block on which the latest sweep was, or the latest trial where there is no sweep.

@@ -79,7 +79,7 @@ class Cell:
     source: ClassVar[str]
     options: ClassVar[Mapping[str, Option]] = {}
     num_states = 1
-    # The parameters that lead from state to state: optimizer.recurrent_lr_factor is of these.
+    # How the names of the parameters begin that lead from state to state: optimizer.recurrent_lr_factor is of these.
     recurrent: ClassVar[tuple[str, ...]] = ("weight_hh",)
     # Faster ways than the reference, as in model.kernel, in the order of preference.
     routes: ClassVar[tuple[str, ...]] = ()
