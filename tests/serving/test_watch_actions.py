@@ -23,6 +23,7 @@ TRIALS = [Made(cell, seed, 0.9) for cell in ("gru", "lstm") for seed in range(2)
 def asked(store, make_sweep, monkeypatch):
     """`asked(*trials)` serves a sweep of these that runs; it gives `ask(path, content, **headers)`."""
     monkeypatch.setattr(sweep, "SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(sweep, "LONGEST_PAUSE", 0.0)
     servers = []
 
     def begin(*trials: Made, status: str = "RUNNING"):
