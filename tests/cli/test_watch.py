@@ -122,15 +122,15 @@ def test_a_sweep_is_watched_and_steered_from_its_start_to_the_verdict(started, b
 
 def stop_one(page, store, ask) -> None:
     """Have a trial stopped; another where the trial ended before it saw the tag."""
-    while True:
-        row = page.locator(".trial", has=page.locator(".pill.running")).first
-        row.wait_for(timeout=120_000)
-        name = row.locator(".name").inner_text()
-        ask(page.locator(".trial", has_text=name))
-        within(120, lambda: run_named(store, name).info.status != "RUNNING")
-        if run_named(store, name).info.status == "KILLED":
-            page.locator(".trial", has_text=name).get_by_text("stopped", exact=True).wait_for()
-            return
+    row = page.locator(".trial", has=page.locator(".pill.running")).first
+    row.wait_for(timeout=120_000)
+    name = row.locator(".name").inner_text()
+    ask(page.locator(".trial", has_text=name))
+    within(120, lambda: run_named(store, name).info.status != "RUNNING")
+    if run_named(store, name).info.status == "FINISHED":
+        stop_one(page, store, ask)
+    else:
+        page.locator(".trial", has_text=name).get_by_text("stopped", exact=True).wait_for()
 
 
 def run_named(store, name):

@@ -65,8 +65,7 @@ def _add_seeds(sweep: WatchedSweep, action: Mapping[str, Any]) -> str:
     if most <= sweep.seeds.planned:
         raise BadRequest(400, f"most: {sweep.seeds.planned} seeds of each are planned; allowed are more")
     ask_for_seeds(sweep.store, sweep.parent.run_id, most)
-    sweep.look(at_once=True)
-    return sweep.seeds.words
+    return f"The sweep is asked for more seeds, at most {most} of a configuration."
 
 
 ACTIONS: Mapping[str, Callable[[WatchedSweep, Mapping[str, Any]], str]] = {

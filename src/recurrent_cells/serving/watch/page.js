@@ -320,7 +320,7 @@ function trialRow(trial) {
   return row;
 }
 
-const value = (name, number) => element("span", { className: `value ${name}` }, element("small", { textContent: name }), written(number));
+const value = (name, number) => element("span", { className: `value ${name}${number == null ? " none" : ""}` }, element("small", { textContent: name }), written(number));
 
 function actionOf(trial) {
   if (!token || !sweep.can_write) return null;
