@@ -15,7 +15,7 @@ from recurrent_cells.tracking.store import open_store
 from src import REPOSITORY
 from tests.support import refusal, within, write_data_set
 
-SLOW_ENOUGH = 400  # steps of a trial: some seconds
+STEPS = 2500  # of a trial: some seconds, so that there is time to stop it
 
 
 @pytest.mark.parametrize("arguments", [["x"], ["65536"], ["8001", "8002"], ["port=-1"], ["²"]])
@@ -72,13 +72,12 @@ def greeting_of(server: subprocess.Popen) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1400, 390])
-def test_a_sweep_is_watched_and_steered_from_its_start_to_the_verdict(started, browser, store_file, tmp_path, width):
+def test_a_sweep_is_watched_and_steered_from_its_start_to_the_verdict(started, browser, store_file, tmp_path):
     data = write_data_set(tmp_path / "data")
     command = [
         *("-m", "model=gru,lstm,simple_rnn", "seed=0,1,2", "data=idx", f"data.root={data}", "data.val_size=10"),
-        *("data.batch_size=10", "model.hidden_size=4", "trainer=cpu", f"trainer.max_steps={SLOW_ENOUGH}"),
-        *("trainer.eval_every=20", "sweep.report=false", "registry=false", "hydra.launcher.slots=2"),
+        *("data.batch_size=10", "model.hidden_size=4", "trainer=cpu", f"trainer.max_steps={STEPS}"),
+        *("trainer.eval_every=500", "sweep.report=false", "registry=false", "hydra.launcher.slots=2"),
     ]
     sweep, store = started("src.train", *command), open_store("recurrent-cells")
 
@@ -88,43 +87,65 @@ def test_a_sweep_is_watched_and_steered_from_its_start_to_the_verdict(started, b
     within(120, lambda: bool(parents()))
     greeting = greeting_of(started("src.watch", "0"))
     address = re.findall(r"http://127\.0\.0\.1:\d+/#token=\S+", greeting)[0]
-    page = browser.new_page(viewport={"width": width, "height": 900})
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address)
 
     page.get_by_text("9 trials").wait_for()
-    running = page.locator(".trial", has=page.locator(".pill.running"))
-    running.first.get_by_role("button", name="Stop").click(timeout=120_000)
-    page.get_by_test_id("message").get_by_text("ends within seconds").wait_for()
-    by_button = page.locator(".trial", has=page.locator(".pill.stopped"))
-    by_button.first.wait_for(timeout=60_000)
 
-    running.first.wait_for(timeout=60_000)
-    run_id = running_run(store)
-    ask_to_stop(store, run_id, "from MLflow")
-    page.wait_for_function("document.querySelectorAll('.pill.stopped').length === 2", timeout=60_000)
+    def by_button(row):
+        row.get_by_role("button", name="Stop").click()
 
-    page.get_by_test_id("most").fill("4")
+    def by_mlflow(row):
+        ask_to_stop(store, run_named(store, row.locator(".name").inner_text()).info.run_id, "from MLflow")
+
+    for ask in (by_button, by_mlflow):
+        stop_one(page, store, ask)
+
+    page.get_by_test_id("most").fill("5")
     page.get_by_test_id("add-seeds").click()
-    page.get_by_test_id("seeds-words").get_by_text("at most 4 of a configuration").wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.get_by_test_id("seeds-words").get_by_text("at most 5 of a configuration").wait_for()
 
-    page.get_by_test_id("comparison").get_by_text(re.compile("beats|told apart|differ")).first.wait_for(timeout=300_000)
+    photograph(page, tmp_path / "running")
+
+    page.get_by_test_id("comparison").get_by_text(re.compile("beats|told apart|differ|equal")).first.wait_for(
+        timeout=300_000
+    )
     assert sweep.wait(300) == 0
     page.get_by_text(re.compile("^Verdict$")).wait_for()
     (parent,) = parents()
     assert int(parent.data.tags["sweep.trials"]) > 9
-    page.screenshot(path=tmp_path / f"{width}.png", full_page=True)
+    photograph(page, tmp_path / "ended")
     assert errors == []
     page.close()
 
 
-def running_run(store) -> str:
-    """The run id of a trial that runs and is not asked to stop."""
-    found = store.client.search_runs([store.experiment_id], "attributes.status = 'RUNNING'")
-    return next(run.info.run_id for run in found if "fingerprint" in run.data.tags and "stop" not in run.data.tags)
+def stop_one(page, store, ask) -> None:
+    """Have a trial stopped; another where the trial ended before it saw the tag."""
+    row = page.locator(".trial", has=page.locator(".pill.running")).first
+    row.wait_for(timeout=120_000)
+    name = row.locator(".name").inner_text()
+    ask(page.locator(".trial", has_text=name))
+    within(120, lambda: run_named(store, name).info.status != "RUNNING")
+    if run_named(store, name).info.status == "FINISHED":
+        stop_one(page, store, ask)
+    else:
+        page.locator(".trial", has_text=name).get_by_text("stopped", exact=True).wait_for()
+
+
+def run_named(store, name):
+    (run,) = store.client.search_runs([store.experiment_id], f"attributes.run_name = '{name}'")
+    return run
+
+
+def photograph(page, path) -> None:
+    """Take pictures of the whole page, which fits a desk's width and a phone's."""
+    for width in (390, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.screenshot(path=path.with_name(f"{path.name}-{width}.png"), full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ COMPARED = [
 def looks_at_once(monkeypatch):
     """A look is not put off to spare the machine."""
     monkeypatch.setattr(sweep, "SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(sweep, "LONGEST_PAUSE", 0.0)
 
 
 @pytest.fixture
@@ -158,7 +159,9 @@ def test_configurations_are_told_apart_by_what_varies(watch):
     rates = [{"optimizer.lr": rate} for rate in ("0.1", "0.2")]
     answer = watch(*(Made("gru", 0, params=rate) for rate in rates), Made("lstm", 0, params=rates[0])).since("")
     assert [one["label"] for one in answer["configurations"]] == ["GRU lr 0.1", "GRU lr 0.2", "LSTM lr 0.1"]
-    assert [bool(one["color"]) for one in answer["configurations"]] == [False, False, True]
+    assert [one["line"] for one in answer["configurations"]] == [0, 1, 0]
+    colors = [one["color"] for one in answer["configurations"]]
+    assert colors[0] == colors[1] != colors[2]
 
 
 def test_long_curves_are_thinned_as_they_come(watch, store):

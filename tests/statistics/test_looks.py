@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from recurrent_cells.statistics.comparisons import ALPHA
-from recurrent_cells.statistics.looks import Kind, decide, planned_looks, spent
+from recurrent_cells.statistics.comparisons import ALPHA, compare
+from recurrent_cells.statistics.looks import Kind, decide, planned_looks, spent, stand
 
 
 def drawn(mean, count, sd=1.0, seed=0):
@@ -91,3 +91,21 @@ def test_all_looks_together_are_rarely_wrong(spread):
         values = {str(n): list(random.normal(0, sd, size=30)) for n, sd in enumerate(spread)}
         wrong += any(pair.kind is Kind.BETTER for pair in decide(values, 0.01, first=3, most=30).pairs)
     assert wrong / 200 < ALPHA + 2 * math.sqrt(ALPHA * (1 - ALPHA) / 200)
+
+
+def test_standings_take_the_seeds_that_all_have():
+    seeds, (pair,) = stand({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.4]})
+    (of_two,) = compare({"a": [0.9, 0.8], "b": [0.5, 0.4]}, alpha=spent(2))
+    assert (seeds, pair) == (2, of_two)
+    assert stand({"a": [0.9, 0.8], "b": [0.5]}) == (1, [])
+    assert stand({}) == (0, [])
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_whoever_stops_as_soon_as_standings_tell_a_pair_apart_is_rarely_wrong(groups):
+    random, wrong = np.random.default_rng(0), 0
+    for _ in range(400):
+        values = {str(group): random.normal(size=10).tolist() for group in range(groups)}
+        looks = (stand({name: found[:seeds] for name, found in values.items()})[1] for seeds in range(2, 11))
+        wrong += any(pair.is_separated for pairs in looks for pair in pairs)
+    assert wrong / 400 < ALPHA

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import isfinite, nan
 from statistics import mean
 from typing import Any
@@ -101,9 +101,13 @@ def configurations(data: SweepData) -> list[Configuration]:
 def settings_of(record: TrialRecord) -> dict[str, str]:
     """All that decides a trial's result but the seed."""
     params = DEFAULTS | option_defaults(record.params.get(CELL, "")) | record.params
-    ignored = ("seed", "n_params", *IRRELEVANT)
-    relevant = {key: value for key, value in params.items() if not is_within(key, ignored)}
+    relevant = {key: value for key, value in params.items() if not _is_ignored(key)}
     return relevant | {Tag.DATA_DIGEST: record.tags.get(Tag.DATA_DIGEST, "")}
+
+
+@cache
+def _is_ignored(key: str) -> bool:
+    return is_within(key, ("seed", "n_params", *IRRELEVANT))
 
 
 def _by_choice(

@@ -5,6 +5,7 @@ from typing import Any
 
 from recurrent_cells.serving.base import BadRequest
 from recurrent_cells.serving.watch.sweep import WatchedSweep
+from recurrent_cells.statistics.looks import planned_looks
 from recurrent_cells.sweeps.results import PlannedTrial
 from recurrent_cells.tracking.steering import ask_for_seeds, ask_to_skip, ask_to_stop
 
@@ -62,11 +63,12 @@ def _add_seeds(sweep: WatchedSweep, action: Mapping[str, Any]) -> str:
         raise BadRequest(400, f"most: allowed is a number of seeds from 2 to {MOST_SEEDS:,}")
     if not sweep.seeds.can_add:
         raise BadRequest(409, sweep.seeds.words or "no seeds can be added to this sweep")
-    if most <= sweep.seeds.planned:
-        raise BadRequest(400, f"most: {sweep.seeds.planned} seeds of each are planned; allowed are more")
+    planned = sweep.seeds.planned
+    if len(planned_looks(planned, most)) < 2:
+        next_look = planned_looks(planned, MOST_SEEDS)[1:2]
+        raise BadRequest(400, f"most: after {planned} seeds the next look is at {', '.join(map(str, next_look))}")
     ask_for_seeds(sweep.store, sweep.parent.run_id, most)
-    sweep.look(at_once=True)
-    return sweep.seeds.words
+    return f"The sweep is asked for more seeds, at most {most} of a configuration."
 
 
 ACTIONS: Mapping[str, Callable[[WatchedSweep, Mapping[str, Any]], str]] = {

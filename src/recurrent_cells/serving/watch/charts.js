@@ -47,6 +47,12 @@ function bandOf(curves, grid) {
   return band;
 }
 
+// A little more than a range, and a range for a single value.
+function padded(low, high) {
+  const room = (high - low || Math.abs(high) || 1) * 0.06;
+  return [low - room, high + room];
+}
+
 class Chart {
   // `choices` are the metrics to choose among, as [name, isShare].
   constructor(section, onChange) {
@@ -88,13 +94,13 @@ class Chart {
     this.area.ariaLabel = `${this.metric} over optimiser steps; left and right move along the curves`;
     const made = JSON.stringify([shown.map(group => [group.label, group.color, group.dash]), this.isLog, isDark.matches]);
     if (!grid.length) this.destroy("No points yet.");
-    else if (this.plot && this.made === made) this.plot.setData(data);
-    else {
+    else if (!this.plot || this.made !== made) {
       this.destroy();
       this.made = made;
       this.plot = new uPlot(this.#options(shown), data, this.area);
-    }
-    this.#tell(null);
+    } else if (this.drawn !== JSON.stringify(data)) this.plot.setData(data);
+    this.drawn = JSON.stringify(data);
+    this.#tell(this.plot?.cursor.idx);
   }
 
   destroy(words = "") {
@@ -116,7 +122,7 @@ class Chart {
     return {
       ...this.#size(), legend: { show: false },
       cursor: { sync: { key: "steps", scales: ["x", null] }, y: false, drag: { x: true, y: false }, points: { size: 6 } },
-      scales: { x: { time: false }, y: { distr: this.isLog ? 3 : 1 } },
+      scales: { x: { time: false }, y: this.isLog ? { distr: 3 } : { range: (_, low, high) => padded(low, high) } },
       axes: [{ ...axis, values: (_, ticks) => ticks.map(short) }, { ...axis, size: 54 }],
       series: [{}, ...shown.flatMap(({ color, dash }) => [
         { ...plain, stroke: shade(color), width: 2, dash, points: { show: this.grid.length < 12, size: 5 } },

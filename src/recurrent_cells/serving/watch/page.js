@@ -2,7 +2,7 @@
 // The page of a sweep: asks for what is new every few seconds, shows it, and sends what its buttons ask for.
 
 const SECONDS = { RUNNING: 2, other: 5 };
-const MOST_LISTED = 60, MOST_SHOWN = 8, MOST_FAILURES = 5;
+const MOST_LISTED = 30, MOST_SHOWN = 8, MOST_FAILURES = 5;
 const ORDER = ["running", "stopping", "failed", "damaged", "killed", "stopped", "skipped", "waiting", "scheduled",
   "finished", "pruned"];
 const DONE = ["finished", "pruned"], IN_VAIN = ["failed", "damaged"];
@@ -151,7 +151,7 @@ function showCurves() {
   charts[1].choose(["val/loss", "train/loss"]);
   for (const chart of charts) {
     const groups = configurations.map((one, place) => ({
-      label: one.label, color: colorOf(place), dash: DASHES[one.color ? 0 : Math.floor(place / PALETTE.length) % DASHES.length],
+      label: one.label, color: colorOf(place), dash: DASHES[(one.color ? one.line : Math.floor(place / PALETTE.length)) % DASHES.length],
       curves: isShown(place) ? all().filter(trial => trial.configuration === place)
         .map(trial => points.get(trial.run)?.[chart.metric]).filter(curve => curve?.steps.length) : [],
     }));
@@ -320,7 +320,7 @@ function trialRow(trial) {
   return row;
 }
 
-const value = (name, number) => element("span", { className: `value ${name}` }, element("small", { textContent: name }), written(number));
+const value = (name, number) => element("span", { className: `value ${name}${number == null ? " none" : ""}` }, element("small", { textContent: name }), written(number));
 
 function actionOf(trial) {
   if (!token || !sweep.can_write) return null;

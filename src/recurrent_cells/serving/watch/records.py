@@ -8,8 +8,6 @@ from recurrent_cells.tracking.store import Store
 UNDER_WAY = ("RUNNING", "SCHEDULED")
 # Between two times at which all is read, which finds what the looks between them miss: a deleted run, a clock set back.
 SECONDS_BETWEEN_READS = 300.0
-# How much earlier than the last look a run may say to have ended that was not seen then.
-SLACK = 10.0
 AT_ONCE = 100  # run ids in one search
 
 
@@ -19,7 +17,7 @@ class Records:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, TrialRecord] = {}
-        self._looked = self._next_read = 0.0
+        self._looked, self._next_read = 0, 0.0
         self._read()
 
     @property
@@ -36,9 +34,10 @@ class Records:
         if time.monotonic() > self._next_read:
             self._read()
         else:
-            since, self._looked = self._looked - SLACK, time.time()
+            latest = max((record.end_time for record in self._known.values()), default=0)
             found = self._search("attributes.status = 'RUNNING'")
-            found |= self._search(f"attributes.end_time >= {1000 * since:.0f}")
+            found |= self._search(f"attributes.end_time > {min(latest, self._looked)}")
+            self._looked = _now()
             unseen = [it for it, status in before.items() if status in UNDER_WAY and it not in found]
             for start in range(0, len(unseen), AT_ONCE):
                 ids = ", ".join(f"'{run_id}'" for run_id in unseen[start : start + AT_ONCE])
@@ -47,8 +46,13 @@ class Records:
         return before != {run_id: record.status for run_id, record in self._known.items()}
 
     def _read(self) -> None:
-        self._looked, self._next_read = time.time(), time.monotonic() + SECONDS_BETWEEN_READS
+        self._looked, self._next_read = _now(), time.monotonic() + SECONDS_BETWEEN_READS
         self._known = {record.run_id: record for record in trial_records(self._store)}
 
     def _search(self, condition: str) -> dict[str, TrialRecord]:
         return {record.run_id: record for record in trial_records(self._store, condition)}
+
+
+def _now() -> int:
+    """As runs have their times, in milliseconds."""
+    return int(1000 * time.time())

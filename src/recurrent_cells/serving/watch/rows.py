@@ -1,5 +1,6 @@
 """The trials and configurations of a sweep as the page shows them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
@@ -37,10 +38,15 @@ class Configurations:
             self.of_trial[trial.fingerprint] = places[key]
 
     def described(self) -> Iterator[dict[str, Any]]:
-        """Label and colour of each: the cell's own where no other configuration has that."""
+        """Label and look of each: the colour tells the cell, `line` counts the cell's configurations.
+
+        Of one cell alone there is no colour: configurations have colours of their own.
+        """
+        has_many, seen = len(set(self.cells)) > 1, Counter[str]()
         for label, cell in zip(self.labels, self.cells, strict=True):
-            own = cell_class(cell) if self.cells.count(cell) == 1 else None
-            yield {"label": label, "color": str(own.color) if own else None}
+            own = cell_class(cell) if has_many else None
+            yield {"label": label, "color": str(own.color) if own else None, "line": seen[cell]}
+            seen[cell] += 1
 
 
 def _cell(trial: PlannedTrial) -> str:

@@ -20,8 +20,10 @@ from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.recovery import mark_killed
 from recurrent_cells.tracking.store import Store
 
-# However many pages ask. Every look costs the machine about 40 ms.
+# However many pages ask.
 SECONDS_BETWEEN_LOOKS = 2.0
+# The sweep needs the processors: so many times as long as a look computed passes until the next, at most so long.
+PAUSE_FACTOR, LONGEST_PAUSE = 50, 20.0
 # Between two times at which is seen to it that no run says RUNNING whose process is gone.
 SECONDS_BETWEEN_CHECKS = 30.0
 UNNAMED = (Tag.HEARTBEAT,)  # tags of the parent that change without anything to show
@@ -69,6 +71,7 @@ class WatchedSweep:
         """See what is new in the store, if the last look was a while ago or it is to be seen at once."""
         if time.monotonic() < self._next_look and not at_once:
             return
+        start = time.thread_time()
         if time.monotonic() > self._next_check:
             self._check()
         parent = read_parent(self.store, self.parent.run_id)
@@ -77,7 +80,8 @@ class WatchedSweep:
         if self._records.look() or has_changed:
             self._join()
         self._update()
-        self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        pause = min(PAUSE_FACTOR * (time.thread_time() - start), LONGEST_PAUSE)
+        self._next_look = time.monotonic() + max(SECONDS_BETWEEN_LOOKS, pause)
 
     def since(self, version: str) -> dict[str, Any]:
         """What the page shows, of trials and points what is newer than a version that the page has.
