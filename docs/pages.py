@@ -16,7 +16,7 @@ from src import REPOSITORY
 SITE = REPOSITORY / "build" / "docs"
 RESULTS = REPOSITORY / "benchmarks" / "results"
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-PAGES_AND_PICTURES = (".md", ".png", ".svg", ".css", ".js", ".json")
+PAGES_AND_PICTURES = (".md", ".png", ".svg", ".css", ".js", ".json", ".ipynb")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]*)(#[^)\s]*)?\)")
 MARK = re.compile(r"<!-- make docs: (\w+) -->")
 

@@ -17,7 +17,7 @@ from recurrent_cells import paths
 from recurrent_cells.cli import train as cli
 from recurrent_cells.config import extensions, validation
 from recurrent_cells.config import schema as config
-from recurrent_cells.data import examples
+from recurrent_cells.data import examples, splits
 from tests.support import write_data_set
 
 
@@ -47,6 +47,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.register()
     validation._warn_once.cache_clear()
     examples._load.cache_clear()
+    splits._load_splits.cache_clear()
     extensions.clear()
 
 

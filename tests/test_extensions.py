@@ -68,8 +68,8 @@ OPTIMIZER = """
 import torch
 from recurrent_cells.training.optimizers import Optimizer
 
-class AdamW(Optimizer):
-    name = "adamw"
+class DecoupledAdam(Optimizer):
+    name = "decoupled_adam"
 
     def build(self, settings, parameters):
         return torch.optim.AdamW(
@@ -86,7 +86,7 @@ class OneByOne(LocalPool):
         super().__init__(slots=1)
 """
 FILES = {"cell": CELL, "source": SOURCE, "task": TASK, "optimizer": OPTIMIZER, "pool": POOL}
-CHOSEN = ("model=output_gru", "data=sums", "task=least_squares", "optimizer=adamw", "optimizer.lr=0.01")
+CHOSEN = ("model=output_gru", "data=sums", "task=least_squares", "optimizer=decoupled_adam", "optimizer.lr=0.01")
 SHORT = ("trainer=cpu", "trainer.max_steps=40", "trainer.eval_every=10", "trainer.log_every=5", "model.hidden_size=5")
 
 

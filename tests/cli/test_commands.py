@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from recurrent_cells.cli import COMMANDS, ui
+from recurrent_cells.tables import CELLS
 from src import REPOSITORY
 from tests.support import python, refusal
 
@@ -77,7 +78,7 @@ def test_completion_is_installed_for_the_script_and_doors_answer_too():
     installed = script("train", "-sc", "install=bash")
     assert installed.stdout.endswith("-F hydra_bash_completion recurrent-cells\n")
     asked = python("-m", "src.train", "-sc", "query=bash", env={"COMP_LINE": "train.py model="})
-    assert asked.stdout.split() == ["model=gru", "model=lstm", "model=simple_rnn"]
+    assert asked.stdout.split() == [f"model={name}" for name in CELLS.names]
 
 
 @pytest.mark.parametrize("arguments", [["99999"], ["0"], ["x"], ["²"], ["5000", "5001"]])

@@ -151,7 +151,8 @@ def photograph(page, path) -> None:
 @pytest.mark.slow
 def test_without_the_token_the_page_has_no_buttons_that_steer(started, browser, store_file, tmp_path):
     data = write_data_set(tmp_path / "data")
-    few = ("data=idx", f"data.root={data}", "data.val_size=10", "model.hidden_size=4", "trainer.max_steps=4")
+    few = ("data=idx", f"data.root={data}", "data.val_size=10", "data.batch_size=10", "model.hidden_size=4")
+    few += ("trainer.max_steps=4",)
     assert started("src.train", "-m", "seed=0,1", *few, "trainer=cpu", "sweep.report=false").wait(120) == 0
     address = re.findall(r"http://127\.0\.0\.1:\d+/", greeting_of(started("src.watch", "0")))[0]
     page = browser.new_page()

@@ -36,11 +36,11 @@ def test_a_setting_of_a_cell_alone_is_told_with_its_cell(tmp_path):
         "from recurrent_cells.models.cells import Cell, Option\n"
         "class Heads(Cell):\n"
         "    name = 'with_heads'\n"
-        "    options = {'heads': Option(4, 'independent parts of the state', at_least(1))}\n"
+        "    options = {'branches': Option(4, 'independent parts of the state', at_least(1))}\n"
     )
     extensions.load([str(file)])
-    assert list(key_help("model.options.heads"))[:4] == [
-        "model.options.heads: independent parts of the state",
+    assert list(key_help("model.options.branches"))[:4] == [
+        "model.options.branches: independent parts of the state",
         "  of       model=with_heads",
         "  allowed  an integer of at least 1",
         "  default  4",

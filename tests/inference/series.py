@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recurrent_cells.config import extensions
+from recurrent_cells.data import examples, splits
 from tests.support import compose_config
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def train_series(folder: Path, *overrides: str) -> "Trained":
     from recurrent_cells.tracking.store import open_store
     from recurrent_cells.trial.train import train
 
+    for cached in (examples._load, splits._load_splits):  # another module may have had a source of the same name
+        cached.cache_clear()
     path = folder / "series_of_mine.py"
     path.write_text(SOURCES)
     (given,) = extensions.load_given([f"extensions=[{path}]"])

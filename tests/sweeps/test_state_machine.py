@@ -80,7 +80,7 @@ def search_on(store: Store) -> None:
     study = open_study(store)
     proposal = study.ask(set(), also_new=True)
     if proposal is not None:
-        study.report(proposal.number, {1: 0.5})
+        study.report(proposal.number, {1: [0.5]})
         study.tell(proposal.number, [float(proposal.point)])
 
 

@@ -20,7 +20,7 @@ class Models:
     Args:
         scoring: the network that answers scoring requests; `choice` says how it was chosen, champion or best.
         by_cell: the networks watched step by step; all take what `scoring` takes.
-        left_out: cell → the reason why no network of it is among them.
+        left_out: cell → the reason why no network of it, of those that were trained, is among them.
     """
 
     scoring: Trained
@@ -57,8 +57,8 @@ def load_models(store: Store) -> Models:
         of_cell = ([it for it in records if it.tags.get(Tag.CELL) == cell] for records in of_block)
         record = next(filter(None, map(best_by_validation, of_cell)), None)
         if record is None:
-            elsewhere = any(it.tags.get(Tag.CELL) == cell for it in everything)
-            left_out[cell] = "no trial of it is finished" + (f" on the data of {winner.name}" if elsewhere else "")
+            if any(it.tags.get(Tag.CELL) == cell for it in everything):
+                left_out[cell] = f"no trial of it is finished on the data of {winner.name}"
             continue
         try:
             trained = load_trained(store, record)
