@@ -15,7 +15,7 @@ from recurrent_cells.tracking.store import open_store
 from src import REPOSITORY
 from tests.support import refusal, within, write_data_set
 
-STEPS = 2500  # of a trial: some seconds, so that there is time to stop it
+STEPS = 8000  # of a trial: longer than it takes to see that a tag asks for its end
 
 
 @pytest.mark.parametrize("arguments", [["x"], ["65536"], ["8001", "8002"], ["port=-1"], ["²"]])
@@ -130,6 +130,7 @@ def stop_one(page, store, ask) -> None:
     ask(page.locator(".trial", has_text=name))
     within(120, lambda: run_named(store, name).info.status != "RUNNING")
     if run_named(store, name).info.status == "FINISHED":
+        page.locator(".trial", has_text=name).locator(".pill.running").wait_for(state="detached")
         stop_one(page, store, ask)
     else:
         page.locator(".trial", has_text=name).get_by_text("stopped", exact=True).wait_for()
