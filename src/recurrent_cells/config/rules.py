@@ -2,17 +2,23 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from recurrent_cells.tables import Table
 
 
 class Rule:
-    """A check of a value and the words for it, which may be known only when asked for."""
+    """A check of a value and the words for it, which may be known only when asked for.
 
-    def __init__(self, allows: Callable[[Any], bool], words: str | Callable[[], str]) -> None:
-        self.allows = allows
+    Args:
+        keywords: what JSON Schema can say of the rule.
+    """
+
+    def __init__(
+        self, allows: Callable[[Any], bool], words: str | Callable[[], str], keywords: Mapping[str, Any] | None = None
+    ) -> None:
+        self.allows, self.keywords = allows, keywords or {}
         self._words = words
 
     @property
@@ -21,7 +27,7 @@ class Rule:
 
 
 def one_of(*choices: str) -> Rule:
-    return Rule(lambda value: value in choices, f"one of {', '.join(choices)}")
+    return Rule(lambda value: value in choices, f"one of {', '.join(choices)}", {"enum": list(choices)})
 
 
 def name_in(table: Table, *others: str) -> Rule:
@@ -30,11 +36,12 @@ def name_in(table: Table, *others: str) -> Rule:
 
 
 def at_least(low: int) -> Rule:
-    return Rule(lambda value: value >= low, f"an integer of at least {low}")
+    return Rule(lambda value: value >= low, f"an integer of at least {low}", {"minimum": low})
 
 
 def between(low: int, high: int) -> Rule:
-    return Rule(lambda value: low <= value <= high, f"an integer from {low} to {high}")
+    keywords = {"minimum": low, "maximum": high}
+    return Rule(lambda value: low <= value <= high, f"an integer from {low} to {high}", keywords)
 
 
 def number(low: float, high: float = math.inf, above: bool = False, below: bool = False) -> Rule:
@@ -48,9 +55,11 @@ def number(low: float, high: float = math.inf, above: bool = False, below: bool 
         )
 
     words = f"a number {'above' if above else 'of at least'} {low:g}"
+    keywords = {"exclusiveMinimum" if above else "minimum": low}
     if high != math.inf:
         words += f" and {'below' if below else 'at most'} {high:g}"
-    return Rule(allows, words)
+        keywords["exclusiveMaximum" if below else "maximum"] = high
+    return Rule(allows, words, keywords)
 
 
 def seconds_of(time: str) -> float:
@@ -72,4 +81,4 @@ A_TIME = Rule(_is_time, "a time above 0 such as 90s, 20min or 1h30min")
 
 
 def or_null(rule: Rule) -> Rule:
-    return Rule(lambda value: value is None or rule.allows(value), lambda: f"{rule.words}, or null")
+    return Rule(lambda value: value is None or rule.allows(value), lambda: f"{rule.words}, or null", rule.keywords)
