@@ -105,16 +105,17 @@ class _Layer(torch.autograd.Function):
         space = torch.empty_like(outputs[0])
         d_h = torch.zeros_like(space) if d_last is None else d_last.transpose(0, 1).reshape(rows, hidden)
         of_outputs = [None] * count if d_outputs is None else list(d_outputs.permute(1, 2, 0, 3).unbind())
+        d_direct: Tensor | None = None  # of h other than through the products
         d_c: Tensor | None = None
         d_inputs: list[Tensor] = []
         d_products: list[Tensor] = []
         for of_step, d_output in zip(reversed(kept), of_outputs if reverse else of_outputs[::-1], strict=True):
             if d_products:
-                through = d_h if d_h is not None else space
-                d_h = _multiply(d_products[-1], weight_hh, through, networks, add=d_h is not None)
+                onto = space if d_direct is None else d_direct
+                d_h = _multiply(d_products[-1], weight_hh, onto, networks, add=d_direct is not None)
             if d_output is not None:
                 d_h = d_h + d_output.reshape(rows, hidden)
-            of_inputs, of_products, d_h, d_c = step.backward(d_h, d_c, of_step)
+            of_inputs, of_products, d_direct, d_c = step.backward(d_h, d_c, of_step)
             d_inputs.append(of_inputs)
             d_products.append(of_products)
         to_inputs = _of_networks(torch.stack(d_inputs if reverse else d_inputs[::-1]), networks)
