@@ -1,5 +1,6 @@
 """What most tests need: a store of their own, a tiny data set, the command line."""
 
+import gc
 import logging
 import shutil
 import sys
@@ -28,6 +29,13 @@ class Answer:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_of_others() -> None:
+    """Collections of garbage do not look through what earlier modules have left in memory."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -56,7 +56,7 @@ def test_every_command_is_of_a_kind_tested_here():
 @pytest.fixture(scope="module")
 def targets() -> dict[str, str]:
     """What each make command would run; one shell asks for all, as starting it takes the time."""
-    script = "\n".join(f"echo '== {number}'; make -n {command[5:]} || exit 1" for number, command in enumerate(MAKE))
+    script = "\n".join(f"echo '== {number}'; make -nB {command[5:]} || exit 1" for number, command in enumerate(MAKE))
     result = subprocess.run(["bash", "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return dict(zip(MAKE, re.split(r"^== \d+\n", result.stdout, flags=re.MULTILINE)[1:], strict=True))
