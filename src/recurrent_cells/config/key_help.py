@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from importlib.resources import files
+from importlib import resources
 from types import UnionType
 from typing import Any, get_args, get_origin
 
@@ -33,7 +33,7 @@ def key_help(key: str) -> Iterator[str]:
         yield f"  default  {as_typed(default_of(item))}"
         if item.metadata["block"]:
             yield "  part of the data block: configurations that differ in it are not compared"
-        yield from _settings(key)
+        yield from _settings(key, default_of(item))
         if key == OPTIONS.removesuffix("."):
             yield from (f"  {name}" for name in sorted(_options()))
     elif key in (section.name for section in fields(Config)):
@@ -46,13 +46,15 @@ def key_help(key: str) -> Iterator[str]:
 
 def _option_help(key: str) -> Iterator[str]:
     """Of a setting of some cells alone; their files are the only ones imported."""
+    cells: dict[tuple[str, str, str], list[str]] = {}
     for cell in _options()[key]:
         option = CELLS[cell].options[key.removeprefix(OPTIONS)]
-        yield f"{key}: {option.meaning}"
-        yield f"  of       model={cell}"
-        yield f"  allowed  {option.rule.words}"
-        yield f"  default  {as_typed(option.default)}"
-    yield from _settings(key)
+        cells.setdefault((option.meaning, option.rule.words, as_typed(option.default)), []).append(cell)
+    for (meaning, words, default), alike in cells.items():
+        yield f"{key}: {meaning}"
+        yield f"  of       model={','.join(alike)}"
+        yield f"  allowed  {words}"
+        yield f"  default  {default}"
 
 
 def _options() -> dict[str, list[str]]:
@@ -64,15 +66,21 @@ def _options() -> dict[str, list[str]]:
     return found
 
 
-def _settings(key: str) -> Iterator[str]:
+def _settings(key: str, default: Any) -> Iterator[str]:
+    """The config files that set a key to another value than its default."""
+    groups: dict[tuple[str, str], list[str]] = {}
     for file, values in _files():
-        if key in values:
-            yield f"  set to   {as_typed(values[key])} by conf/{file}"
+        if key in values and values[key] != default:
+            folder, _, name = file.removesuffix(".yaml").rpartition("/")
+            groups.setdefault((as_typed(values[key]), f"conf/{folder}/" if folder else "conf/"), []).append(name)
+    for (value, folder), names in groups.items():
+        files = names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
+        yield f"  set to   {value} by {folder}{files}.yaml"
 
 
 def _files() -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The package's config files by their names, with the values that they set by dotted key."""
-    folder = files("recurrent_cells.conf")
+    folder = resources.files("recurrent_cells.conf")
     groups = sorted((it for it in folder.iterdir() if it.is_dir()), key=lambda it: it.name)
     for group in groups:
         for file in sorted(group.iterdir(), key=lambda it: it.name):
