@@ -13,7 +13,7 @@ from mlflow.entities import Metric, Param
 from recurrent_cells.errors import UserError
 from recurrent_cells.files import make_folder, sync_tree, write_atomically
 from recurrent_cells.tracking.artifacts import read_bytes
-from recurrent_cells.tracking.histories import read_histories
+from recurrent_cells.tracking.histories import History, read_histories
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.manifest import as_tags, describe, local_folder
 from recurrent_cells.tracking.names import Artifact, Curve, Tag
@@ -28,8 +28,10 @@ COLUMNS = ("name", "fingerprint", "params", "tags", "curves", "files")
 # Tags that tell of a store, of a process, or of files that are not taken along.
 LEFT_BEHIND = ("mlflow.", "process.", Tag.MANIFEST, Tag.CHECKPOINT_DIGEST, Tag.SWEEP, Tag.OPENED, Tag.ARCHIVE)
 TIMES = (Curve.EPOCH_SECONDS, Curve.SAMPLES_PER_SECOND)
-Archived = Mapping[str, Any]  # by COLUMNS
 AT_ONCE = 1000  # metrics that MLflow takes in one call
+
+# What a file has of a trial, by COLUMNS.
+Archived = Mapping[str, Any]
 
 
 def write_archive(store: Store, records: Sequence[TrialRecord], path: Path) -> None:
@@ -40,20 +42,20 @@ def write_archive(store: Store, records: Sequence[TrialRecord], path: Path) -> N
     finished = sorted((it for it in records if it.status == "FINISHED"), key=lambda it: (it.name, it.fingerprint))
     keys = sorted({key for record in finished for key in record.metrics if key not in TIMES})
     histories = read_histories(store, [record.run_id for record in finished], keys)
-    rows = []
-    for record in finished:
-        curves = {
-            key: [history.steps.tolist(), history.values.tolist()] for key, history in histories[record.run_id].items()
-        }
-        files = {name: content for name in FILES if (content := read_bytes(store, record, name)) is not None}
-        kept = {key: value for key, value in sorted(record.tags.items()) if not key.startswith(LEFT_BEHIND)}
-        texts = (json.dumps(it, sort_keys=True) for it in (record.params, kept, curves))
-        rows.append(dict(zip(COLUMNS, (record.name, record.fingerprint, *texts, list(files.items())), strict=True)))
-    text, files = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.binary())
-    schema = pyarrow.schema([(name, files if name == "files" else text) for name in COLUMNS])
+    rows = [_row(store, record, histories.get(record.run_id, {})) for record in finished]
+    text, contents = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.binary())
+    schema = pyarrow.schema([(name, contents if name == "files" else text) for name in COLUMNS])
     buffer = io.BytesIO()
     parquet.write_table(pyarrow.Table.from_pylist(rows, schema), buffer, compression="zstd")
     write_atomically(path, buffer.getvalue())
+
+
+def _row(store: Store, record: TrialRecord, histories: Mapping[str, History]) -> Archived:
+    curves = {key: [history.steps.tolist(), history.values.tolist()] for key, history in histories.items()}
+    tags = {key: value for key, value in sorted(record.tags.items()) if not key.startswith(LEFT_BEHIND)}
+    texts = (json.dumps(it, sort_keys=True) for it in (record.params, tags, curves))
+    files = [(name, content) for name in FILES if (content := read_bytes(store, record, name)) is not None]
+    return dict(zip(COLUMNS, (record.name, record.fingerprint, *texts, files), strict=True))
 
 
 def take_in(store: Store, archived: Sequence[Archived], archive: str) -> int:
@@ -94,18 +96,18 @@ def read_archive(path: Path) -> list[Archived]:
     return found
 
 
-def _make_run(store: Store, row: Archived, archive: str) -> None:
-    told = {Tag.FINGERPRINT: row["fingerprint"], Tag.SWEEP: "", Tag.ARCHIVE: archive}
-    tags = json.loads(row["tags"]) | told | source_tags()
-    run = store.client.create_run(store.experiment_id, run_name=row["name"], tags=tags | process_tags())
+def _make_run(store: Store, trial: Archived, archive: str) -> None:
+    told = {Tag.FINGERPRINT: trial["fingerprint"], Tag.SWEEP: "", Tag.ARCHIVE: archive}
+    tags = json.loads(trial["tags"]) | told | source_tags()
+    run = store.client.create_run(store.experiment_id, run_name=trial["name"], tags=tags | process_tags())
     run_id = run.info.run_id
-    params = [Param(key, value) for key, value in json.loads(row["params"]).items()]
+    params = [Param(key, value) for key, value in json.loads(trial["params"]).items()]
     for start in range(0, len(params), 100):
         store.client.log_batch(run_id, params=params[start : start + 100])
     now = int(time.time() * 1000)
     points = [
         Metric(key, value, now, int(step))
-        for key, (steps, values) in json.loads(row["curves"]).items()
+        for key, (steps, values) in json.loads(trial["curves"]).items()
         for step, value in zip(steps, values, strict=True)
     ]
     for start in range(0, len(points), AT_ONCE):
@@ -113,7 +115,7 @@ def _make_run(store: Store, row: Archived, archive: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         written = local_folder(run.info.artifact_uri) or Path(scratch)
         make_folder(written)
-        for name, content in row["files"]:
+        for name, content in trial["files"]:
             if name in FILES:
                 (written / name).write_bytes(content)
         if written == Path(scratch):
