@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Collect no garbage while the body imports: all that is imported stays, and looking through it takes a tenth."""
+    """Collect no garbage while the body imports: what is imported stays, and looking for garbage takes a tenth more."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -36,6 +36,9 @@ def test_trials_of_an_archive_are_left_out_and_compared_as_if_they_had_been_trai
     curves = read_histories(store, [it.run_id for it in known.values()], CURVES)
 
     other = elsewhere()
+    planned = sweep("model=lstm,gru", "seed=0,1,2", archive, "sweep.dry_run=true")
+    assert planned.out.splitlines()[-1].startswith("6 trials, 4 to be left out, 2 to run")
+    assert trial_records(other) == []
     again = sweep("model=lstm,gru", "seed=0,1", archive, train=steps.train)
     assert (again.code, again.out) == (0, first.out)
     assert again.err.splitlines()[1:] == ["4 of 4 trials are left out"]

@@ -1,6 +1,6 @@
 """What a sweep is going to do, told before anything starts and without what only training imports."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -9,9 +9,8 @@ from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.plan import Trial, plan_trials, shortened, to_run
 from recurrent_cells.sweeps.view import counted, rounded, say, table
 from recurrent_cells.tracking.names import Tag
-from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import DAMAGED, TrialRecord, latest_by_fingerprint, trial_records, unpruned
-from recurrent_cells.tracking.store import Store, open_existing, open_store
+from recurrent_cells.tracking.store import Store, open_existing
 
 
 def plan_sweep(
@@ -39,39 +38,34 @@ def plan_sweep(
 def show_sweep(points: Sequence[Point], tuning: Sequence[Point], settings: SweepConfig, experiment: str) -> None:
     """Print a sweep's trials; raises as `plan_sweep`."""
     trials, first_phase = plan_sweep(points, tuning, settings)
+    archived: set[str] = set()
     if settings.archive is not None:
-        open_with_archive(settings, lambda: open_store(experiment))
-    print(outlook([*first_phase, *trials], experiment, settings.rerun))
+        from recurrent_cells.tracking.archive import read_archive
+
+        archived = {trial["fingerprint"] for trial in read_archive(Path(settings.archive))}
+    print(outlook([*first_phase, *trials], experiment, settings.rerun, archived))
     if first_phase:
         print("of the second phase only the settings that the first phase chooses are trained")
     if settings.until == "decided":
         print(f"while a pair is open seeds are added, up to sweep.max_seeds={settings.max_seeds}")
 
 
-def open_with_archive(settings: SweepConfig, opened: Callable[[], Store]) -> Store:
-    """The store that `opened` gives, with the finished trials of `sweep.archive`; UserError if that cannot be read."""
-    if settings.archive is None:
-        return opened()
-    from recurrent_cells.tracking.archive import read_archive, take_in
+def outlook(trials: Sequence[Trial], experiment: str, rerun: str, archived: Collection[str] = ()) -> str:
+    """Each trial with its state in the store and, from runs of its shape, its estimated time.
 
-    archive = settings.archive
-    archived, store = read_archive(Path(archive)), opened()
-    if taken := patiently(lambda: take_in(store, archived, archive), store.patience):
-        say(f"{counted(taken, 'finished trial')} taken from {archive}")
-    return store
-
-
-def outlook(trials: Sequence[Trial], experiment: str, rerun: str) -> str:
-    """Each trial with its state in the store and, from runs of its shape, its estimated time."""
+    Args:
+        archived: fingerprints of trials that count as finished though the store may not have them.
+    """
     known = _known(open_existing(experiment))
     records = latest_by_fingerprint(known)
-    todo = trials if rerun == "all" else to_run(trials, records, rerun)
+    missing = (it for it in to_run(trials, records, rerun) if it.fingerprint not in archived)
+    todo = trials if rerun == "all" else list(missing)
     seconds = seconds_by_shape(known)
     planned = {trial.fingerprint for trial in todo}
     keys = list(trials[0].varied)
     rows = [["trial", *keys, "n_params", "state", "estimated seconds"]]
     for trial in trials:
-        state = _state(trial, records)
+        state = "finished" if trial.fingerprint in archived else _state(trial, records)
         is_estimated = trial.shape in seconds and trial.fingerprint in planned
         estimate = f"{seconds[trial.shape]:.1f}" if is_estimated else "-"
         rows.append([trial.name, *(trial.varied[key] for key in keys), f"{trial.n_params}", state, estimate])

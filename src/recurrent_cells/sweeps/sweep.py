@@ -13,7 +13,7 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import DeliveryError
 from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.drive import drive
-from recurrent_cells.sweeps.dry_run import open_with_archive, plan_sweep, seconds_by_shape
+from recurrent_cells.sweeps.dry_run import plan_sweep, seconds_by_shape
 from recurrent_cells.sweeps.feeds import Feed, GridFeed
 from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.limits import Limits
@@ -26,7 +26,7 @@ from recurrent_cells.sweeps.stages import Stage, StagedFeed
 from recurrent_cells.sweeps.standings import Standings
 from recurrent_cells.sweeps.summary import summary
 from recurrent_cells.sweeps.view import counted, say
-from recurrent_cells.tracking.archive import write_archive
+from recurrent_cells.tracking.archive import read_archive, take_in, write_archive
 from recurrent_cells.tracking.artifacts import read_question
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.parents import read_parent
@@ -120,7 +120,10 @@ def run_sweep(points: Sequence[Point], runner: Runner, tuning: Sequence[Point] =
     """
     settings = runner.settings
     trials, first_phase = plan_sweep(points, tuning, settings)
-    store, planned = open_with_archive(settings, runner.open_store), [*first_phase, *trials]
+    archived = [] if settings.archive is None else read_archive(Path(settings.archive))
+    store, planned = runner.open_store(), [*first_phase, *trials]
+    if archived and (taken := patiently(lambda: take_in(store, archived, str(settings.archive)), store.patience)):
+        say(f"{counted(taken, 'finished trial')} taken from {settings.archive}")
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
         everything = patiently(lambda: unpruned(trial_records(store)), store.patience)
