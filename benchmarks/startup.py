@@ -27,6 +27,7 @@ COMMANDS = {
     "refusal: a value out of range": (*TRAIN, "model.hidden_size=-1"),
     "refusal: no such key": (*TRAIN, "model.hidden_sizes=1"),
     "refusal: no such setting of a cell": (*TRAIN, "+model.options.x=1"),
+    "refusal: a setting of a cell out of range": (*TRAIN, "model=slstm", "model.options.heads=0"),
     "refusal: no such data": (*TRAIN, "data=idx", "data.root=/nowhere"),
     "refusal: no such data, of a sweep": (*TRAIN, "-m", "data=idx", "data.root=/nowhere", "seed=0,1"),
     "dry run of nine trials": (*TRAIN, "-m", "+sweep=cells", "sweep.dry_run=true"),

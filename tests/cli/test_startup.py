@@ -26,6 +26,8 @@ def imported(*arguments: str, home: object) -> tuple[set[str], int]:
         "--help",
         "model.hidden_size=-1",
         "model.hidden_sizes=1",
+        "+model.options.x=1",
+        "model=slstm model.options.heads=0",
         "-m model.hidden_size=-1,3",
         "data=idx data.root=/nowhere",
         "-m data=idx data.root=/nowhere seed=0,1",

@@ -47,6 +47,8 @@ def test_every_config_file_names_its_schema_and_fits(schema):
         ("model", "hidden_size: -1"),
         ("model", "readout: lats"),
         ("model", "dropout: 1.5"),
+        ("model", "cell: lstm\noptions:\n  varaint: standard"),
+        ("model", "cell: s4d\noptions:\n  state_size: 3"),
         ("optimizer", "lr: fast"),
         ("config", "trainer:\n  max_epoch: 3"),
     ],

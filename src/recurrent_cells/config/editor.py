@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 
 from recurrent_cells.config.rules import Rule
 from recurrent_cells.config.schema import Config, default_of
+from recurrent_cells.tables import CELLS
 
 Schema = dict[str, Any]
 
@@ -32,6 +33,7 @@ def schemas() -> dict[str, Schema]:
     """A schema for the files of each config group by its name, and `config` for those that may set every key."""
     sections = {item.name: _section(item.type) for item in fields(Config) if is_dataclass(item.type)}
     groups = {name: sections[name] for name in ("model", "data", "optimizer", "trainer")}
+    groups["model"] |= {"allOf": [_options(cell) for cell in CELLS.names]}
     return groups | {"config": _section(Config)}
 
 
@@ -49,6 +51,19 @@ def _section(cls: Any) -> Schema:
         "type": "object",
         "properties": OF_HYDRA | properties,
         "additionalProperties": False,
+    }
+
+
+def _options(cell: str) -> Schema:
+    """What `options` may have in the file of a cell; `options_of` reads it."""
+    properties = {
+        name: {"description": it.meaning, "default": it.default, "anyOf": [it.rule.keywords, LATER]}
+        for name, it in CELLS[cell].options.items()
+    }
+    options = {"properties": properties, "additionalProperties": False}
+    return {
+        "if": {"properties": {"cell": {"const": cell}}, "required": ["cell"]},
+        "then": {"properties": {"options": options}},
     }
 
 

@@ -18,6 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import OmegaConf
 
+from recurrent_cells.config.options import options_of
 from recurrent_cells.config.schema import Config, DataConfig, ModelConfig, OptimizerConfig
 from recurrent_cells.errors import UserError
 from recurrent_cells.tables import CELLS, METRICS, OPTIMIZERS, SOURCES, TASKS, Table
@@ -184,10 +185,10 @@ def _store(cls: type[Any]) -> None:
     """Make a class an option of its config group; what a config file of that name says goes before."""
     warnings.filterwarnings("ignore", message=r"\s*'.*' is validated against ConfigStore schema")
     group, section, key = GROUPS[cls.table]
-    shared = option("model", "lstm") if cls.table is CELLS else asdict(section())  # cells differ in nothing else
-    settings = {name: it.default for name, it in getattr(cls, "options", {}).items()}
-    own = {"options": settings} if cls.table is CELLS else {}
-    node = {**shared, **own, **getattr(cls, "defaults", {}), key: cls.name}
+    values = asdict(section())
+    if cls.table is CELLS:  # which differ in nothing else
+        values = option("model", "lstm") | {"options": {name: it.default for name, it in options_of(cls.name).items()}}
+    node = {**values, **getattr(cls, "defaults", {}), key: cls.name}
     ConfigStore.instance().store(group=group, name=cls.name, node=node, provider="recurrent_cells")
 
 

@@ -8,9 +8,9 @@ from typing import Any, get_args, get_origin
 
 from omegaconf import OmegaConf
 
-from recurrent_cells.config.extensions import option
-from recurrent_cells.config.help import options, section_help
+from recurrent_cells.config.help import section_help
 from recurrent_cells.config.messages import unknown_key
+from recurrent_cells.config.options import options_of
 from recurrent_cells.config.schema import Config, allowed, as_typed, default_of, schema_fields
 from recurrent_cells.errors import UserError
 from recurrent_cells.tables import CELLS
@@ -45,10 +45,10 @@ def key_help(key: str) -> Iterator[str]:
 
 
 def _option_help(key: str) -> Iterator[str]:
-    """Of a setting of some cells alone; their files are the only ones imported."""
+    """Of a setting of some cells alone."""
     cells: dict[tuple[str, str, str], list[str]] = {}
     for cell in _options()[key]:
-        option = CELLS[cell].options[key.removeprefix(OPTIONS)]
+        option = options_of(cell)[key.removeprefix(OPTIONS)]
         cells.setdefault((option.meaning, option.rule.words, as_typed(option.default)), []).append(cell)
     for (meaning, words, default), alike in cells.items():
         yield f"{key}: {meaning}"
@@ -58,10 +58,10 @@ def _option_help(key: str) -> Iterator[str]:
 
 
 def _options() -> dict[str, list[str]]:
-    """The cells that have a setting of their own, by its key, as their config files and extensions list them."""
+    """The cells that have a setting of their own, by its key."""
     found: dict[str, list[str]] = {}
-    for cell in options("model"):
-        for name in option("model", cell).get("options", {}):
+    for cell in CELLS.names:
+        for name in options_of(cell):
             found.setdefault(f"{OPTIONS}{name}", []).append(cell)
     return found
 

@@ -1,6 +1,7 @@
 """What the value of a key may be."""
 
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,8 +27,17 @@ class Rule:
         return self._words if isinstance(self._words, str) else self._words()
 
 
+def of_keywords(keywords: Mapping[str, Any]) -> Rule:
+    """The rule that JSON Schema states with keywords: an enum, or a type and limits."""
+    return Rule(
+        lambda value: all(CHECKS[keyword](value, stated) for keyword, stated in keywords.items()),
+        _in_words(keywords),
+        keywords,
+    )
+
+
 def one_of(*choices: str) -> Rule:
-    return Rule(lambda value: value in choices, f"one of {', '.join(choices)}", {"enum": list(choices)})
+    return of_keywords({"enum": list(choices)})
 
 
 def name_in(table: Table, *others: str) -> Rule:
@@ -36,30 +46,61 @@ def name_in(table: Table, *others: str) -> Rule:
 
 
 def at_least(low: int) -> Rule:
-    return Rule(lambda value: value >= low, f"an integer of at least {low}", {"minimum": low})
+    return of_keywords({"type": "integer", "minimum": low})
+
+
+def even(low: int) -> Rule:
+    return of_keywords({"type": "integer", "minimum": low, "multipleOf": 2})
 
 
 def between(low: int, high: int) -> Rule:
-    keywords = {"minimum": low, "maximum": high}
-    return Rule(lambda value: low <= value <= high, f"an integer from {low} to {high}", keywords)
+    return of_keywords({"type": "integer", "minimum": low, "maximum": high})
 
 
 def number(low: float, high: float = math.inf, above: bool = False, below: bool = False) -> Rule:
     """A finite number from `low` to `high`; `above` and `below` leave the ends out."""
+    highest = {} if high == math.inf else {"exclusiveMaximum" if below else "maximum": high}
+    return of_keywords({"type": "number", "exclusiveMinimum" if above else "minimum": low} | highest)
 
-    def allows(value: float) -> bool:
-        return (
-            math.isfinite(value)
-            and (value > low if above else value >= low)
-            and (value < high if below else value <= high)
-        )
 
-    words = f"a number {'above' if above else 'of at least'} {low:g}"
-    keywords = {"exclusiveMinimum" if above else "minimum": low}
-    if high != math.inf:
-        words += f" and {'below' if below else 'at most'} {high:g}"
-        keywords["exclusiveMaximum" if below else "maximum"] = high
-    return Rule(allows, words, keywords)
+def _is_of_type(value: Any, name: str) -> bool:
+    if name == "boolean" or isinstance(value, bool):
+        return name == "boolean" and isinstance(value, bool)
+    return isinstance(value, int) or (name == "number" and isinstance(value, float) and math.isfinite(value))
+
+
+# The check of a value for each keyword of JSON Schema; the type is stated, and so checked, before limits.
+CHECKS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "enum": lambda value, choices: value in choices,
+    "type": _is_of_type,
+    "minimum": operator.ge,
+    "exclusiveMinimum": operator.gt,
+    "maximum": operator.le,
+    "exclusiveMaximum": operator.lt,
+    "multipleOf": lambda value, divisor: value % divisor == 0,
+}
+LIMITS = {
+    "minimum": " of at least {:g}",
+    "exclusiveMinimum": " above {:g}",
+    "maximum": " and at most {:g}",
+    "exclusiveMaximum": " and below {:g}",
+}
+
+
+def _in_words(keywords: Mapping[str, Any]) -> str:
+    if "enum" in keywords:
+        return f"one of {', '.join(keywords['enum'])}"
+    if keywords["type"] == "boolean":
+        return "true or false"
+    if keywords["type"] == "number":
+        return "a number" + "".join(words.format(keywords[it]) for it, words in LIMITS.items() if it in keywords)
+    integer = "an even integer" if "multipleOf" in keywords else "an integer"
+    if "maximum" in keywords:
+        return f"{integer} from {keywords['minimum']} to {keywords['maximum']}"
+    return f"{integer} of at least {keywords['minimum']}"
+
+
+TRUE_OR_FALSE = of_keywords({"type": "boolean"})
 
 
 def seconds_of(time: str) -> float:

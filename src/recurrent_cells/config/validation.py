@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config import extensions
+from recurrent_cells.config.options import Option, options_of
 from recurrent_cells.config.rules import Rule
 from recurrent_cells.config.schema import (
     SET_BY_SWEEPS,
@@ -149,10 +149,7 @@ def _own_options(model: ModelConfig) -> dict[str, Any]:
     Raises:
         UserError: if the cell has no such setting, or a value is not allowed.
     """
-    if not model.options or model.options == _listed(model.cell):  # known without the cell, whose import takes seconds
-        return model.options
-    known = getattr(CELLS[model.cell], "options", {})
-    others = [getattr(CELLS[name], "options", {}) for name in CELLS.names]
+    known, others = options_of(model.cell), [options_of(name) for name in CELLS.names]
     options = {
         name: value
         for name, value in model.options.items()
@@ -162,14 +159,7 @@ def _own_options(model: ModelConfig) -> dict[str, Any]:
     return options
 
 
-@cache
-def _listed(cell: str) -> dict[str, Any]:
-    """The settings of a cell that its file in the package lists, all at their defaults."""
-    file = files("recurrent_cells.conf") / "model" / f"{cell}.yaml"
-    return dict(OmegaConf.create(file.read_text()).options) if file.is_file() else {}
-
-
-def _option_faults(cell: str, known: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
+def _option_faults(cell: str, known: Mapping[str, Option], options: Mapping[str, Any]) -> Iterator[str]:
     for name, value in options.items():
         given = f"model.options.{name}={as_typed(value)[:MOST_SHOWN]}"
         if name not in known:

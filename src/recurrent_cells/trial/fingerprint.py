@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from recurrent_cells.config.extensions import used_by
+from recurrent_cells.config.options import options_of
 from recurrent_cells.config.schema import Config, ModelConfig, OptimizerConfig, later_keys
-from recurrent_cells.tables import CELLS
 
 # Where things lie, on what a trial runs, how it is watched, what is kept of it.
 CIRCUMSTANCES = (
@@ -53,8 +53,8 @@ def is_within(key: str, keys: Iterable[str]) -> bool:
 
 def _departures(model: ModelConfig) -> dict[str, Any]:
     """The cell's own settings that are not the cell's defaults."""
-    options = CELLS[model.cell].options if model.options else {}
-    return {name: value for name, value in model.options.items() if value != options[name].default}
+    known = options_of(model.cell)
+    return {name: value for name, value in model.options.items() if value != known[name].default}
 
 
 def _without(config: Mapping[str, Any], keys: tuple[str, ...], prefix: str = "") -> dict[str, Any]:

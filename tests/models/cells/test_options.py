@@ -5,6 +5,7 @@ from typing import ClassVar
 import pytest
 
 from recurrent_cells.config.extensions import option
+from recurrent_cells.config.options import options_of
 from recurrent_cells.config.rules import number
 from recurrent_cells.config.schema import Config, ModelConfig
 from recurrent_cells.config.validation import checked
@@ -61,3 +62,18 @@ def test_a_setting_counts_in_the_fingerprint_where_it_is_not_the_default(leaky):
         for options in ({}, {"leak": 0.5}, {"leak": 0.25})
     ]
     assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize("name", CELLS.names)
+def test_the_settings_of_a_cell_are_known_without_its_class(name):
+    known, own = options_of(name), CELLS[name].options
+    assert list(known) == list(own)
+    for key, it in own.items():
+        assert (known[key].default, known[key].meaning) == (it.default, it.meaning)
+        assert known[key].rule.words == it.rule.words
+
+
+def test_a_value_of_another_type_is_refused():
+    for value in ("two", 1.5, True, None):
+        with pytest.raises(UserError, match=r"model\.options\.heads=.*: allowed is an integer of at least 1"):
+            checked(Config(model=ModelConfig(cell="slstm", options={"heads": value})))

@@ -5,14 +5,14 @@ of networks.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import threshold
 
-from recurrent_cells.config.rules import Rule, at_least
+from recurrent_cells.config.options import Option
+from recurrent_cells.config.rules import at_least
 from recurrent_cells.errors import UserError
 from recurrent_cells.tables import CELLS
 
@@ -48,15 +48,6 @@ class Steps:
     def backward(arrays: Any, planes: Any, before: Any, saved: Any, d_h: Any, d_c: Any) -> tuple[Any, Any]:
         """The gradients of the earlier h and c other than through the products; None is zero."""
         raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Option:
-    """A setting of one cell alone, `model.options.NAME`: its default, its meaning and what it may be."""
-
-    default: Any
-    meaning: str
-    rule: Rule
 
 
 HEADS = Option(4, "parts of the hidden units, each with a memory of its own", at_least(1))

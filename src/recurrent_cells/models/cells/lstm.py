@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from recurrent_cells.config.rules import Rule, one_of
+from recurrent_cells.config.rules import TRUE_OR_FALSE, one_of
 from recurrent_cells.models.cells import Cell, Option, Shapes, State, Steps, Weights, gate_shapes, linear
 
 
@@ -41,7 +41,6 @@ class LSTMSteps(Steps):
         return None, d_before
 
 
-TRUE_OR_FALSE = Rule(lambda value: isinstance(value, bool), "true or false")
 VARIANTS = (
     *("standard", "no_input_gate", "no_forget_gate", "no_output_gate", "no_input_activation", "no_output_activation"),
     *("coupled_gates", "full_gate_recurrence"),

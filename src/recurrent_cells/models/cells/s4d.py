@@ -6,11 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from recurrent_cells.config.rules import Rule
+from recurrent_cells.config.rules import even
 from recurrent_cells.models.cells import LinearCell, Option, Shapes, Weights, complex_product, in_turn
 
 STEP = (1e-3, 1e-1)
-EVEN = Rule(lambda value: value >= 2 and value % 2 == 0, "an even integer of at least 2")
 
 
 class S4D(LinearCell):
@@ -28,7 +27,7 @@ class S4D(LinearCell):
     source = "Gu et al. 2022, On the parameterization and initialization of diagonal SSMs, arXiv:2206.11893"
     is_complex = True
     recurrent = ("step", "decay", "frequency")
-    options: ClassVar = {"state_size": Option(16, "N, real numbers in the state of a feature", EVEN)}
+    options: ClassVar = {"state_size": Option(16, "N, real numbers in the state of a feature", even(2))}
 
     def state_size(self, hidden_size: int) -> int:
         return hidden_size * 2 * self._pairs
