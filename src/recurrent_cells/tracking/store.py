@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.files import make_folder
+from recurrent_cells.imports import uncollected
 from recurrent_cells.paths import TRACKING
 from recurrent_cells.tracking import database
 from recurrent_cells.tracking.views import view_tags
@@ -75,9 +76,10 @@ class Store:
 
     @cached_property
     def client(self) -> "MlflowClient":
-        from mlflow import MlflowClient
+        with uncollected():
+            from mlflow import MlflowClient
 
-        client = MlflowClient(tracking_uri=self.uri)
+            client = MlflowClient(tracking_uri=self.uri)  # imports SQLAlchemy if it needs it
         if self.is_file:
             _sync_commits(client)
         return client
