@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recurrent_cells.cli.arguments import Arguments, run_command
 from recurrent_cells.errors import UserError
+from recurrent_cells.imports import uncollected
 
 KEYS = {
     "sweep": "latest, a sweep's run id or its beginning",
@@ -25,11 +26,12 @@ def main(arguments: Sequence[str]) -> None:
 def _check(arguments: Arguments) -> None:
     margin = _margin(arguments.get("margin") or "0")
 
-    from recurrent_cells.config.schema import EXPERIMENT
-    from recurrent_cells.reports.baseline import baseline_of, find_baseline, find_candidate, write_baseline
-    from recurrent_cells.reports.check import as_junit, check
-    from recurrent_cells.sweeps.results import LATEST, read_sweeps
-    from recurrent_cells.tracking.store import open_store
+    with uncollected():
+        from recurrent_cells.config.schema import EXPERIMENT
+        from recurrent_cells.reports.baseline import baseline_of, find_baseline, find_candidate, write_baseline
+        from recurrent_cells.reports.check import as_junit, check
+        from recurrent_cells.sweeps.results import LATEST, read_sweeps
+        from recurrent_cells.tracking.store import open_store
 
     store, data = read_sweeps(open_store(EXPERIMENT, reading=True), arguments.get("sweep") or LATEST)
     if not data.finished:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from recurrent_cells.cli.arguments import Arguments, run_command
 from recurrent_cells.config.extensions import load
 from recurrent_cells.config.schema import EXPERIMENT
+from recurrent_cells.imports import uncollected
 from recurrent_cells.tables import SOURCES
 
 KEYS = {
@@ -29,11 +30,12 @@ def _evaluate(arguments: Arguments) -> None:
     data = arguments.get("data")
     load(arguments.values["extensions"])
 
-    from recurrent_cells.inference.evaluation import as_json, evaluate
-    from recurrent_cells.inference.held_out import load_held_out
-    from recurrent_cells.inference.scores import as_text
-    from recurrent_cells.inference.trained import find_winner, load_trained
-    from recurrent_cells.tracking.store import open_store
+    with uncollected():
+        from recurrent_cells.inference.evaluation import as_json, evaluate
+        from recurrent_cells.inference.held_out import load_held_out
+        from recurrent_cells.inference.scores import as_text
+        from recurrent_cells.inference.trained import find_winner, load_trained
+        from recurrent_cells.tracking.store import open_store
 
     store = open_store(EXPERIMENT, reading=True)
     trained = load_trained(store, find_winner(store, run))

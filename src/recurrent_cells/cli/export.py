@@ -6,6 +6,7 @@ from pathlib import Path
 
 from recurrent_cells.cli.arguments import Arguments, run_command
 from recurrent_cells.errors import ExportError
+from recurrent_cells.imports import uncollected
 
 FAILED = 1
 KEYS = {
@@ -30,10 +31,11 @@ def _export(arguments: Arguments) -> None:
     arguments.required("format")
     form = arguments.one_of("format", ("onnx", "torch"))
 
-    from recurrent_cells.config.schema import EXPERIMENT
-    from recurrent_cells.inference.export import SUFFIX, check_packages, description, export
-    from recurrent_cells.inference.trained import find_winner, load_trained
-    from recurrent_cells.tracking.store import open_store
+    with uncollected():
+        from recurrent_cells.config.schema import EXPERIMENT
+        from recurrent_cells.inference.export import SUFFIX, check_packages, description, export
+        from recurrent_cells.inference.trained import find_winner, load_trained
+        from recurrent_cells.tracking.store import open_store
 
     check_packages(form)
     store = open_store(EXPERIMENT, reading=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.cli.arguments import Arguments, run_command
 from recurrent_cells.errors import UserError
+from recurrent_cells.imports import uncollected
 
 if TYPE_CHECKING:
     from recurrent_cells.inference.prediction import Fault, Prediction
@@ -40,11 +41,12 @@ def _predict(arguments: Arguments) -> None:
     from recurrent_cells.inference.files import find_files
 
     files = find_files(key, arguments.values[key])  # before the heavy imports
-    from recurrent_cells.config.schema import EXPERIMENT
-    from recurrent_cells.inference.prediction import Fault, predict_files
-    from recurrent_cells.inference.trained import find_winner, load_trained
-    from recurrent_cells.tracking.store import open_store
-    from recurrent_cells.training.device import use_threads
+    with uncollected():
+        from recurrent_cells.config.schema import EXPERIMENT
+        from recurrent_cells.inference.prediction import Fault, predict_files
+        from recurrent_cells.inference.trained import find_winner, load_trained
+        from recurrent_cells.tracking.store import open_store
+        from recurrent_cells.training.device import use_threads
 
     store = open_store(EXPERIMENT, reading=True)
     trained = load_trained(store, find_winner(store, run))

@@ -5,6 +5,7 @@ from math import inf
 
 from recurrent_cells.cli.arguments import Arguments, run_command
 from recurrent_cells.errors import UserError
+from recurrent_cells.imports import uncollected
 
 KEYS = {
     "sweep": "latest, a sweep's run id or its beginning, or several with commas between",
@@ -20,10 +21,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _report(arguments: Arguments) -> None:
-    from recurrent_cells.config.schema import EXPERIMENT
-    from recurrent_cells.reports.forms import FORMS, check_form
-    from recurrent_cells.reports.write import LATEST, write_report
-    from recurrent_cells.tracking.store import open_store
+    with uncollected():
+        from recurrent_cells.config.schema import EXPERIMENT
+        from recurrent_cells.reports.forms import FORMS, check_form
+        from recurrent_cells.reports.write import LATEST, write_report
+        from recurrent_cells.tracking.store import open_store
 
     form, margin = arguments.one_of("format", FORMS), _margin(arguments.get("margin"))
     check_form(form)

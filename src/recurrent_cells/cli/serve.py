@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from recurrent_cells.cli.arguments import answer, port_of
 from recurrent_cells.cli.listening import HOST, listen
+from recurrent_cells.imports import uncollected
 
 if TYPE_CHECKING:
     from recurrent_cells.serving.models import Models
@@ -25,12 +26,13 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _serve(listener: socket.socket) -> None:
-    from recurrent_cells.config.schema import EXPERIMENT
-    from recurrent_cells.serving.app import create_app
-    from recurrent_cells.serving.connections import http_server
-    from recurrent_cells.serving.models import load_models
-    from recurrent_cells.tracking.store import open_store
-    from recurrent_cells.training.device import use_threads
+    with uncollected():
+        from recurrent_cells.config.schema import EXPERIMENT
+        from recurrent_cells.serving.app import create_app
+        from recurrent_cells.serving.connections import http_server
+        from recurrent_cells.serving.models import load_models
+        from recurrent_cells.tracking.store import open_store
+        from recurrent_cells.training.device import use_threads
 
     use_threads(1)
     models = load_models(open_store(EXPERIMENT, reading=True))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from recurrent_cells.cli.arguments import Arguments, port_of, run_command
 from recurrent_cells.cli.listening import HOST, listen
+from recurrent_cells.imports import uncollected
 
 if TYPE_CHECKING:
     import socket
@@ -30,11 +31,12 @@ def _watch(arguments: Arguments) -> None:
 
 
 def _serve(listener: "socket.socket", which: str) -> None:
-    from recurrent_cells.config.schema import EXPERIMENT
-    from recurrent_cells.serving.connections import http_server
-    from recurrent_cells.serving.watch.app import create_app
-    from recurrent_cells.serving.watch.sweep import WatchedSweep
-    from recurrent_cells.tracking.store import open_store
+    with uncollected():
+        from recurrent_cells.config.schema import EXPERIMENT
+        from recurrent_cells.serving.connections import http_server
+        from recurrent_cells.serving.watch.app import create_app
+        from recurrent_cells.serving.watch.sweep import WatchedSweep
+        from recurrent_cells.tracking.store import open_store
 
     sweep, token = WatchedSweep(open_store(EXPERIMENT, reading=True), which), secrets.token_urlsafe(16)
     address = f"http://{HOST}:{listener.getsockname()[1]}/#token={token}"
