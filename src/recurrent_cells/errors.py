@@ -44,3 +44,8 @@ class Interrupted(BaseException):
     @property
     def exit_code(self) -> int:
         return 128 + self.signum
+
+
+def first_line(error: BaseException, most: int = 200) -> str:
+    """The first line of an error's message, of so many characters; the error's type if it has no message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]

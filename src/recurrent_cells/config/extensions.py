@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from recurrent_cells.config.options import options_of
 from recurrent_cells.config.schema import Config, DataConfig, ModelConfig, OptimizerConfig
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.tables import CELLS, METRICS, OPTIMIZERS, SOURCES, TASKS, Table
 
 # The group of a table's config files, the section of the schema they fill, and the key of it that has the name.
@@ -171,8 +171,7 @@ def _module(path: Path, content: bytes, digest: str) -> ModuleType:
         del sys.modules[module.__name__]
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         place = f", line {lines[-1]}" if lines else ""
-        reason = (str(error).splitlines() or [""])[0]
-        raise UserError(f"extensions=[{path}]{place}: {type(error).__name__}: {reason[:200]}") from error
+        raise UserError(f"extensions=[{path}]{place}: {type(error).__name__}: {first_line(error)}") from error
     return module
 
 

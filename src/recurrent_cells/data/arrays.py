@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.memory import check_memory
 
 # What may be wrong with a file that is not what its name says.
@@ -65,8 +65,7 @@ def arrays_of(file: BinaryIO, place: str) -> dict[str, NDArray[Any]]:
         with np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except DAMAGE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
-        raise UserError(f"{place}: not an .npz file of numpy.savez, or damaged ({reason})") from None
+        raise UserError(f"{place}: not an .npz file of numpy.savez, or damaged ({first_line(error, 100)})") from None
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -76,7 +75,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except DAMAGE as error:
-        raise UserError(f"{path}: not an .npy file of numbers ({str(error).splitlines()[0][:100]})") from None
+        raise UserError(f"{path}: not an .npy file of numbers ({first_line(error, 100)})") from None
 
 
 def _size(archive: zipfile.ZipFile, member: str, place: str) -> int:

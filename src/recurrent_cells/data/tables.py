@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recurrent_cells.data.arrays import as_numbers, padded
 from recurrent_cells.data.sources import Part
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.memory import check_memory
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def read_table(path: Path) -> "DataFrame":
     try:
         table = pandas.read_parquet(path) if path.suffix == ".parquet" else pandas.read_csv(path)
     except (OSError, ValueError, EOFError, pandas.errors.ParserError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not a table of .csv or .parquet, or damaged ({reason[:120]})") from None
+        raise UserError(f"{path}: not a table of .csv or .parquet, or damaged ({first_line(error, 120)})") from None
     if table.empty:
         raise UserError(f"{path}: the table has no rows")
     return table

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from recurrent_cells.errors import ExportError, UserError
+from recurrent_cells.errors import ExportError, UserError, first_line
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.trained import Trained
 from recurrent_cells.models.network import Network
@@ -63,8 +63,7 @@ def export(trained: Trained, form: str, path: Path) -> float:
     except Exception as error:  # an exporter raises whatever it stumbles over
         raise ExportError(
             f"format={form}: the network of run {trained.record.run_id} cannot be written as that "
-            f"({type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]})"
-            + ("; format=torch may do" if form == "onnx" else "")
+            f"({type(error).__name__}: {first_line(error, 100)})" + ("; format=torch may do" if form == "onnx" else "")
         ) from None
     answers = _onnx_logits(path, inputs) if form == "onnx" else _program_logits(path, inputs)
     difference = float(np.abs(answers - expected).max())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 
 # Left out are formats that start other programs, such as EPS.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -63,8 +63,7 @@ def read_grey(file: BinaryIO) -> Grey:
         except (UserError, MemoryError):
             raise
         except Exception as error:  # a decoder raises whatever it stumbles over
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
-            raise UserError(f"a damaged image ({reason})") from None
+            raise UserError(f"a damaged image ({first_line(error, 100)})") from None
     return _grey(upright)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from recurrent_cells.config.extensions import load_recorded
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.reading import Reading
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.memory import check_memory
 from recurrent_cells.models.classifier import Classifier, build_classifier
 from recurrent_cells.models.network import Network
@@ -187,9 +187,8 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
         form = (saved["offset"], saved["scale"], saved.get("is_image", True), saved.get("has_lengths", False))
         task = task_of(config.task, config.model.readout, Targets(**saved.get("targets", {})))
     except (OmegaConfBaseException, KeyError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"{Artifact.CHECKPOINT} of run {record.run_id} is not of this version ({reason}); train it again"
+            f"{Artifact.CHECKPOINT} of run {record.run_id} is not of this version ({first_line(error)}); train it again"
         ) from None
     network, names = Network(classifier, task, read, *form).eval(), saved.get("class_names")
     known, features = None if names is None else tuple(names), tuple(saved.get("feature_names") or config.data.features)

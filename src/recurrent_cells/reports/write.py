@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.paths import REPORTS, TRACKING, command
 from recurrent_cells.reports.compose import compose, headline
 from recurrent_cells.reports.contest import contest_of
@@ -84,8 +84,9 @@ def report_sweep(store: Store, run_id: str) -> None:
         written = write_report(store, run_id)
         print("\n".join([*written.headline, f"Report: {written.page}"]))
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        log.warning("no report could be written (%s): %s sweep=%s tries again", reason, command("report"), run_id)
+        log.warning(
+            "no report could be written (%s): %s sweep=%s tries again", first_line(error), command("report"), run_id
+        )
 
 
 def _folder(store: Store, data: SweepData) -> Path:

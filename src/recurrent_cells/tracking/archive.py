@@ -10,7 +10,7 @@ from typing import Any
 
 from mlflow.entities import Metric, Param
 
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.files import make_folder, sync_tree, write_atomically
 from recurrent_cells.tracking.artifacts import read_bytes
 from recurrent_cells.tracking.histories import History, read_histories
@@ -88,8 +88,9 @@ def read_archive(path: Path) -> list[Archived]:
     try:
         table = parquet.read_table(path)
     except (OSError, pyarrow.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"sweep.archive={path}: not an archive of trials, or damaged ({reason[:120]})") from None
+        raise UserError(
+            f"sweep.archive={path}: not an archive of trials, or damaged ({first_line(error, 120)})"
+        ) from None
     if tuple(table.column_names) != COLUMNS:
         raise UserError(f"sweep.archive={path}: no archive of trials; its columns are {', '.join(table.column_names)}")
     found: list[Archived] = table.to_pylist()

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from recurrent_cells.errors import DeliveryError, UserError
+from recurrent_cells.errors import DeliveryError, UserError, first_line
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ def reason(error: BaseException) -> str:
         error = below
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return first_line(error)
 
 
 def _below(error: BaseException) -> BaseException | None:

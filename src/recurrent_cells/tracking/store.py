@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.files import make_folder
 from recurrent_cells.imports import uncollected
 from recurrent_cells.paths import TRACKING
@@ -252,11 +252,7 @@ def _check_database(uri: str) -> None:
     try:
         sqlalchemy.create_engine(uri).connect().close()
     except Exception as error:  # whatever the driver raises, or ImportError if there is none
-        raise _unusable(uri, f"no such database, or it does not answer ({_reason(error)})") from None
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise _unusable(uri, f"no such database, or it does not answer ({first_line(error)})") from None
 
 
 def _without_password(uri: str) -> str:
@@ -289,7 +285,7 @@ def _experiment_id(uri: str, name: str, artifacts: str | None) -> str:
                 f"MLFLOW_TRACKING_URI={_without_password(uri)}: the server wants another name or password; "
                 "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
             ) from None
-        raise _unusable(uri, f"the store refuses ({_reason(error)})") from None
+        raise _unusable(uri, f"the store refuses ({first_line(error)})") from None
     if not found.experiment_id or found.name != name:
         raise _unusable(uri, "what answers there is no MLflow")
     if found.lifecycle_stage == LifecycleStage.DELETED:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from recurrent_cells.errors import TrialError
+from recurrent_cells.errors import TrialError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def graphed(compute: Compute, inputs: Sequence[Tensor]) -> Compute | None:
         if not _alike(outputs, wanted):
             raise RuntimeError("what was recorded does something else")
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         _end_recording(pool, reason)
         if isinstance(error, torch.OutOfMemoryError):
             raise
@@ -72,7 +72,7 @@ def _end_recording(pool: tuple[int, int], reason: str) -> None:
         torch.cuda.empty_cache()
     except RuntimeError as error:
         raise TrialError(
-            f"the GPU computes nothing any more ({str(error).splitlines()[0]}) after a step could not be recorded "
+            f"the GPU computes nothing any more ({first_line(error)}) after a step could not be recorded "
             f"({reason}); trainer.cuda_graph=false does without"
         ) from error
 

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.files import write_atomically
 
 
@@ -41,7 +41,6 @@ def read(file: BinaryIO, name: Path) -> dict[str, Any]:
         file.seek(0)
         content = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise UserError(f"{name}: not a usable checkpoint ({reason})") from None
+        raise UserError(f"{name}: not a usable checkpoint ({first_line(error, 120)})") from None
     assert isinstance(content, dict)
     return content
