@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 
+from recurrent_cells.config.rules import Rule
 from recurrent_cells.errors import UserError
 from recurrent_cells.paths import command
 
@@ -34,6 +36,19 @@ class Arguments:
         value = self.get(key) or choices[0]
         if value not in choices:
             raise UserError(f"{key}={value}: allowed is {self.keys[key]}")
+        return value
+
+    def number(self, key: str, rule: Rule) -> float | None:
+        """The value of a key, None if it is not given; raises UserError unless it is a number that the rule allows."""
+        text = self.get(key)
+        if text is None:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = nan
+        if not rule.allows(value):
+            raise UserError(f"{key}={text}: allowed is {rule.words}")
         return value
 
 

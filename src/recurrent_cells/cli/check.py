@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Sequence
-from math import isfinite
 from pathlib import Path
 
 from recurrent_cells.cli.arguments import Arguments, run_command
+from recurrent_cells.config.rules import number
 from recurrent_cells.errors import UserError
 from recurrent_cells.imports import uncollected
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _check(arguments: Arguments) -> None:
-    margin = _margin(arguments.get("margin") or "0")
+    margin = arguments.number("margin", number(0)) or 0.0
 
     with uncollected():
         from recurrent_cells.config.schema import EXPERIMENT
@@ -51,13 +51,3 @@ def _check(arguments: Arguments) -> None:
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be written ({error.strerror})") from None
     sys.exit(checked.answer)
-
-
-def _margin(text: str) -> float:
-    try:
-        margin = float(text)
-    except ValueError:
-        margin = -1.0
-    if not isfinite(margin) or margin < 0:
-        raise UserError(f"margin={text}: allowed is a number of at least 0")
-    return margin

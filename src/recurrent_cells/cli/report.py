@@ -1,10 +1,9 @@
 """Report on a sweep: [sweep=ID|latest|ID,ID] [metric=test/acc] [margin=POINTS] [format=csv]."""
 
 from collections.abc import Sequence
-from math import inf
 
 from recurrent_cells.cli.arguments import Arguments, run_command
-from recurrent_cells.errors import UserError
+from recurrent_cells.config.rules import number
 from recurrent_cells.imports import uncollected
 
 KEYS = {
@@ -27,20 +26,8 @@ def _report(arguments: Arguments) -> None:
         from recurrent_cells.reports.write import LATEST, write_report
         from recurrent_cells.tracking.store import open_store
 
-    form, margin = arguments.one_of("format", FORMS), _margin(arguments.get("margin"))
+    form, margin = arguments.one_of("format", FORMS), arguments.number("margin", number(0, above=True))
     check_form(form)
     store = open_store(EXPERIMENT, reading=True)
     written = write_report(store, arguments.get("sweep") or LATEST, arguments.get("metric"), margin, form)
     print("\n".join([*written.headline, f"Report: {written.page}", *(f"Written: {path}" for path in written.files)]))
-
-
-def _margin(value: str | None) -> float | None:
-    if value is None:
-        return None
-    try:
-        margin = float(value)
-    except ValueError:
-        margin = 0.0
-    if not 0 < margin < inf:
-        raise UserError(f"margin={value}: allowed is a number above 0, such as 0.3")
-    return margin
