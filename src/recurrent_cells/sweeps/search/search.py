@@ -59,7 +59,7 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
             study.restore([space.values(dict(zip(space.ranges, values, strict=True))) for values in texts])
         _outline(store, parent, space, search)
         show_digits(store, parent, planned[0])
-        proposals = Proposals(study, space, search, store, parent, also_new=settings.rerun != "failed")
+        proposals = Proposals(study, space, search, store, parent, settings.rerun)
         return carry_out(runner, proposals, store, parent, partial(summary, search))
 
 
