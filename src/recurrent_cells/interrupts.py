@@ -1,5 +1,7 @@
 """Ctrl-C and SIGTERM: asked once, the process ends at the next good moment; asked twice, at once."""
 
+import ctypes
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ from types import FrameType
 from recurrent_cells.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PR_SET_PDEATHSIG = 1
 
 
 class Interruption:
@@ -58,3 +61,10 @@ def handled() -> Iterator[Interruption]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process, just forked, when its parent ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -38,6 +38,17 @@ def test_normal_draws_linear_layers_from_a_standard_normal():
     assert torch.equal(state["head.0.bias"], torch.full((10,), 0.1))
 
 
+def test_normal_leaves_the_projections_of_blocks_as_keras_has_them():
+    block = {"cell": "lstm", "block": "residual", "num_layers": 2}
+    normal, keras = (weights(init=init, **block) for init in ("normal", "keras"))
+    for name in ("recurrent.projection", "recurrent.blocks.0.gated", "recurrent.blocks.1.gated"):
+        inputs, outputs = normal[f"{name}.weight"].T.shape
+        for state in (normal, keras):
+            assert state[f"{name}.weight"].abs().max() <= math.sqrt(6 / (inputs + outputs))
+            assert torch.equal(state[f"{name}.bias"], torch.zeros(outputs))
+    assert torch.equal(normal["head.0.bias"], torch.full((10,), 0.1))
+
+
 def test_forget_bias_stands_by_itself():
     assert torch.equal(forget_bias(weights(cell="lstm", init="torch", forget_bias=2.5)), torch.full((H,), 2.5))
     assert torch.equal(forget_bias(weights(cell="lstm", init="keras", forget_bias=0.0)), torch.zeros(H))

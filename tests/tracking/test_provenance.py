@@ -1,7 +1,6 @@
 """What made a run, and whether its process still works on it."""
 
 import os
-import re
 import subprocess
 import time
 from importlib.metadata import version
@@ -9,13 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from recurrent_cells.tracking import provenance
 from recurrent_cells.tracking.provenance import (
     ATTEMPT_VARIABLE,
-    CODE_VARIABLE,
-    code_diff,
     death_here,
-    git_tags,
     is_here,
     is_this_process,
     library_tags,
@@ -23,84 +18,6 @@ from recurrent_cells.tracking.provenance import (
     process_start,
     process_tags,
 )
-
-
-@pytest.fixture(autouse=True)
-def forgotten():
-    git_tags.cache_clear()
-    code_diff.cache_clear()
-    yield
-    git_tags.cache_clear()
-    code_diff.cache_clear()
-
-
-def git(folder, *arguments):
-    identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def test_the_commit_and_whether_it_is_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    git(tmp_path, "init")
-    (tmp_path / "code.py").write_text("one")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-m", "first")
-    clean = git_tags()
-    assert re.fullmatch("[0-9a-f]{40}", clean["git.commit"])
-    assert clean["git.dirty"] == "false"
-    git_tags.cache_clear()
-    (tmp_path / "code.py").write_text("two")
-    assert git_tags() == clean | {"git.dirty": "true"}
-
-
-def test_outside_a_checkout_the_commit_is_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert git_tags() == {"git.commit": "unknown", "git.dirty": "unknown"}
-
-
-@pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """A folder under git, which the code of this process seems to come from; its commit has two files."""
-    root = tmp_path / "checkout"
-    (root / "src").mkdir(parents=True)
-    monkeypatch.setattr(provenance, "PACKAGE", root / "src")
-    git(root, "init")
-    (root / "src" / "code.py").write_text("one\n")
-    (root / "README").write_text("read\n")
-    git(root, "add", ".")
-    git(root, "commit", "-m", "first")
-    return root
-
-
-def test_the_diff_makes_the_commit_the_code_that_ran(checkout, tmp_path):
-    git(checkout, "clone", ".", str(tmp_path / "copy"))
-    assert code_diff() == b""
-    code_diff.cache_clear()
-    new = {"src/code.py": "two\n", "src/new cell.py": "new\n", "src/é.py": "\xe9\n", "conf/x.yaml": "a: 1\n"}
-    for name, text in new.items():
-        (checkout / name).parent.mkdir(exist_ok=True)
-        (checkout / name).write_text(text)
-    (checkout / "README").unlink()
-    (checkout / "notes.txt").write_text("no code")
-    before = (checkout / ".git" / "index").read_bytes()
-    (tmp_path / "code.diff").write_bytes(code_diff())
-    assert (checkout / ".git" / "index").read_bytes() == before
-    git(tmp_path / "copy", "apply", str(tmp_path / "code.diff"))
-    files = [path for path in (tmp_path / "copy").rglob("*") if path.is_file() and ".git" not in path.parts]
-    assert {path.relative_to(tmp_path / "copy").as_posix(): path.read_text() for path in files} == new
-
-
-def test_a_diff_that_is_too_long_is_left_out_with_a_warning(checkout, caplog):
-    (checkout / "src" / "numbers.py").write_text("1\n" * 600_000)
-    assert code_diff() == b""
-    assert "are not kept with runs" in caplog.text
-
-
-def test_without_a_checkout_there_is_no_diff(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert code_diff() == b""
 
 
 def test_packages_are_those_that_are_installed():
@@ -159,11 +76,6 @@ def test_a_process_that_only_has_the_number_is_another():
 def test_after_a_restart_of_the_machine_nothing_lives():
     tags = process_tags() | {"process.boot": "another"}
     assert death_here(tags) == f"host {tags['process.host']} was restarted"
-
-
-def test_code_that_was_sent_without_its_history_is_told_its_commit(monkeypatch):
-    monkeypatch.setenv(CODE_VARIABLE, '{"git.commit": "abc", "git.dirty": "true"}')
-    assert git_tags() == {"git.commit": "abc", "git.dirty": "true"}
 
 
 def test_a_process_knows_itself_in_whatever_attempt(monkeypatch):

@@ -318,6 +318,33 @@ def test_a_member_that_is_asked_to_stop_ends_at_once_and_goes_on_later(configs, 
         assert_same(found.points[place], points)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_member_that_is_asked_to_stop_takes_no_further_step(configs, tmp_path, count):
+    chosen = configs("trainer.max_steps=90", "trainer.eval_every=30", "trainer.log_every=15", each=DIFFERENT[:count])
+    kept = Kept(tmp_path)
+    first, *_ = [kept.add(config) for config in chosen]
+    take_step = Program._take_step
+
+    def ask(program: Program, step: int, *batch: Any) -> Any:
+        if step == 37 and program.members[0] is first:
+            first.run.stop = "seen enough"
+        return take_step(program, step, *batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Program, "_take_step", ask)
+        kept.train()
+    assert first.state is not None
+    assert first.state["step"] == 38
+    again = Kept(tmp_path)
+    again.add(chosen[0], first.state)
+    again.points[0] |= kept.points[0]
+    again.train()
+    for place, found in enumerate([again, *[kept] * (count - 1)]):
+        wanted, points = alone(chosen[place], tmp_path)
+        assert_same(found.states[place], wanted)
+        assert_same(found.points[place], points)
+
+
 @pytest.fixture
 def a_second_a_step(monkeypatch):
     """A clock by which each step takes a second, and each evaluation, start or save none."""

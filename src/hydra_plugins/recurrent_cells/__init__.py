@@ -55,8 +55,8 @@ class OptunaSweeperConfig:
     objectives: list[str] | None = None
     seed: int = SearchSettings.seed
     startup_trials: int = SearchSettings.startup_trials
-    min_evaluations: int = SearchSettings.min_evaluations
-    reduction_factor: int = SearchSettings.reduction_factor
+    min_evaluations: int | None = SearchSettings.min_evaluations
+    reduction_factor: int | None = SearchSettings.reduction_factor
     seeds: int = SearchSettings.seeds
     params: dict[str, str] | None = None
 

@@ -271,6 +271,9 @@ class Config:
     recipe: str | None = key(None, "the published recipe that an experiment file reproduces")
     full: bool = key(True, "false: recipes of many epochs train short_epochs of them")
     reproduce: str | None = key(None, "a run id, or its beginning: train that trial again as it was")
+    reproduce_code: str = key(
+        "current", "of reproduce: the code of now, or that of the run from git and store", one_of("current", "original")
+    )
     registry: bool = key(True, "keep the best network as an MLflow model, and register that of a sweep")
     extensions: list[str] = key([], "Python files that add cells, data sources, tasks, optimisers, …")
     task: str = key(

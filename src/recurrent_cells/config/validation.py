@@ -170,6 +170,8 @@ def _option_faults(cell: str, known: Mapping[str, Option], options: Mapping[str,
 
 def _conflicts(config: Config) -> Iterator[str]:
     trainer, data = config.trainer, config.data
+    if config.reproduce_code != "current":
+        yield f"reproduce_code={config.reproduce_code}: allowed only with reproduce=RUN_ID"
     if trainer.max_epochs is None and trainer.max_steps is None and trainer.max_images is None:
         yield "trainer.max_epochs=null: there is no budget; give trainer.max_epochs, max_steps or max_images"
     if trainer.max_steps is not None and trainer.max_images is not None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.artifacts import PlanEntry
+from recurrent_cells.tracking.checkout import git_tags
 from recurrent_cells.tracking.copies import sync_files
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.parents import ParentRun, create_parent, find_parent, next_opening
-from recurrent_cells.tracking.provenance import git_tags, process_tags
+from recurrent_cells.tracking.provenance import process_tags
 from recurrent_cells.tracking.queries import Earlier, TrialRecord, trial_records
 from recurrent_cells.tracking.status import set_ended, set_running, set_tags
 from recurrent_cells.tracking.store import Store

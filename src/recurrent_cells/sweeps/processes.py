@@ -1,6 +1,5 @@
 """Processes forked from this process, which report outcomes line by line through a pipe and die with this process."""
 
-import ctypes
 import json
 import os
 import signal
@@ -14,11 +13,10 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any, Generic, NoReturn, TypeVar
 
-from recurrent_cells.interrupts import SIGNALS
+from recurrent_cells.interrupts import SIGNALS, die_with
 from recurrent_cells.scratch import new_log
 from recurrent_cells.trial.outcome import Outcome
 
-PR_SET_PDEATHSIG = 1
 LONGEST_READ = 1 << 16
 
 Tell = Callable[[int, Outcome], None]
@@ -182,9 +180,7 @@ def _write(descriptor: int, content: bytes) -> None:
 
 def _enter_child(parent: int, console: int) -> None:
     """Die with the parent, keep out of the terminal's Ctrl-C (the parent passes it on), write to a file."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    die_with(parent)
     os.setpgid(0, 0)
     for signum in SIGNALS:
         signal.signal(signum, signal.SIG_DFL)

@@ -11,7 +11,7 @@ from recurrent_cells.config import extensions
 from recurrent_cells.config.extensions import DIGESTS_VARIABLE
 from recurrent_cells.config.schema import Config
 from recurrent_cells.interrupts import handled
-from recurrent_cells.tracking.provenance import CODE_VARIABLE, git_tags
+from recurrent_cells.tracking.checkout import CODE_VARIABLE, git_tags
 from recurrent_cells.tracking.store import tracking_uri
 from recurrent_cells.trial.claim import Train
 from recurrent_cells.trial.outcome import Outcome, train_together

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BATCH = 1000  # the most metrics MLflow takes at once
 SECONDS_BETWEEN_DELIVERIES = 2.0
 SECONDS_BETWEEN_BEATS = 60.0
-PAUSE_FACTOR = 10  # a courier of many journals rests so many times as long as it took to deliver them
+PAUSE_FACTOR = 10  # what a courier does rests so many times as long as it took: many journals, a busy machine
 
 log = logging.getLogger(__name__)
 
@@ -125,32 +125,38 @@ class Courier(threading.Thread):
             del self._journals[run_id], self._stops[run_id]
 
     def run(self) -> None:
-        failing, next_beat, pause = False, time.monotonic() + SECONDS_BETWEEN_BEATS, SECONDS_BETWEEN_DELIVERIES
-        next_look = 0.0
-        while not self._stop_asked.wait(pause):
+        pauses = {
+            self._deliver: SECONDS_BETWEEN_DELIVERIES,
+            self._look: SECONDS_BETWEEN_LOOKS,
+            self._beat: SECONDS_BETWEEN_BEATS,
+        }
+        due = {act: time.monotonic() + pause for act, pause in pauses.items()}
+        failing: set[Callable[[], None]] = set()
+        while True:
+            act = min(due, key=lambda it: due[it])
+            if self._stop_asked.wait(max(0.0, due[act] - time.monotonic())):
+                return
             start = time.monotonic()
             try:
-                self._deliver(list(self._journals))
-                if start > next_look:
-                    self._look()
-                    next_look = start + SECONDS_BETWEEN_LOOKS
-                if start > next_beat:
-                    beat(self._store, [*self._journals, *self._parents])
-                    next_beat = start + SECONDS_BETWEEN_BEATS
-                if failing:
+                act()
+                if failing == {act}:
                     log.info("metrics are delivered again, none is lost")
-                failing = False
+                failing.discard(act)
             except Exception as error:
                 if not failing:
                     log.warning("metrics cannot be delivered (%s): they are kept, training goes on", reason(error))
-                failing = True
-            pause = max(SECONDS_BETWEEN_DELIVERIES, PAUSE_FACTOR * (time.monotonic() - start))
+                failing.add(act)
+            end = time.monotonic()
+            due[act] = end + max(pauses[act], PAUSE_FACTOR * (end - start))
 
-    def _deliver(self, run_ids: Sequence[str]) -> None:
-        for run_id in run_ids:
+    def _deliver(self) -> None:
+        for run_id in list(self._journals):
             with self._delivering:
                 if run_id in self._journals:
                     self._journals[run_id].deliver(self._store.client, run_id)
+
+    def _beat(self) -> None:
+        beat(self._store, [*self._journals, *self._parents])
 
     def _look(self) -> None:
         for run_id, why in asked_to_stop(self._store).items():

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.errors import TrialBusy
 from recurrent_cells.files import make_folder
+from recurrent_cells.tracking.checkout import git_tags
 from recurrent_cells.tracking.delivery import OUTCOME
 from recurrent_cells.tracking.liveness import SILENCE, cause_of_death, watched
 from recurrent_cells.tracking.names import Artifact, Tag
-from recurrent_cells.tracking.provenance import git_tags, is_here, is_this_process, library_tags, process_tags
+from recurrent_cells.tracking.provenance import is_here, is_this_process, library_tags, process_tags
 from recurrent_cells.tracking.queries import opened, opening
 from recurrent_cells.tracking.status import set_running, source_tags
 from recurrent_cells.tracking.store import Store

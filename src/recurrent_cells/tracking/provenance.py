@@ -1,14 +1,9 @@
-"""What made a run: the code, the machine, the process."""
+"""What made a run beside its code: libraries, the machine, the process."""
 
-import json
-import logging
 import os
 import platform
-import shutil
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from functools import lru_cache
@@ -17,63 +12,11 @@ from pathlib import Path
 
 import psutil
 
-from recurrent_cells.paths import PACKAGE
 from recurrent_cells.tracking.names import Tag
 
 LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "mlflow", "numpy")
 ATTEMPT_VARIABLE = "RECURRENT_CELLS_ATTEMPT"
 UNKNOWN = "unknown"
-# Where code was sent to without its history.
-CODE_VARIABLE = "RECURRENT_CELLS_CODE"
-# Where new files are code; bytes of changes that a run keeps.
-CODE = ("src", "conf")
-MOST_DIFF = 1_000_000
-
-log = logging.getLogger(__name__)
-
-
-@lru_cache(maxsize=1)
-def git_tags() -> dict[str, str]:
-    """`git.commit` and `git.dirty` (uncommitted changes), or `unknown` outside a checkout."""
-    if CODE_VARIABLE in os.environ:
-        return dict(json.loads(os.environ[CODE_VARIABLE]))
-    try:
-        commit = _git("rev-parse", "HEAD")
-        dirty = _git("status", "--porcelain", "--untracked-files=no") != ""
-    except (OSError, subprocess.SubprocessError):
-        return {Tag.GIT_COMMIT: "unknown", Tag.GIT_DIRTY: "unknown"}
-    return {Tag.GIT_COMMIT: commit, Tag.GIT_DIRTY: str(dirty).lower()}
-
-
-@lru_cache(maxsize=1)
-def code_diff() -> bytes:
-    """What `git apply` adds to the commit to have the code of this process, new files of `src/` and `conf/` too.
-
-    Empty where nothing is changed or nothing is known of a checkout, and, with a warning, for more than 1 MB.
-    """
-    if CODE_VARIABLE in os.environ:
-        return b""
-    try:
-        diff = _changes(Path(_git("rev-parse", "--show-toplevel")))
-    except (OSError, subprocess.SubprocessError):
-        return b""
-    if len(diff) > MOST_DIFF:
-        log.warning("uncommitted changes of %.1f MB are not kept with runs: more than 1 MB", len(diff) / 1e6)
-        return b""
-    return diff
-
-
-def _changes(root: Path) -> bytes:
-    new = _git("ls-files", "--others", "--exclude-standard", "-z", "--", *CODE, folder=root)
-    if not new and not _git("status", "--porcelain", "--untracked-files=no", folder=root):
-        return b""
-    with tempfile.TemporaryDirectory() as scratch:  # in a copy of the index: the user's own stays as it is
-        index = Path(scratch) / "index"
-        shutil.copy(root / _git("rev-parse", "--git-path", "index", folder=root), index)
-        if new:
-            _git("add", "--intent-to-add", "--", *new.rstrip("\0").split("\0"), folder=root, GIT_INDEX_FILE=str(index))
-        plain = "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/"
-        return _output("diff", *plain, "HEAD", folder=root, GIT_INDEX_FILE=str(index))
 
 
 @lru_cache(maxsize=1)
@@ -81,23 +24,6 @@ def packages() -> tuple[str, ...]:
     """`NAME==VERSION` of each package that is installed, by the names of their folders: to read all takes a second."""
     folders = {path.stem for entry in sys.path if entry for path in Path(entry).glob("*.dist-info")}
     return tuple(sorted("==".join(folder.split("-", 1)) for folder in folders))
-
-
-def _git(*arguments: str, folder: Path | None = None, **environment: str) -> str:
-    return _output(*arguments, folder=folder, **environment).decode(errors="surrogateescape").strip()
-
-
-def _output(*arguments: str, folder: Path | None = None, **environment: str) -> bytes:
-    """What git prints in a folder, by default that of the code."""
-    result = subprocess.run(
-        ["git", "-c", "core.quotePath=false", *arguments],
-        cwd=folder or PACKAGE,
-        env=os.environ | environment,
-        check=True,
-        capture_output=True,
-        timeout=20,
-    )
-    return result.stdout
 
 
 @lru_cache(maxsize=1)

@@ -8,8 +8,9 @@ from recurrent_cells.data.sequences import as_image
 from recurrent_cells.data.splits import Splits
 from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.artifacts import HardExample
+from recurrent_cells.tracking.checkout import code_diff
 from recurrent_cells.tracking.names import Artifact
-from recurrent_cells.tracking.provenance import code_diff, packages
+from recurrent_cells.tracking.provenance import packages
 from recurrent_cells.training import state
 from recurrent_cells.training.fit import Tested
 from recurrent_cells.training.member import Member

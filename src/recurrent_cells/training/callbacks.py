@@ -73,6 +73,10 @@ class Stopping(pl.Callback):
     def __init__(self, ended: Callable[[Member], None]) -> None:
         self._ended = ended
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrialModule)
+        module.pause = self._end_asked
+
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         assert isinstance(module, TrialModule)
         schedule, step = module.program.schedule, module.step

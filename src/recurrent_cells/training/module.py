@@ -1,5 +1,7 @@
 """The LightningModule: a program's steps, its evaluations, and the test of a network."""
 
+from collections.abc import Callable
+
 import pytorch_lightning as pl
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -22,9 +24,13 @@ class TrialModule(pl.LightningModule):
 
     Args:
         program: what is trained and validated; a test needs a network alone.
+
+    Attributes:
+        pause: is called between two steps where a member is asked to stop.
     """
 
     program: Program
+    pause: Callable[[Program], None]
 
     def __init__(self, network: nn.Module, task: Task, program: Program | None = None) -> None:
         super().__init__()
@@ -52,6 +58,9 @@ class TrialModule(pl.LightningModule):
     def training_step(self, chunk: tuple[int, int], batch_idx: int) -> None:
         _, stop = chunk
         self.program.train(stop)
+        while self.step < min(stop, self.program.schedule.total_steps):
+            self.pause(self.program)
+            self.program.train(stop)
         if self.program.schedule.is_logged(self.step):
             self.program.log_training()
 

@@ -90,10 +90,14 @@ class Program:
             return False
         return first.config.trainer.eval_at_start if step == 0 else self.schedule.next_evaluation(step - 1) == step
 
+    @property
+    def _is_one_asked_to_stop(self) -> bool:
+        return any(member.run.stop is not None for _, member in self.open)
+
     # --- training -----------------------------------------------------------------------------------------
 
     def train(self, stop: int) -> None:
-        """Train on to step `stop`, or to that at which the time of the trial is used.
+        """Train on to step `stop`, or to that at which the time of the trial is used or a member is asked to stop.
 
         After an exception all stand at the last step that was taken whole.
         """
@@ -102,7 +106,7 @@ class Program:
             with self._stopwatch:
                 for step, batch in zip(range(start, stop), self._prepared(start, stop), strict=True):
                     taken.append((*self._take_step(step, *batch), batch[1]))
-                    if self.members[0].progress.is_time_used:
+                    if self.members[0].progress.is_time_used or self._is_one_asked_to_stop:
                         break
                 else:
                     self._look_ahead(stop)

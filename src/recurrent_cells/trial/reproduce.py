@@ -1,10 +1,14 @@
 """Training a recorded trial again: its config, what is not as it was, and whether the curves came out the same."""
 
+import hashlib
+import io
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,11 +18,13 @@ from recurrent_cells.config.schema import Config, as_typed, schema_fields
 from recurrent_cells.config.validation import validated
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
-from recurrent_cells.tracking.artifacts import read_config
+from recurrent_cells.tracking.artifacts import read_checkpoint, read_code, read_config
+from recurrent_cells.tracking.checkout import code_diff, git_tags
 from recurrent_cells.tracking.names import Artifact, Curve, Tag
-from recurrent_cells.tracking.provenance import git_tags, library_tags
+from recurrent_cells.tracking.provenance import library_tags
 from recurrent_cells.tracking.queries import TrialRecord, find_trial
 from recurrent_cells.tracking.store import Store, open_store
+from recurrent_cells.training import state
 from recurrent_cells.training.device import resolve_device
 from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
 
@@ -33,41 +39,50 @@ Points = dict[tuple[str, int], float]
 
 @dataclass(frozen=True)
 class Original:
-    """A recorded trial, and the config that trains it again."""
+    """A recorded trial, and what the command line gives beside it."""
 
     store: Store
     record: TrialRecord
-    config: Config
+    overrides: Sequence[str]
 
 
-def read_original(given: Config) -> Original:
-    """The trial that `given.reproduce` names, with a warning of what is not as it was.
+def find_original(given: Config) -> Original:
+    """The trial that `given.reproduce` names.
 
     Raises:
-        UserError: if there is no such trial, it cannot be trained here, or its data are others now.
+        UserError: if there is no such trial, or the command line has keys that are the run's to give.
     """
     assert given.reproduce is not None
-    _refuse_overrides(given.reproduce)
+    overrides = _overrides(given.reproduce)
     store = open_store(given.tracking.experiment)
-    record = find_trial(store, given.reproduce, "reproduce")
-    original = Original(store, record, _recorded_config(store, record, given))
-    digest = load_splits(original.config.data).digest
+    return Original(store, find_trial(store, given.reproduce, "reproduce"), overrides)
+
+
+def config_again(original: Original, given: Config) -> Config:
+    """The config that trains a recorded trial again, with a warning of what is not as it was.
+
+    Raises:
+        UserError: if the trial cannot be trained here, or its data are others now.
+    """
+    record, config = original.record, _recorded_config(original.store, original.record, given)
+    digest = load_splits(config.data).digest
     if digest != record.tags[Tag.DATA_DIGEST]:
         raise UserError(
             f"reproduce={given.reproduce}: the digest of its data was {record.tags[Tag.DATA_DIGEST]}, that of "
-            f"data={original.config.data.name} here is {digest}; data.root=FOLDER names others"
+            f"data={config.data.name} here is {digest}; data.root=FOLDER names others"
         )
-    device = resolve_device(original.config.trainer)
+    device = resolve_device(config.trainer)
     now = git_tags() | library_tags() | {Tag.DEVICE: device.name, Tag.PRECISION: device.precision}
-    if differences := _differences(record.tags, now):
+    changes, _ = read_code(original.store, record)
+    if differences := _differences(record.tags, now) + _of_changes(record.tags, changes):
         log.warning("not as it was, so the curves may differ: %s", "; ".join(differences))
-    return original
+    return config
 
 
 def compare(original: Original, run_id: str) -> str:
-    """Whether every metric of a run, its timings left out, equals the original's to the bit; in words."""
-    then = _points(original.store, original.record)
-    now = _points(original.store, find_trial(original.store, run_id, "run"))
+    """Whether weights and every metric of a run, its timings left out, equal the original's to the bit; in words."""
+    again = find_trial(original.store, run_id, "run")
+    then, now = _points(original.store, original.record), _points(original.store, again)
     pruned = original.record.pruned
     if pruned:  # it was tested earlier
         tested = "test/", Curve.best_val(original.record.metric)
@@ -77,25 +92,34 @@ def compare(original: Original, run_id: str) -> str:
         now = {key: value for key, value in now.items() if key in then}
     name = f"{original.record.name} ({original.record.run_id})"
     different = [key for key in then.keys() | now.keys() if not _equal(then.get(key), now.get(key))]
-    if not different:
+    weights = [_digest_of_weights(original.store, it) for it in (original.record, again)] if whole else [""]
+    known = all(weights)
+    if not different and (not known or len(set(weights)) == 1):
         ended = "PRUNED" if pruned else original.record.status
+        and_weights = f" and the weights, SHA-256 {weights[0][:16]}…" if known else ""
         far = "" if whole else f", as far as it went ({ended})"
-        return f"the same to the bit as {name}: {len(then):,} points of {len({key for key, _ in then})} metrics{far}"
+        metrics = len({key for key, _ in then})
+        return f"the same to the bit as {name}: {len(then):,} points of {metrics} metrics{and_weights}{far}"
+    if not different:
+        return f"not the same as {name}: all {len(then):,} points are, the weights are not"
     metric, step = min(different, key=lambda key: (key[1], key[0]))
     first = f"{metric} at step {step} was {_word(then.get((metric, step)))}, is {_word(now.get((metric, step)))}"
     return f"not the same as {name}: {len(different):,} of {len(then | now):,} points differ, the first {first}"
 
 
-def _refuse_overrides(run_id: str) -> None:
-    """The run decides what is trained; nothing else on the command line may."""
-    if not HydraConfig.initialized():
-        return
-    for override in HydraConfig.get().overrides.task:
+def _overrides(run_id: str) -> list[str]:
+    """What a command line gives that may differ from the run; raises UserError for what may not."""
+    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    free = []
+    for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
-        if key not in (*FREE, "reproduce"):
+        if key in FREE:
+            free.append(override)
+        elif key not in ("reproduce", "reproduce_code"):
             raise UserError(
                 f"{override}: reproduce={run_id} takes it from the run; allowed beside it: {', '.join(FREE)}"
             )
+    return free
 
 
 def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config:
@@ -132,8 +156,14 @@ def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     ]
     if Tag.PACK in then:
         found.append(f"one of {then[Tag.PACK]} trials trained as one program then, alone now")
-    dirty = [when for when, tags in (("then", then), ("now", now)) if tags.get(Tag.GIT_DIRTY) != "false"]
-    return [*found, *([f"uncommitted changes {' and '.join(dirty)}"] if dirty else [])]
+    return found
+
+
+def _of_changes(then: Mapping[str, str], changes: bytes) -> list[str]:
+    """What is not as it was of the changes that are in no commit."""
+    if then.get(Tag.GIT_DIRTY) == "true" and not changes:
+        return ["uncommitted changes then, which were not kept"]
+    return ["other uncommitted changes now"] if changes != code_diff() else []
 
 
 def _points(store: Store, record: TrialRecord) -> Points:
@@ -142,6 +172,19 @@ def _points(store: Store, record: TrialRecord) -> Points:
         for point in sorted(store.client.get_metric_history(record.run_id, metric), key=lambda it: it.timestamp):
             points[metric, point.step] = point.value
     return points
+
+
+def _digest_of_weights(store: Store, record: TrialRecord) -> str:
+    """The SHA-256 of the weights that a trial was tested with; empty if they are not there, or damaged."""
+    try:
+        content = state.read(io.BytesIO(read_checkpoint(store, record)), Path(Artifact.CHECKPOINT))
+    except UserError:
+        return ""
+    found = hashlib.sha256()
+    for name, weights in sorted(content["weights"].items()):
+        found.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
+        found.update(weights.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _equal(then: float | None, now: float | None) -> bool:

@@ -19,6 +19,7 @@ def train(given: "Config | DictConfig") -> dict[str, Any]:
 
     Raises:
         UserError: if the config, the data, the device or the tracking store will not do; no run is left behind.
+        SystemExit: as the process ended that trained with the code of then, if that did not finish the trial.
         TrialBusy: if another process is training this very trial.
         TrialError: if training cannot go on, a loss that is not finite say; the run is FAILED.
     """
@@ -26,10 +27,15 @@ def train(given: "Config | DictConfig") -> dict[str, Any]:
     if config.reproduce is None:
         return train_trial(config)
 
-    from recurrent_cells.trial.reproduce import compare, read_original
+    from recurrent_cells.trial.reproduce import compare, config_again, find_original
 
-    original = read_original(config)
-    result = train_trial(original.config)
+    original = find_original(config)
+    if config.reproduce_code == "current":
+        result = train_trial(config_again(original, config))
+    else:
+        from recurrent_cells.trial.original_code import train_original
+
+        result = train_original(original)
     return result | {"reproduced": compare(original, result["run_id"])}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from recurrent_cells.tracking.manifest import local_folder
+from recurrent_cells.tracking.steering import ask_to_stop
 from recurrent_cells.training import fit
 from recurrent_cells.trial import life
 from recurrent_cells.trial.study_storage import STORAGE
@@ -178,6 +179,31 @@ def test_trials_that_fail_cost_themselves_and_are_tried_again(search, steps, tri
     assert search("hydra.sweeper.n_trials=2", train=breaks).code == 0
     assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (2, 2, 0))]
     assert len(trials()) == 2
+
+
+@pytest.mark.slow
+def test_a_trial_stopped_by_its_tag_is_left_out_until_it_is_asked_for(
+    search, in_background, steps, store, trials, parents
+):
+    steps.seconds = 0.4
+    command = ("hydra.sweeper.n_trials=2", "trainer.max_steps=200")
+    first = in_background(lambda: search(*command, train=steps.train, launcher="hydra.launcher.slots=2"))
+    steps.wait_for(2)
+    stopped = trials()[0].run_id
+    ask_to_stop(store, stopped, "seen enough")
+    wait_until(lambda: "KILLED" in {record.status for record in trials()})
+    assert first.wait().code == 0
+    (parent,) = parents()
+    assert (parent.info.status, counts(parent)) == ("KILLED", (2, 1, 0))
+
+    steps.seconds = 0.0
+    again = search(*command)
+    assert again.code == 0
+    assert again.err.splitlines()[-1] == "1 trial stopped; sweep.rerun=stopped goes on with what was stopped"
+    assert {record.run_id: record.status for record in trials()}[stopped] == "KILLED"
+    assert search(*command, "sweep.rerun=stopped").code == 0
+    assert [record.status for record in trials()] == ["FINISHED"] * 2
+    assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (2, 2, 0))]
 
 
 def test_a_trial_killed_too_often_is_left_for_the_next_start(search, tmp_path, trials):

@@ -9,6 +9,16 @@ def test_the_defaults_will_do():
     assert checked(SearchSettings()) == SearchSettings()
 
 
+def test_by_several_objectives_trials_are_judged_later_and_more_gently():
+    def judged(**given):
+        found = SearchSettings(pruner="asha", **given).settled(27)
+        return found.min_evaluations, found.reduction_factor
+
+    assert judged() == (1, 3)
+    assert judged(objectives=("val/acc", "n_params")) == (4, 2)
+    assert judged(objectives=("val/acc", "n_params"), min_evaluations=2, reduction_factor=4) == (2, 4)
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

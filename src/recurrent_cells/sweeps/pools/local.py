@@ -49,7 +49,8 @@ class LocalPool(Pool):
         if torch.cuda.is_initialized():
             raise RuntimeError("CUDA is initialised in this process, which must not fork: use hydra/launcher=basic")
         import recurrent_cells.trial.warm  # noqa: F401
-        from recurrent_cells.tracking.provenance import code_diff, git_tags, library_tags, packages
+        from recurrent_cells.tracking.checkout import code_diff, git_tags
+        from recurrent_cells.tracking.provenance import library_tags, packages
 
         if self.config.registry and num_gpus() == 0:  # an export might wake CUDA before the fork
             from recurrent_cells.tracking import model

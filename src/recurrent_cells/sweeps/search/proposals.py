@@ -13,7 +13,7 @@ from optuna.exceptions import StorageInternalError
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.feeds import Feed
 from recurrent_cells.sweeps.parent import Parent, write_plan
-from recurrent_cells.sweeps.plan import Trial, plan_trial
+from recurrent_cells.sweeps.plan import Trial, has_status, is_stopped, plan_trial
 from recurrent_cells.sweeps.search.objectives import mean_of, value_of
 from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import COSTS, SearchSettings
@@ -56,16 +56,16 @@ class Proposals(Feed):
     With several seeds a point is told as their mean; a poor one, as its first seed shows, is told after that.
 
     Args:
-        also_new: whether the search may grow.
+        rerun: as `sweep.rerun`: failed has the search not grow, missing leaves out points of which a trial was stopped.
     """
 
     def __init__(
-        self, study: Study, space: Space, search: SearchSettings, store: Store, parent: Parent, also_new: bool
+        self, study: Study, space: Space, search: SearchSettings, store: Store, parent: Parent, rerun: str
     ) -> None:
         super().__init__()
         self._planned: dict[str, Trial] = {}
         self._study, self._space, self._search = study, space, search
-        self._store, self._parent, self._also_new = store, parent, also_new
+        self._store, self._parent, self._also_new = store, parent, rerun != "failed"
         self._attempts: dict[str, Attempt] = {}  # by the fingerprint of the first trial
         self._ready: deque[Trial] = deque()
         self._by_point: dict[int, list[Trial]] = {}
@@ -73,7 +73,11 @@ class Proposals(Feed):
         self._next_look = 0.0
         self._nothing_left = False
         self.close()
-        self._study.queue_failed(self._lost())
+        records = self._records()
+        # Whatever the study says: a run that was damaged is trained again.
+        lost = self._points_with(lambda trial: not has_status(records, trial, "FINISHED"))
+        stopped = self._points_with(lambda trial: is_stopped(records, trial))
+        self._study.queue_failed(lost, but=stopped if rerun in ("missing", "failed") else ())
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -85,15 +89,15 @@ class Proposals(Feed):
             self._plan(point, values_of(trial), self._search.seeds if goes_on(trial) else 1)
         patiently(lambda: write_plan(self._store, self._parent.run_id, self.trials), self._store.patience)
 
-    def _lost(self) -> set[int]:
-        """The points without a FINISHED run, whatever the study says: a run that was damaged is trained again."""
+    def _records(self) -> dict[str, TrialRecord]:
+        """What the store knows of trials, by fingerprint."""
         store, parent = self._store, self._parent
         known = patiently(lambda: unpruned(trial_records(store), but_by=parent.run_id), store.patience)
-        latest = latest_by_fingerprint(known, parent.earlier)
-        finished = {fingerprint for fingerprint, record in latest.items() if record.status == "FINISHED"}
-        return {
-            point for point, trials in self._by_point.items() if any(it.fingerprint not in finished for it in trials)
-        }
+        return latest_by_fingerprint(known, parent.earlier)
+
+    def _points_with(self, condition: Callable[[Trial], bool]) -> set[int]:
+        """The points of which a planned trial meets a condition."""
+        return {point for point, trials in self._by_point.items() if any(map(condition, trials))}
 
     def ask(self) -> Sequence[Trial]:
         if not self._ready and time.monotonic() >= self._next_look:

@@ -37,6 +37,8 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         Interrupted: after a signal, the running trials having saved their state.
     """
     planned = plan_trials(corners)
+    evaluations = max(_evaluations(trial) for trial in planned)
+    search = search.settled(evaluations)
     store, settings = runner.open_store(), runner.settings
     key = identity(space, search, planned[0], runner.tracking.experiment)
     if settings.dry_run:
@@ -53,13 +55,13 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         entries = _entries(store, before)
         name = f"{search.sampler} search {runner.name}"[:250]
         parent = open_parent(store, [], name, settings.rerun == "all", plan=key)
-        study = Study(store, _study_name(key, parent), space, search, max(_evaluations(trial) for trial in planned))
+        study = Study(store, _study_name(key, parent), space, search, evaluations)
         if before is not None and parent.round in ("", before.round):
             texts = dict.fromkeys(tuple(entry.varied[key] for key in space.ranges) for entry in entries)
             study.restore([space.values(dict(zip(space.ranges, values, strict=True))) for values in texts])
         _outline(store, parent, space, search)
         show_digits(store, parent, planned[0])
-        proposals = Proposals(study, space, search, store, parent, also_new=settings.rerun != "failed")
+        proposals = Proposals(study, space, search, store, parent, settings.rerun)
         return carry_out(runner, proposals, store, parent, partial(summary, search))
 
 

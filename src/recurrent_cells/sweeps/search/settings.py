@@ -1,11 +1,11 @@
 """The settings of a search: `hydra.sweeper.*` of `hydra/sweeper=optuna`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from recurrent_cells.config.rules import Rule, at_least, between, one_of
+from recurrent_cells.config.rules import Rule, at_least, between, one_of, or_null
 from recurrent_cells.config.schema import A_SEED, as_typed
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import MOST_TRIALS, raise_together
@@ -32,8 +32,9 @@ class SearchSettings:
         seed: draws what the search proposes.
         startup_trials: drawn at random before TPE learns; trained in full before the median pruner judges, and before
             a poor trial is given up after its first seed.
-        min_evaluations: no trial is pruned before so many evaluations.
-        reduction_factor: of asha and hyperband: one of so many trials goes on at each rung.
+        min_evaluations: no trial is pruned before so many evaluations; None: 1, by several objectives a seventh.
+        reduction_factor: of asha and hyperband: one of so many trials goes on at each rung; None: 3, by several
+            objectives 2.
         seeds: a proposal is judged by the mean over so many, beginning with `seed`; a poor one by its first alone.
     """
 
@@ -43,13 +44,27 @@ class SearchSettings:
     objectives: tuple[str, ...] = ("val/acc",)
     seed: int = 0
     startup_trials: int = 10
-    min_evaluations: int = 1
-    reduction_factor: int = 3
+    min_evaluations: int | None = None
+    reduction_factor: int | None = None
     seeds: int = 1
 
     @property
     def prunes(self) -> bool:
         return self.pruner != "none"
+
+    def settled(self, evaluations: int) -> "SearchSettings":
+        """The settings with what None stands for where trials have so many evaluations.
+
+        By several objectives a trial that is pruned too early is lost to the front, not only to the first place.
+        """
+        first, factor = 1, 3
+        if self.prunes and len(self.objectives) > 1:
+            first, factor = max(1, round(evaluations / 7)), 2
+        return replace(
+            self,
+            min_evaluations=self.min_evaluations or first,
+            reduction_factor=self.reduction_factor or factor,
+        )
 
 
 RULES = {
@@ -62,8 +77,8 @@ RULES = {
     ),
     "seed": A_SEED,
     "startup_trials": at_least(1),
-    "min_evaluations": at_least(1),
-    "reduction_factor": at_least(2),
+    "min_evaluations": or_null(at_least(1)),
+    "reduction_factor": or_null(at_least(2)),
     "seeds": between(1, MOST_SEEDS),
 }
 

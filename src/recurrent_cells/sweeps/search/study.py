@@ -85,10 +85,12 @@ class Study:
                 for point, values in enumerate(points):
                     self._queue(point, values)
 
-    def queue_failed(self, lost: Container[int] = ()) -> None:
-        """Have those points tried again whose last trial failed, or is lost though it did not."""
+    def queue_failed(self, lost: Container[int] = (), but: Container[int] = ()) -> None:
+        """Have those points, but some, tried again whose last trial failed, or is lost though it did not."""
         with self._alone():
             for point, trial in self.points().items():
+                if point in but:
+                    continue
                 if trial.state == TrialState.FAIL or (trial.state.is_finished() and point in lost):
                     self._queue(point, values_of(trial))
 
