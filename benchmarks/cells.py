@@ -7,6 +7,7 @@ pip install --target FOLDER).
 """
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -138,7 +139,9 @@ def main() -> None:
     use_threads(1)
     flush_denormals(True)
     cells = [YARDSTICK, *(name for name in given.cells.split(",") if name != YARDSTICK)]
+    loads = [os.getloadavg()[0]]
     measured = [measure(cells, size, given.rounds) for size in SIZES]
+    loads.append(os.getloadavg()[0])
     in_ms = [
         f"{1000 * it[YARDSTICK, OURS]:.0f} ms at {size[0]} steps" for it, size in zip(measured, SIZES, strict=True)
     ]
@@ -151,7 +154,8 @@ def main() -> None:
         "The processor's time for a layer forward and back and nothing else, as a multiple of that of this harness's "
         f"LSTM ({', '.join(in_ms)}): batch {BATCH}, hidden size {HIDDEN_SIZE}, an image of 784 values as so many "
         "steps, every output with a gradient, denormals taken for 0; medians of rounds taken in turn in one process. "
-        "A plain loop is the cell's step under autograd (`model.kernel=reference`). minGRU-pytorch is in log space.",
+        "A plain loop is the cell's step under autograd (`model.kernel=reference`). minGRU-pytorch is in log space. "
+        f"The load of the machine went from {loads[0]:.0f} to {loads[1]:.0f} on {os.cpu_count()} cores.",
         "",
         f"| cell | computed by | {steps} | times as long as this harness |",
         "|---|---|---|---|---|",

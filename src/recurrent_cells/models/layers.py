@@ -14,11 +14,13 @@ from recurrent_cells.lengths import last_valid, without_padding
 from recurrent_cells.models.cells import Weights
 from recurrent_cells.models.precision import leaves_autocast
 from recurrent_cells.models.routes import (
+    convolution,
     delta_rule,
     linear,
     numpy_loop,
     reference,
     scan,
+    selective,
     torch_fused,
     torch_loop,
     torch_nn,
@@ -32,7 +34,7 @@ ROUTES: dict[str, tuple[ModuleType, ...]] = {
     "torch": (torch_nn, torch_fused, torch_loop),
     "triton": (triton,),
     "scan": (linear,),
-    "chunks": (delta_rule,),
+    "chunks": (delta_rule, convolution, selective),
 }
 # What computes layers only where model.kernel names it: not measured on a GPU yet.
 ON_REQUEST = ("triton",)

@@ -1,4 +1,4 @@
-"""Linear recurrences by the scan: as by the cell's own step, alone and at once, both ways, with lengths, exported."""
+"""Linear recurrences by every fast route: as by the cell's own step, alone and at once, both ways, with lengths."""
 
 import pytest
 import torch
@@ -8,13 +8,14 @@ from recurrent_cells.config.schema import ModelConfig
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.cells import LinearCell
 from recurrent_cells.models.classifier import build_classifier
-from recurrent_cells.models.layers import RecurrentLayers
-from recurrent_cells.models.routes import linear, reference
+from recurrent_cells.models.layers import ROUTES, RecurrentLayers
+from recurrent_cells.models.routes import convolution, linear, reference, selective
 from recurrent_cells.models.routes.linear_scan import associative_scan, scan
 from recurrent_cells.tables import CELLS
 from tests.models.layers import results, taken
 
 LINEAR = [name for name in CELLS.names if issubclass(CELLS[name], LinearCell)]
+ROUTED = [(name, kernel) for name in LINEAR for kernel in CELLS[name].routes]
 LENGTHS = torch.tensor([6, 1, 4, 5])
 # Small states, so that tests are fast.
 OPTIONS = {name: {"state_size": 4} for name in LINEAR if "state_size" in CELLS[name].options}
@@ -23,8 +24,12 @@ OPTIONS = {name: {"state_size": 4} for name in LINEAR if "state_size" in CELLS[n
 @pytest.fixture(params=[(1, 0), (200, 0), (200, 1 << 20), (1 << 20, 1 << 20)], ids=["steps", "pieces", "kept", "whole"])
 def pieces(request, monkeypatch):
     """Layers are computed in pieces of so many numbers, and of small ones all is kept."""
-    monkeypatch.setitem(linear.PIECE, "cpu", request.param[0])
-    monkeypatch.setattr(linear, "RECORDED", request.param[1])
+    numbers, recorded = request.param
+    monkeypatch.setitem(linear.PIECE, "cpu", numbers)
+    monkeypatch.setattr(linear, "RECORDED", recorded)
+    monkeypatch.setattr(selective, "STATE", numbers // 2)
+    monkeypatch.setattr(selective, "CHUNK", numbers)
+    monkeypatch.setattr(convolution, "STEPS", min(4, numbers))
 
 
 def layers(cell: str, kernel: str = "auto", seed: int = 0, **settings) -> RecurrentLayers:
@@ -43,22 +48,23 @@ def stacked(alone: list[RecurrentLayers], **settings) -> RecurrentLayers:
     return together
 
 
-@pytest.mark.parametrize("cell", LINEAR)
+@pytest.mark.parametrize(("cell", "kernel"), ROUTED)
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
 @pytest.mark.parametrize("settings", [{}, {"num_layers": 2, "bidirectional": True}], ids=["one", "two-both"])
-def test_the_scan_gives_what_the_steps_give(monkeypatch, pieces, cell, lengths, settings):
+def test_a_route_gives_what_the_steps_give(monkeypatch, pieces, cell, kernel, lengths, settings):
     x = torch.randn(4, 6, 5, dtype=torch.float64)
     given = () if lengths is None else (lengths,)
     expected = results(layers(cell, "reference", **settings), x, *given)
     routes = taken(monkeypatch)
-    found = results(layers(cell, **settings), x, *given)
-    assert set(routes) == {linear}
+    found = results(layers(cell, kernel, **settings), x, *given)
+    assert len(set(routes)) == 1
+    assert set(routes) <= set(ROUTES[kernel])
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-11)
 
 
-@pytest.mark.parametrize("cell", LINEAR)
+@pytest.mark.parametrize(("cell", "kernel"), ROUTED)
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
-def test_a_loss_may_read_the_last_output_alone_or_all(pieces, cell, last):
+def test_a_loss_may_read_the_last_output_alone_or_all(pieces, cell, kernel, last):
     x = torch.randn(4, 6, 5, dtype=torch.float64)
 
     def gradients(kernel):
@@ -66,11 +72,10 @@ def test_a_loss_may_read_the_last_output_alone_or_all(pieces, cell, last):
         outputs, ends = network(x)
         return torch.autograd.grad((ends[0] if last else outputs).sin().sum(), list(network.parameters()))
 
-    torch.testing.assert_close(gradients("scan"), gradients("reference"), rtol=1e-10, atol=1e-11)
+    torch.testing.assert_close(gradients(kernel), gradients("reference"), rtol=1e-10, atol=1e-11)
 
 
-@pytest.mark.parametrize("cell", LINEAR)
-@pytest.mark.parametrize("kernel", ["reference", "auto"])
+@pytest.mark.parametrize(("cell", "kernel"), [*ROUTED, *((name, "reference") for name in LINEAR)])
 @pytest.mark.parametrize("lengths", [None, torch.stack([LENGTHS, LENGTHS.flip(0), LENGTHS])], ids=["whole", "lengths"])
 def test_three_networks_at_once_are_each_of_them_alone(cell, kernel, lengths):
     settings = {"bidirectional": True, "kernel": kernel}
@@ -82,9 +87,9 @@ def test_three_networks_at_once_are_each_of_them_alone(cell, kernel, lengths):
         torch.testing.assert_close([it[k] for it in found], expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("cell", LINEAR)
-def test_gradients_are_those_of_differences(pieces, cell):
-    network = layers(cell)
+@pytest.mark.parametrize(("cell", "kernel"), ROUTED)
+def test_gradients_are_those_of_differences(pieces, cell, kernel):
+    network = layers(cell, kernel)
     names = [name for name, _ in network.named_parameters()]
 
     def computed(x, *weights):
@@ -95,9 +100,9 @@ def test_gradients_are_those_of_differences(pieces, cell):
     assert torch.autograd.gradcheck(computed, (x, *network.parameters()), atol=1e-6, fast_mode=True)
 
 
-@pytest.mark.parametrize("cell", LINEAR)
-def test_what_stands_in_the_padding_changes_no_bit(cell):
-    network = layers(cell, num_layers=2, bidirectional=True).float()
+@pytest.mark.parametrize(("cell", "kernel"), ROUTED)
+def test_what_stands_in_the_padding_changes_no_bit(cell, kernel):
+    network = layers(cell, kernel, num_layers=2, bidirectional=True).float()
     x = torch.randn(4, 6, 5)
     padding = (torch.arange(6) >= LENGTHS[:, None]).unsqueeze(-1)
     expected = results(network, x.masked_fill(padding, 0.5), LENGTHS)
@@ -107,9 +112,9 @@ def test_what_stands_in_the_padding_changes_no_bit(cell):
             assert torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize("cell", LINEAR)
-def test_autocast_lowers_products_and_not_the_state(cell):
-    network, x = layers(cell).float(), torch.randn(4, 6, 5)
+@pytest.mark.parametrize(("cell", "kernel"), ROUTED)
+def test_autocast_lowers_products_and_not_the_state(cell, kernel):
+    network, x = layers(cell, kernel).float(), torch.randn(4, 6, 5)
     exact = results(network, x)
     network.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
@@ -118,6 +123,15 @@ def test_autocast_lowers_products_and_not_the_state(cell):
     assert outputs.dtype == torch.float32
     assert 0 < (outputs - exact[0]).abs().max() < 0.05
     assert all(parameter.grad.dtype == torch.float32 for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(("cell", "kernel"), ROUTED)
+def test_a_graph_that_is_kept_goes_back_twice_to_the_same_bits(pieces, cell, kernel):
+    network = layers(cell, kernel)
+    outputs = network(torch.randn(4, 6, 5, dtype=torch.float64))[0].sin().sum()
+    weights = list(network.parameters())
+    first = torch.autograd.grad(outputs, weights, retain_graph=True)
+    assert all(map(torch.equal, first, torch.autograd.grad(outputs, weights)))
 
 
 @pytest.mark.slow

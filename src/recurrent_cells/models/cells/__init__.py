@@ -126,8 +126,9 @@ class LinearCell(Cell):
     is_complex: ClassVar = False
 
     def __init_subclass__(cls) -> None:
+        if "routes" not in vars(cls) and cls.step is LinearCell.step:
+            cls.routes = ("scan",)
         super().__init_subclass__()
-        cls.routes = () if "step" in vars(cls) else ("scan",)
 
     def state_size(self, hidden_size: int) -> int:
         """S, the numbers of a state, of complex ones twice as many."""

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import softplus
 
 from recurrent_cells.models.cells import LinearCell, Shapes, Weights, half_linear
 
@@ -23,7 +23,7 @@ class MinLSTM(LinearCell):
     def coefficients(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
         f, i, v = inputs.chunk(3, dim=-1)
         # f / (f + i) without a quotient of numbers that may both be 0
-        kept = (logsigmoid(f) - logsigmoid(i)).sigmoid()
+        kept = (softplus(-i) - softplus(-f)).sigmoid()
         return kept, (1 - kept) * half_linear(v)
 
     def initialize(self, weights: Weights, init: str, forget_bias: float | None) -> None:

@@ -26,6 +26,7 @@ class S4D(LinearCell):
     name, label, color = "s4d", "S4D", "#117733"
     source = "Gu et al. 2022, On the parameterization and initialization of diagonal SSMs, arXiv:2206.11893"
     is_complex = True
+    routes = ("chunks", "scan")
     recurrent = ("step", "decay", "frequency")
     options: ClassVar = {"state_size": Option(16, "N, real numbers in the state of a feature", even(2))}
 
@@ -49,25 +50,32 @@ class S4D(LinearCell):
 
     def coefficients(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
         """The states are those of the equations divided by (exp(ΔA) - 1) / A: all of a feature have one input, u."""
-        a = in_turn(*self._factor(weights)).flatten(-2).unsqueeze(-2)
+        real, imaginary = (it[..., 1] for it in self.powers(weights, 2))
         ones = torch.ones_like(inputs[..., :1]).unsqueeze(-1).expand(*inputs.shape[:-1], 1, self._pairs)
-        return a, (inputs.unsqueeze(-1) * in_turn(ones, torch.zeros_like(ones))).flatten(-2)
+        b = (inputs.unsqueeze(-1) * in_turn(ones, torch.zeros_like(ones))).flatten(-2)
+        return in_turn(real, imaginary).flatten(-2).unsqueeze(-2), b
 
     def outputs(self, states: Tensor, inputs: Tensor, weights: Weights) -> Tensor:
-        real, imaginary = self._factor(weights)
-        # (exp(ΔA) - 1) / A is (exp(ΔA) - 1) A* / |A|²; its conjugate times that of C is read.
-        decay, frequency = weights["decay"].exp(), weights["frequency"]
-        conjugate = in_turn(real - 1, -imaginary), in_turn(-decay, frequency)
-        scale = (2 / (decay.square() + frequency.square())).repeat_interleave(2, dim=-1)
-        read = scale * complex_product(complex_product(*conjugate), weights["weight_c"])
-        products = states.unflatten(-1, (-1, 2 * self._pairs)) * read.unsqueeze(-3)
+        products = states.unflatten(-1, (-1, 2 * self._pairs)) * in_turn(*self.read(weights)).unsqueeze(-3)
         return products.sum(dim=-1) + weights["skip"].unsqueeze(-2) * inputs
 
-    def _factor(self, weights: Weights) -> tuple[Tensor, Tensor]:
-        """The parts of exp(ΔA), (…, H, N / 2)."""
-        step = weights["step"].exp().unsqueeze(-1)
-        size, phase = (-step * weights["decay"].exp()).exp(), step * weights["frequency"]
+    def powers(self, weights: Weights, count: int) -> tuple[Tensor, Tensor]:
+        """The parts of exp(t ΔA) for t from 0 to count - 1, (…, H, N / 2, count)."""
+        t = torch.arange(count, dtype=weights["step"].dtype, device=weights["step"].device)
+        time = weights["step"].exp()[..., None, None] * t
+        size = (-weights["decay"].exp().unsqueeze(-1) * time).exp()
+        phase = weights["frequency"].unsqueeze(-1) * time
         return size * phase.cos(), size * phase.sin()
+
+    def read(self, weights: Weights) -> tuple[Tensor, Tensor]:
+        """What the real and the imaginary parts of a state are multiplied with to be read, (…, H, N / 2)."""
+        real, imaginary = (it[..., 1] for it in self.powers(weights, 2))
+        # (exp(ΔA) - 1) / A is (exp(ΔA) - 1) A* / |A|²; its conjugate times that of C is read.
+        decay, frequency = weights["decay"].exp(), weights["frequency"]
+        scale = 2 / (decay.square() + frequency.square())
+        conjugate = in_turn(real - 1, -imaginary), in_turn(-decay, frequency)
+        read = complex_product(complex_product(*conjugate), weights["weight_c"])
+        return scale * read[..., ::2], scale * read[..., 1::2]
 
     def initialize(self, weights: Weights, init: str, forget_bias: float | None) -> None:
         super().initialize(weights, init, forget_bias)

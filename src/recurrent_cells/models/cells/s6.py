@@ -27,6 +27,7 @@ class S6(LinearCell):
     name, label, color = "s6", "S6", "#44AA99"
     source = "Gu and Dao 2023, Mamba: linear-time sequence modeling with selective state spaces, arXiv:2312.00752"
     recurrent = ("bias_step", "decay")
+    routes = ("chunks", "scan")
     options: ClassVar = {"state_size": Option(16, "N, numbers in the state of a feature", at_least(1))}
 
     def state_size(self, hidden_size: int) -> int:
@@ -49,20 +50,30 @@ class S6(LinearCell):
         }
 
     def coefficients(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-        u, low_rank, b, _ = self._parts(inputs, weights)
-        step = softplus(linear(low_rank, weights["weight_step"], weights["bias_step"]).to(u.dtype))
-        a = (step.unsqueeze(-1) * -weights["decay"].exp().unsqueeze(-3)).exp()
-        return a.flatten(-2), ((step * u).unsqueeze(-1) * b.unsqueeze(-2)).flatten(-2)
+        delta, v, b, _ = self.factors(inputs, weights)
+        a = (delta.unsqueeze(-2) * self.rates(weights).unsqueeze(-3)).exp()
+        return a.flatten(-2), (v.unsqueeze(-2) * b.unsqueeze(-1)).flatten(-2)
 
     def outputs(self, states: Tensor, inputs: Tensor, weights: Weights) -> Tensor:
-        u, _, _, c = self._parts(inputs, weights)
-        by_feature = states.unflatten(-1, (-1, self._numbers))
-        return (by_feature * c.unsqueeze(-2)).sum(dim=-1) + weights["skip"].unsqueeze(-2) * u
+        c = inputs[..., -self._numbers :]
+        by_number = states.unflatten(-1, (self._numbers, -1))
+        return (by_number * c.unsqueeze(-1)).sum(dim=-2) + self.skipped(inputs, weights)
 
-    def _parts(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, ...]:
-        """u (…, N, H), δ (…, N, R), B and C."""
+    def rates(self, weights: Weights) -> Tensor:
+        """A (…, N, H)."""
+        return -weights["decay"].mT.contiguous().exp()
+
+    def factors(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, ...]:
+        """Δ and Δ u (…, rows, H), B and C (…, rows, N) of `inputs` (…, rows, G·H)."""
         hidden_size, rank = weights["weight_step"].shape[-2:]
-        return inputs.split([hidden_size, rank, self._numbers, self._numbers], dim=-1)
+        u, low_rank, b, c = inputs.split([hidden_size, rank, self._numbers, self._numbers], dim=-1)
+        delta = softplus(linear(low_rank, weights["weight_step"], weights["bias_step"]).to(u.dtype))
+        return delta, delta * u, b, c
+
+    def skipped(self, inputs: Tensor, weights: Weights) -> Tensor:
+        """D u, (…, rows, H)."""
+        skip = weights["skip"].unsqueeze(-2)
+        return skip * inputs[..., : skip.shape[-1]]
 
     def initialize(self, weights: Weights, init: str, forget_bias: float | None) -> None:
         super().initialize(weights, init, forget_bias)

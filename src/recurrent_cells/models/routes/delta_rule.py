@@ -5,19 +5,24 @@ u_t = β_t (v_t - S k_t - Σ_{s<t} (k_t · k_s) u_s), S being the state before t
 of one triangular system. Between forward and backward pass a state is kept for each chunk, and not for each step.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recurrent_cells.models.cells import Weights
 from recurrent_cells.models.cells.delta_net import DeltaNet
 
+if TYPE_CHECKING:
+    from recurrent_cells.models.layers import RecurrentLayers
+
 STEPS = 16
 
 
-def fits(layers: nn.Module, x: Tensor, lengths: Tensor | None) -> bool:
+def fits(layers: "RecurrentLayers", x: Tensor, lengths: Tensor | None) -> bool:
     """Autocast would lower the precision of the state."""
     recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return not recorded and not torch.is_autocast_enabled(x.device.type)
+    return isinstance(layers.cell, DeltaNet) and not recorded and not torch.is_autocast_enabled(x.device.type)
 
 
 def layer(cell: DeltaNet, x: Tensor, weights: Weights, hidden_size: int, reverse: bool) -> tuple[Tensor, Tensor]:
