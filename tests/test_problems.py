@@ -54,8 +54,8 @@ def test_rows_of_digits_are_the_trial_of_a_bare_command():
 def test_problems_can_be_swept(run_cli, store_file):
     answer = run_cli("-m", "problem=adding,parity", "model=gru,lstm", "data.examples=2500", "sweep.dry_run=true")
     assert answer.code == 0, answer.err
-    for name in ("adding", "parity"):
-        assert len([line for line in answer.out.splitlines() if f"problem={name}" in line]) == 2
+    trials = [line.split()[1:3] for line in answer.out.splitlines() if line.split()[0].endswith("-s0")]
+    assert trials == [["adding", "gru"], ["adding", "lstm"], ["parity", "gru"], ["parity", "lstm"]]
 
 
 def test_missing_files_are_named_with_the_way_to_get_them(run_cli, tmp_path):
