@@ -84,6 +84,15 @@ def test_selective_copy_asks_for_the_scattered_symbols_in_their_order():
         assert one[one < 14].tolist() == asked.tolist()
 
 
+def test_fewer_symbols_can_be_copied():
+    splits = small("selective_copy", "data.length=30", "data.symbols=3")
+    steps, targets = splits.train.sequences.argmax(dim=-1), splits.train.targets
+    assert steps.shape == (150, 33)
+    assert ((steps[:, :30] < 14).sum(dim=1) == 3).all()
+    assert (steps[:, 30:] == 15).all()
+    assert ((targets >= 0).sum(dim=1) == 3).all()
+
+
 def test_parity_counts_the_ones_of_the_valid_steps():
     splits = small("parity")
     for split, shortest, longest in ((splits.train, 3, 40), (splits.test, 40, 256)):
@@ -92,6 +101,19 @@ def test_parity_counts_the_ones_of_the_valid_steps():
         assert torch.equal(split.sequences.sum(dim=(1, 2)).long(), split.lengths)
         assert shortest <= int(split.lengths.min())
         assert int(split.lengths.max()) <= longest
+
+
+def test_parity_asks_after_every_step_in_training_and_after_the_last_in_the_test():
+    last, every = small("parity", "data.length=12"), small("parity", "data.length=12", "data.target_steps=every")
+    assert torch.equal(every.train.sequences, last.train.sequences)
+    assert int(every.train.lengths.max()) <= 12
+    train = every.train
+    for bits, length, targets in zip(train.sequences[..., 1], train.lengths, train.targets, strict=True):
+        assert targets[:length].tolist() == [int(bits[: step + 1].sum()) % 2 for step in range(length)]
+        assert (targets[length:] == -1).all()
+    assert ((every.test.targets >= 0).sum(dim=1) == 1).all()
+    ends = every.test.targets.gather(1, every.test.lengths[:, None] - 1)[:, 0]
+    assert torch.equal(ends, last.test.targets)
 
 
 def test_modular_arithmetic_is_pythons():
@@ -107,8 +129,9 @@ def test_modular_arithmetic_is_pythons():
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["data=selective_copy", "data.length=15"], "data.length=15: data=selective_copy needs at least 16"),
-        (["data=parity", "data.length=50"], "data.length=50: data=parity does not read it; leave it out"),
+        (["data=selective_copy", "data.length=15"], "data.length=15: data=selective_copy needs at least the 16 "),
+        (["data=parity", "data.length=2"], "data.length=2: data=parity needs at least 3"),
+        (["data=adding", "data.target_steps=every"], "data.target_steps=every: data=adding does not read it; leave it"),
         (["data=mnist1d", "data.examples=50"], "data.examples=50: data=mnist1d does not read it; leave it out"),
         (["data=adding", "data.length=1"], "data.length=1: allowed is an integer from 2 to 1000000, or null"),
         (["data=adding", "data.examples=9000000000"], "data=adding data.examples=9000000000 data.length=100: needs "),

@@ -100,10 +100,14 @@ class DataConfig:
     target: str | None = key(None, "of data=table: the column of what is asked", or_null(A_NAME), True, True)
     length: int | None = key(
         None,
-        "of tasks made on the spot: T of a sequence; null: the task's own",
+        "of tasks made on the spot: T of a sequence, the longest to train on; null: the task's own",
         or_null(between(2, MOST_STEPS)),
         True,
         True,
+    )
+    target_steps: str = key("last", "of data=parity: the steps that have a target", one_of("last", "every"), True, True)
+    symbols: int | None = key(
+        None, "of data=selective_copy: how many are to be copied; null: 16", or_null(POSITIVE), True, True
     )
     examples: int | None = key(
         None,
