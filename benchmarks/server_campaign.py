@@ -19,17 +19,22 @@ from pathlib import Path
 
 from benchmarks.postgres import Process, tracking_server
 from benchmarks.record import machine, write_result
-from benchmarks.store_campaign import SWEEP, TRIAL, Server, Trace, Verdict, compare, finish, start, store_at, trace
+from benchmarks.store_campaign import Server, Trace, Verdict, compare, finish, start, store_at, trace, wait_until
 from recurrent_cells.tracking.queries import trial_records
 
+TRIAL = (
+    *("trainer=cpu", "model.hidden_size=16", "trainer.max_epochs=8", "trainer.log_every=5"),
+    *("trainer.checkpoint_every=20", "sweep.report=false"),
+)
+SWEEP = ("-m", "model=simple_rnn,lstm", "seed=0,1", *TRIAL)
 SEARCH = (
     *("-m", "hydra/sweeper=optuna", "model=simple_rnn,gru", "optimizer.lr=tag(log,interval(1e-3,3e-2))", *TRIAL),
-    *("hydra.sweeper.n_trials=8", "hydra.sweeper.startup_trials=3", "hydra.sweeper.pruner=asha"),
-    *("hydra.launcher.slots=1", "trainer.checkpoint_every=20", "sweep.report=false"),
+    *("hydra.sweeper.n_trials=4", "hydra.sweeper.startup_trials=2", "hydra.sweeper.pruner=asha"),
+    "hydra.launcher.slots=1",
 )
 COMMANDS = {
     "sweep": SWEEP,
-    "pack": (*SWEEP, "hydra/launcher=packed", "hydra.launcher.max_pack=9"),
+    "pack": (*SWEEP, "hydra/launcher=packed", "hydra.launcher.max_pack=4"),
     "search": SEARCH,
 }
 STORES = ("SQLite", "PostgreSQL")
@@ -59,6 +64,7 @@ def disturbed(
     place = folder / f"{kind}-{store}"
     with served(place, store) as (uri, processes):
         running = start(command, uri, folder / f"{place.name}.log")
+        wait_until(lambda: running.poll() is not None or bool(trial_records(store_at(uri))), 600)
         while running.poll() is None and sum(killed.values()) < kills:
             time.sleep(chance.uniform(1, 10))
             if running.poll() is not None:

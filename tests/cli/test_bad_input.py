@@ -73,6 +73,7 @@ def refused(run_cli, tmp_path, monkeypatch):
         (f"data.split_seed={HUGE}", f"data.split_seed={HUGE}: allowed is an integer from 0 to 4294967295"),
         (f"data.val_size={HUGE}", f"data.val_size={HUGE}: allowed is an integer of at least 0, or null, below 2^63"),
         ("sweep.parent=abc", "sweep.parent=abc: a sweep sets it for its trials; leave it out"),
+        ("~seed", "~seed: a key cannot be left out; give it a value, an integer from 0 to 4294967295"),
     ],
 )
 def test_a_config_that_will_not_do(refused, override, message):

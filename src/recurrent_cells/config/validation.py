@@ -16,6 +16,7 @@ from recurrent_cells.config.schema import (
     DataConfig,
     ModelConfig,
     SweepConfig,
+    allowed,
     as_typed,
     schema_fields,
 )
@@ -49,7 +50,7 @@ def validated(cfg: DictConfig) -> Config:
 
 def typed(cfg: DictConfig) -> Config:
     """The typed config of a trial; raises as `validated`, and UserError only for keys that do not exist."""
-    _refuse(list(_added(cfg)))
+    _refuse(list(_added_or_left_out(cfg)))
     config = OmegaConf.to_object(cfg)
     assert isinstance(config, Config)
     return config
@@ -126,11 +127,16 @@ def _refuse(faults: list[str]) -> None:
         raise UserError("\n".join(faults))
 
 
-def _added(cfg: DictConfig) -> Iterator[str]:
+def _added_or_left_out(cfg: DictConfig) -> Iterator[str]:
     known = {name for name, _ in schema_fields()}
     for name in _keys(OmegaConf.to_container(cfg, resolve=False), known):
         if name not in known:
             yield f"+{name}: no such key; {command('train')} --help shows all there are"
+    for name in known:
+        if "." not in name and name not in cfg:
+            yield f"~{name}: a key cannot be left out; give it a value" + (
+                f", {allowed(name)}" if allowed(name) else ""
+            )
 
 
 def _keys(tree: Any, known: set[str], prefix: str = "") -> Iterator[str]:

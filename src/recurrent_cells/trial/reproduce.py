@@ -48,7 +48,7 @@ def read_original(given: Config) -> Original:
     """
     assert given.reproduce is not None
     _refuse_overrides(given.reproduce)
-    store = open_store(given.tracking.experiment)
+    store = open_store(given.tracking.experiment, reading=True)
     record = find_trial(store, given.reproduce, "reproduce")
     original = Original(store, record, _recorded_config(store, record, given))
     digest = load_splits(original.config.data).digest
