@@ -77,6 +77,9 @@ def disturbed(
             killed[name] += 1
             away += time.monotonic() - since
         finish(running, lambda: start(command, uri, folder / f"{place.name}.log"), verdict)
+        read_back = start((), uri, folder / "doctor.log", "recurrent_cells.cli.doctor")  # then the originals may go
+        if code := read_back.wait(timeout=1200):
+            verdict.faults.append(f"the doctor ended with {code}")
         compare(store_at(uri), dict(expected), verdict)
         shutil.rmtree(store_at(uri).folder)
     if sum(killed.values()) < kills:
@@ -101,7 +104,8 @@ def report(verdicts: Sequence[Verdict], given: str, seconds: float) -> str:
         f"`python -m benchmarks.server_campaign {given}`. SIGKILL to an MLflow server with all its workers, and to the "
         "PostgreSQL behind it, in turn at random moments, each started again; the command is given once. Held against "
         "the same into a file of SQLite, undisturbed: every metric point (of epoch_seconds and samples_per_second the "
-        "steps), one FINISHED run a trial and no other, its artifacts by name, nothing RUNNING, no folder left.",
+        "steps), one FINISHED run a trial and no other, its artifacts by name, nothing RUNNING; once the doctor has "
+        "read the copies back, no folder left.",
         "",
         "| command, store | killed | trials | starts | points | faults |",
         "|---|---|---|---|---|---|",

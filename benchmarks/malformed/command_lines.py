@@ -137,7 +137,6 @@ def _overrides() -> Iterator[tuple[str, ...]]:
             "model=foo",
             "model=null",
             "model=3",
-            "model=[lstm]",
             "model=../data/idx",
             "model=/etc/passwd",
             "data=absent",

@@ -86,6 +86,7 @@ def test_a_config_that_will_not_do(refused, override, message):
         ("seed=range(0,10,0)", "seed=range(0,10,0): allowed is range(START,STOP,STEP) in finite numbers"),
         ("seed=range(0,1000000000)", "seed=range(0,1000000000): more than 100,000 trials, the most of a sweep"),
         ("sweep.parent=abc", "sweep.parent=abc: a sweep sets it for its trials; leave it out"),
+        ("hydra.launcher._target_=os.getcwd", "hydra.launcher._target_=os.getcwd: is not to be set"),
         ("hydra.sweep.dir=/proc/nope", "hydra.sweep.dir=/proc/nope: cannot be made (No such file or directory)"),
     ],
 )

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 def pool_of(hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> Pool:
     """The pool that `hydra/launcher` chooses; raises UserError if its options will not do."""
-    options = _options(config.hydra.launcher)
+    options, target = _options(config.hydra.launcher), str(config.hydra.launcher._target_)
     if "pool" in options:
+        if not target.endswith(f".{PoolLauncher.__name__}"):
+            raise UserError(f"hydra.launcher._target_={target}: is not to be set; hydra/launcher=NAME chooses one")
         return make_pool(**options)
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=hydra_context, task_function=once(task_function), config=config
