@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,20 +37,25 @@ def name_in(table: Table, *others: str) -> Rule:
 
 
 def at_least(low: int) -> Rule:
-    return Rule(lambda value: value >= low, f"an integer of at least {low}", {"minimum": low})
+    return Rule(lambda value: _is_integer(value) and value >= low, f"an integer of at least {low}", {"minimum": low})
 
 
 def between(low: int, high: int) -> Rule:
     keywords = {"minimum": low, "maximum": high}
-    return Rule(lambda value: low <= value <= high, f"an integer from {low} to {high}", keywords)
+    return Rule(lambda value: _is_integer(value) and low <= value <= high, f"an integer from {low} to {high}", keywords)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def number(low: float, high: float = math.inf, above: bool = False, below: bool = False) -> Rule:
     """A finite number from `low` to `high`; `above` and `below` leave the ends out."""
 
-    def allows(value: float) -> bool:
+    def allows(value: Any) -> bool:
         return (
-            math.isfinite(value)
+            (_is_integer(value) or isinstance(value, float))
+            and abs(value) <= sys.float_info.max
             and (value > low if above else value >= low)
             and (value < high if below else value <= high)
         )

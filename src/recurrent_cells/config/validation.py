@@ -192,6 +192,8 @@ def _option_faults(cell: str, known: Mapping[str, Any], options: Mapping[str, An
             yield f"{given}: model={cell} has no such setting; allowed is {', '.join(known) or 'none'}"
         elif not known[name].rule.allows(value):
             yield f"{given}: allowed is {known[name].rule.words}"
+        elif isinstance(value, int) and value > LARGEST:
+            yield f"{given}: allowed is {known[name].rule.words}, below 2^63"
 
 
 def _conflicts(config: Config) -> Iterator[str]:

@@ -19,7 +19,7 @@ from recurrent_cells.tracking.histories import History, read_histories
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.manifest import as_tags, describe, local_folder
 from recurrent_cells.tracking.names import Curve, Tag
-from recurrent_cells.tracking.provenance import process_tags
+from recurrent_cells.tracking.provenance import is_here, process_tags
 from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
 from recurrent_cells.tracking.status import set_ended, source_tags
 from recurrent_cells.tracking.store import Store
@@ -84,7 +84,8 @@ def take_in(store: Store, archived: Sequence[Archived], archive: str) -> int:
     """
     with alone(store.folder, "archive"):
         for run in search(store, f"tags.{Tag.ARCHIVE} LIKE '%' and attributes.status != 'FINISHED'"):
-            store.client.delete_run(run.info.run_id)  # of a process that was killed here
+            if run.info.status != "RUNNING" or is_here(run.data.tags):  # of a process that was killed here
+                store.client.delete_run(run.info.run_id)
         known = {it.fingerprint for it in trial_records(store) if it.status == "FINISHED"}
         missing = [trial for trial in archived if trial.fingerprint not in known]
         for trial in missing:

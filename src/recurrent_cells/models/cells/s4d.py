@@ -6,11 +6,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from recurrent_cells.config.rules import Rule
+from recurrent_cells.config.rules import Rule, at_least
 from recurrent_cells.models.cells import LinearCell, Option, Shapes, Weights, complex_product, in_turn
 
 STEP = (1e-3, 1e-1)
-EVEN = Rule(lambda value: value >= 2 and value % 2 == 0, "an even integer of at least 2")
+EVEN = Rule(lambda value: at_least(2).allows(value) and value % 2 == 0, "an even integer of at least 2")
 
 
 class S4D(LinearCell):
