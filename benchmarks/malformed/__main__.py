@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path, help="keep the result in this file")
     parser.add_argument("--every", type=int, default=1, help="of the values of keys try each so-manieth")
-    parser.add_argument("--only", default="", help="run the cases of which this is a part of kind or name")
+    parser.add_argument("--only", nargs="*", default=[""], help="run cases of which one is a part of kind or name")
     arguments, given = parser.parse_args(), shlex.join(sys.argv[1:])
     folder = Path(tempfile.mkdtemp(prefix="malformed-"))  # a TemporaryDirectory would go when the first child ends
     try:
@@ -33,8 +33,8 @@ def main() -> None:
     write_result(text, arguments.write)
 
 
-def _all(sandbox: Sandbox, only: str, every: int) -> list[Verdict]:
-    """Try the cases of which `only` is a part of kind or name; of the values of keys each so-manieth."""
+def _all(sandbox: Sandbox, only: Sequence[str], every: int) -> list[Verdict]:
+    """Try the cases of which one of `only` is a part of kind or name; of the values of keys each so-manieth."""
     sandbox.prepare()
     import src  # noqa: F401 - from here on the package knows where the folder is
     from benchmarks.malformed.store import trained, untrained
@@ -42,7 +42,7 @@ def _all(sandbox: Sandbox, only: str, every: int) -> list[Verdict]:
     verdicts: list[Verdict] = []
     for fill, cases in ((untrained, _without_a_network(sandbox, every)), (trained, _with_a_network(sandbox))):
         fill(sandbox)
-        verdicts += _tried(sandbox, (it for it in cases if only in f"{it.kind} {it.name}"))
+        verdicts += _tried(sandbox, (it for it in cases if any(part in f"{it.kind} {it.name}" for part in only)))
     return verdicts
 
 
