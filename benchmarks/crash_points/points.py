@@ -17,6 +17,8 @@ TINY = (
     *("trainer=cpu", "trainer.max_steps=4", "trainer.eval_every=2"),
 )
 SWEPT = ("seed=0,1", "hydra.launcher.slots=1", "sweep.report=false")
+ARCHIVE = "sweep.archive=STORE/trials.parquet"
+PHASES = "sweep.phases=[{seed:'5',optimizer.lr:'1e-3,1e-2'},{seed:'0'}]"
 RATES = "optimizer.lr=tag(log,interval(1e-3,1e-1))"
 FAULTS = {"kill": KILL, "ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "strict": GO, "ordered": GO}
 POWER_CUTS = ("strict", "ordered")
@@ -24,10 +26,16 @@ POWER_CUTS = ("strict", "ordered")
 
 @dataclass(frozen=True)
 class Command:
-    """What is run; the calls of `counted` are points: of all processes, of the first, or of those it forks."""
+    """What is run; the calls of `counted` are points: of all processes, of the first, or of those it forks.
+
+    Args:
+        arguments: STORE in one is the folder of the store.
+        before: a command whose archive of trials lies in the store from the start.
+    """
 
     arguments: tuple[str, ...]
     counted: str = "all"
+    before: tuple[str, ...] = ()
 
     @property
     def is_sweep(self) -> bool:
@@ -38,6 +46,9 @@ COMMANDS = {
     "trial": Command(TINY),
     "sweep": Command(("-m", *TINY, *SWEPT), "the parent"),
     "pack": Command(("-m", *TINY, *SWEPT, "hydra/launcher=packed", "hydra.launcher.max_pack=2"), "the pack"),
+    "archive": Command(("-m", *TINY, *SWEPT, ARCHIVE), "the parent"),
+    "take in": Command(("-m", *TINY, *SWEPT, ARCHIVE), "the parent", before=("-m", *TINY, *SWEPT, ARCHIVE)),
+    "phases": Command(("-m", *TINY, *SWEPT[1:], PHASES), "the parent"),
     "search": Command(
         (
             *("-m", *TINY, *SWEPT[1:], RATES, "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2"),
@@ -90,6 +101,7 @@ class Campaign:
 
     def run(self, kind: str, command: Command, faults: Sequence[str], sample: int | None = None) -> list[Result]:
         """Strike a command with each fault at all of its points, or at a sample of so many."""
+        self._place.keep_archive(command.before)
         calm = self._place.undisturbed(command.arguments)
         results = []
         for fault in faults:
@@ -192,6 +204,8 @@ def _differences(calm: Evidence, found: Evidence, power: bool) -> list[str]:
                 faults.append(f"{name} is {'other' if name in others_files else 'missing'}")
     if calm.parents != found.parents:
         faults.append(f"sweeps {found.parents}")
+    if calm.archive != found.archive:
+        faults.append(f"the archive has {found.archive}")
     if calm.study != found.study:
         faults.append(f"study {found.study}")
     faults += [f"left over {name}" for name in found.leftovers if name not in calm.leftovers]

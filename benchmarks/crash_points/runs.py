@@ -14,13 +14,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from benchmarks.crash_points.tracer import run_and_exit
 
+if TYPE_CHECKING:
+    from recurrent_cells.tracking.archived import Archived
+
 EXPERIMENT = "recurrent-cells"
+ARCHIVE = "trials.parquet"
 TIMINGS = {"epoch_seconds", "samples_per_second"}
 # Files that two runs of one trial write differently: times and ids are in them.
 OWN = ("train.log", "model/MLmodel", "model/input_example.json", "search.json")
@@ -45,6 +49,7 @@ class Evidence:
         files: of each finished trial the digest of each file, of those with times in them whether they are empty.
         parents: status and counts of each sweep.
         study: state and values of each trial of a search.
+        archive: a digest of each trial in the archive.
         leftovers: files that no finished run needs.
     """
 
@@ -54,6 +59,7 @@ class Evidence:
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     parents: list[dict[str, str]] = field(default_factory=list)
     study: list[str] = field(default_factory=list)
+    archive: list[str] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
 
 
@@ -86,6 +92,13 @@ class Place:
         shutil.copytree(self.store / "models", self._empty / "models", dirs_exist_ok=True)
         return self.undisturbed(arguments)
 
+    def keep_archive(self, arguments: Sequence[str]) -> None:
+        """Have in each store from now on the archive that a command makes; none for no arguments."""
+        (self._empty / ARCHIVE).unlink(missing_ok=True)
+        if arguments:
+            self.undisturbed(arguments)
+            shutil.copy(self.store / ARCHIVE, self._empty / ARCHIVE)
+
     def trial_folders(self) -> list[Path]:
         return list((self.store / "trials").iterdir()) if (self.store / "trials").is_dir() else []
 
@@ -108,7 +121,7 @@ class Place:
             # Drawing takes a third of a trial of four steps; what matters here is that the file is written.
             Figure.savefig = lambda self, path, **_: Path(path).write_bytes(b"a picture") and None
             sys.argv = ["train.py"]
-            run_and_leave(lambda: train.main(list(arguments)))
+            run_and_leave(lambda: train.main([it.replace("STORE", str(self.store)) for it in arguments]))
 
         return run
 
@@ -205,6 +218,7 @@ def _examine() -> None:
 
 
 def _evidence(folder: Path) -> Evidence:
+    from recurrent_cells.tracking.archived import read_archive
     from recurrent_cells.tracking.names import Tag
     from recurrent_cells.tracking.queries import search
     from recurrent_cells.tracking.store import open_store
@@ -231,7 +245,15 @@ def _evidence(folder: Path) -> Evidence:
     found.leftovers = sorted(str(path.relative_to(folder)) for path in _leftovers(folder))
     if (folder / "optuna.db").exists():
         found.study = _study(folder)
+    if (folder / ARCHIVE).exists():
+        found.archive = [_digest_of(trial) for trial in read_archive(folder / ARCHIVE)]
     return found
+
+
+def _digest_of(trial: "Archived") -> str:
+    """Of a trial in an archive; of tags and curves, in which there are times, the names."""
+    made_of = [trial.name, trial.fingerprint, sorted(trial.tags), sorted(trial.curves), sorted(trial.files)]
+    return f"{trial.name} {hashlib.sha256(str([*made_of, trial.curves]).encode()).hexdigest()[:8]}"
 
 
 def _files(folder: Path) -> list[tuple[str, str]]:
@@ -253,7 +275,7 @@ def _digest(path: Path, name: str) -> str:
 
 def _leftovers(folder: Path) -> list[Path]:
     kept = {"mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "optuna.db", "optuna.db-wal", "optuna.db-shm"}
-    kept |= {"artifacts", "locks", "trials", "models"}
+    kept |= {"artifacts", "locks", "trials", "models", ARCHIVE}
     found = [path for path in folder.iterdir() if path.name not in kept]
     for inside in ("trials", "models"):
         with suppress(FileNotFoundError):

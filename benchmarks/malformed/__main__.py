@@ -5,7 +5,9 @@ python -m benchmarks.malformed --write benchmarks/results/malformed.md
 
 import argparse
 import os
+import shlex
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,58 +19,62 @@ from benchmarks.malformed.sandbox import MOST_BYTES, MOST_SECONDS, Case, Sandbox
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path, help="keep the result in this file")
-    parser.add_argument("--only", default="", help="run the cases of which this is a part of kind or name")
-    arguments = parser.parse_args()
+    parser.add_argument("--every", type=int, default=1, help="of the values of keys try each so-manieth")
+    parser.add_argument("--only", nargs="*", default=[""], help="run cases of which one is a part of kind or name")
+    arguments, given = parser.parse_args(), shlex.join(sys.argv[1:])
     folder = Path(tempfile.mkdtemp(prefix="malformed-"))  # a TemporaryDirectory would go when the first child ends
     try:
-        verdicts = _all(Sandbox(folder), arguments.only)
+        verdicts = _all(Sandbox(folder), arguments.only, arguments.every)
     finally:
         shutil.rmtree(folder)
-    text = _result(verdicts)
+    text = _result(verdicts, given)
     from benchmarks.record import write_result
 
     write_result(text, arguments.write)
 
 
-def _all(sandbox: Sandbox, only: str) -> list[Verdict]:
-    """Try the cases of which `only` is a part of kind or name."""
+def _all(sandbox: Sandbox, only: Sequence[str], every: int) -> list[Verdict]:
+    """Try the cases of which one of `only` is a part of kind or name; of the values of keys each so-manieth."""
     sandbox.prepare()
     import src  # noqa: F401 - from here on the package knows where the folder is
     from benchmarks.malformed.store import trained, untrained
 
     verdicts: list[Verdict] = []
-    for fill, cases in ((untrained, _without_a_network(sandbox)), (trained, _with_a_network(sandbox))):
+    for fill, cases in ((untrained, _without_a_network(sandbox, every)), (trained, _with_a_network(sandbox))):
         fill(sandbox)
-        verdicts += _tried(sandbox, (it for it in cases if only in f"{it.kind} {it.name}"))
+        verdicts += _tried(sandbox, (it for it in cases if any(part in f"{it.kind} {it.name}" for part in only)))
     return verdicts
 
 
-def _without_a_network(sandbox: Sandbox) -> Iterator[Case]:
+def _without_a_network(sandbox: Sandbox, every: int) -> Iterator[Case]:
     from benchmarks.malformed import command_lines, files
 
-    yield from command_lines.cases()
+    yield from command_lines.cases(every)
     yield from files.data_cases(sandbox.bad)
     yield from files.config_cases(sandbox.bad)
 
 
 def _with_a_network(sandbox: Sandbox) -> Iterator[Case]:
-    from benchmarks.malformed import files, store
+    from benchmarks.malformed import archives, files, store
 
+    yield from archives.cases(sandbox.bad)
     yield from files.picture_cases(sandbox.bad)
     yield from store.cases(sandbox)
 
 
 def _tried(sandbox: Sandbox, cases: Iterable[Case]) -> list[Verdict]:
-    verdicts = []
+    verdicts: list[Verdict] = []
     for case in cases:
         verdict = sandbox.run(case)
+        if not verdicts or verdicts[-1].case.kind != case.kind:
+            print(f"{case.kind} …", file=sys.stderr, flush=True)
         verdicts.append(verdict)
         if verdict.faults:
             print(f"{case.kind}: {case.name}: {'; '.join(verdict.faults)}\n  {verdict.said[-600:]}", flush=True)
     return verdicts
 
 
-def _result(verdicts: Sequence[Verdict]) -> str:
+def _result(verdicts: Sequence[Verdict], given: str) -> str:
     from benchmarks.record import machine
 
     kinds = Counter(verdict.case.kind for verdict in verdicts)
@@ -92,13 +98,13 @@ def _result(verdicts: Sequence[Verdict]) -> str:
             "It must end with exit code 2 (1 where some pictures of `predict` cannot be read), say one or two lines "
             "and no traceback, take at",
             f"most {MOST_BYTES >> 30} GiB and {MOST_SECONDS:g} s, and leave neither a run nor a file behind. "
-            "Seconds are beyond imports, on cores that others used too.",
+            "Seconds are of a processor, beyond imports.",
             "",
             "| kind | inputs | with a fault | slowest, s | which | most memory beyond the process's own, MiB |",
             "|---|---|---|---|---|---|",
             *rows,
             "",
-            "`python -m benchmarks.malformed --write benchmarks/results/malformed.md`. Requests to the server have "
+            f"`python -m benchmarks.malformed {given}`. Requests to the server have "
             "[a result of their own](serving.md).",
             "",
         ]

@@ -73,6 +73,7 @@ def refused(run_cli, tmp_path, monkeypatch):
         (f"data.split_seed={HUGE}", f"data.split_seed={HUGE}: allowed is an integer from 0 to 4294967295"),
         (f"data.val_size={HUGE}", f"data.val_size={HUGE}: allowed is an integer of at least 0, or null, below 2^63"),
         ("sweep.parent=abc", "sweep.parent=abc: a sweep sets it for its trials; leave it out"),
+        ("~seed", "~seed: a key cannot be left out; give it a value, an integer from 0 to 4294967295"),
     ],
 )
 def test_a_config_that_will_not_do(refused, override, message):
@@ -85,6 +86,7 @@ def test_a_config_that_will_not_do(refused, override, message):
         ("seed=range(0,10,0)", "seed=range(0,10,0): allowed is range(START,STOP,STEP) in finite numbers"),
         ("seed=range(0,1000000000)", "seed=range(0,1000000000): more than 100,000 trials, the most of a sweep"),
         ("sweep.parent=abc", "sweep.parent=abc: a sweep sets it for its trials; leave it out"),
+        ("hydra.launcher._target_=os.getcwd", "hydra.launcher._target_=os.getcwd: is not to be set"),
         ("hydra.sweep.dir=/proc/nope", "hydra.sweep.dir=/proc/nope: cannot be made (No such file or directory)"),
     ],
 )

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -107,3 +108,24 @@ def test_help_answers_for_one_key_and_says_which_was_meant(run_cli):
     answer = run_cli("--help", "model.hiden_size")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == "model.hiden_size: no such key; did you mean model.hidden_size?\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("report", []),
+        ("check", []),
+        ("watch", ["0"]),
+        ("serve", ["0"]),
+        ("stop", ["sweep=latest"]),
+        ("evaluate", ["run=best"]),
+        ("export", ["run=best", "format=torch"]),
+    ],
+)
+def test_a_command_that_reads_runs_says_that_there_are_none_and_makes_no_store(
+    tmp_path, monkeypatch, capsys, name, line
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/absent/mlflow.db")
+    main = import_module(f"recurrent_cells.cli.{name}").main
+    assert "there are no runs yet" in refusal(main, line, capsys)
+    assert list(tmp_path.iterdir()) == []

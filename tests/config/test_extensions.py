@@ -132,6 +132,19 @@ def test_a_missing_file_and_a_sweep_over_files_are_refused(run_cli, tmp_path):
     assert (several.code, several.err.count("\n")) == (2, 1)
 
 
+@pytest.mark.parametrize("path", ["/dev/zero", "/proc", "a\x00b"])
+def test_what_is_no_file_is_refused_without_being_read(run_cli, path):
+    answer = run_cli(f"extensions=[{path}]")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+
+
+def test_a_file_too_large_for_code_is_refused(run_cli, tmp_path):
+    with (tmp_path / "large.py").open("wb") as file:
+        file.truncate(1 << 40)
+    answer = run_cli(f"extensions=[{tmp_path}/large.py]")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+
+
 def test_a_file_counts_in_the_trials_that_use_it(write):
     def trial(*overrides):
         return validated(compose_config(*overrides))

@@ -57,6 +57,14 @@ def test_a_store_in_a_missing_folder_is_made(tmp_path, use, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("how", ["reading", "existing"])
+def test_what_asks_for_runs_makes_no_store(tmp_path, use, how):
+    use(f"sqlite:///{tmp_path}/absent/mlflow.db")
+    with pytest.raises(UserError, match="there are no runs yet"):
+        open_store("cells", **{how: True})
+    assert not (tmp_path / "absent").exists()
+
+
 def test_a_store_that_is_there_is_opened_again(store_file):
     first, second = open_store("cells"), open_store("cells")
     assert first.experiment_id == second.experiment_id

@@ -29,7 +29,7 @@ def _stop(arguments: Arguments) -> None:
     reason = arguments.get("reason") or "by src.stop"
     if (run is None) == (sweep is None) or (skip and run):
         raise UserError("allowed is run=RUN_ID, sweep=latest, or sweep=latest skip=FINGERPRINT")
-    store = open_store(EXPERIMENT)
+    store = open_store(EXPERIMENT, existing=True)
     if run is not None:
         trial = find_trial(store, run, "run")
         if trial.status != "RUNNING":

@@ -11,7 +11,7 @@ from recurrent_cells.cli.arguments import answer, port_of
 from recurrent_cells.config.schema import EXPERIMENT
 from recurrent_cells.interrupts import handled
 from recurrent_cells.tracking import database
-from recurrent_cells.tracking.store import open_store
+from recurrent_cells.tracking.store import open_existing, open_store
 from recurrent_cells.tracking.views import CHARTS, SEEDS, TRIALS, page
 
 PORT = 5000
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _open(arguments: Sequence[str]) -> None:
     port = port_of("ui", arguments, PORT, lowest=1)
-    store = open_store(EXPERIMENT, reading=True)
+    store = open_existing(EXPERIMENT) or open_store(EXPERIMENT)
     is_server = store.uri.startswith(("http://", "https://"))
     address = store.address.rstrip("/") if is_server else f"http://127.0.0.1:{port}"
     for what, view in (("The curves", CHARTS), ("Each seed", SEEDS), ("All trials", TRIALS)):

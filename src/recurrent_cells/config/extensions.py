@@ -33,6 +33,8 @@ GROUPS: dict[Table, tuple[str, type[Any], str]] = {
 DIGESTS = "extensions.digest"
 # The digests by path that this process, or the one that launched it, has loaded: no trial of a sweep takes others.
 DIGESTS_VARIABLE = "RECURRENT_CELLS_EXTENSIONS"
+# Of a file of code.
+MOST_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,16 @@ def _imported(path: Path) -> Extension:
 
 
 def _read(path: Path) -> bytes:
+    """Raises UserError if the file is missing, is none (a pipe or a device may never end) or is too large for code."""
     try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"extensions=[{path}]: is not a file; give a Python file")
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"extensions=[{path}]: allowed are {MOST_BYTES:,} bytes of code")
         return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"extensions=[{path}]: cannot be read ({error.strerror})") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"extensions=[{path}]: cannot be read ({reason})") from None
 
 
 def _digest(content: bytes) -> str:

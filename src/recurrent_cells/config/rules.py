@@ -3,6 +3,7 @@
 import math
 import operator
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -66,7 +67,9 @@ def number(low: float, high: float = math.inf, above: bool = False, below: bool 
 def _is_of_type(value: Any, name: str) -> bool:
     if name == "boolean" or isinstance(value, bool):
         return name == "boolean" and isinstance(value, bool)
-    return isinstance(value, int) or (name == "number" and isinstance(value, float) and math.isfinite(value))
+    if name == "integer":
+        return isinstance(value, int)
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 # The check of a value for each keyword of JSON Schema; the type is stated, and so checked, before limits.

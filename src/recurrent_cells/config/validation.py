@@ -16,6 +16,7 @@ from recurrent_cells.config.schema import (
     DataConfig,
     ModelConfig,
     SweepConfig,
+    allowed,
     as_typed,
     schema_fields,
 )
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # A message has at most this many lines and one more.
 MOST_FAULTS = 6
+# Keys of sweeps that change which trials there are, or what becomes of them.
+OF_PLANS = ("phases", "archive")
 # What others, written in C, can count to.
 LARGEST = 2**63 - 1
 # Keys of data that only some sources read, and that are at their defaults where they do not.
@@ -47,7 +50,7 @@ def validated(cfg: DictConfig) -> Config:
 
 def typed(cfg: DictConfig) -> Config:
     """The typed config of a trial; raises as `validated`, and UserError only for keys that do not exist."""
-    _refuse(list(_added(cfg)))
+    _refuse(list(_added_or_left_out(cfg)))
     config = OmegaConf.to_object(cfg)
     assert isinstance(config, Config)
     return config
@@ -79,6 +82,14 @@ def check_own_keys(sweep: Any) -> None:
     for name in SET_BY_SWEEPS:
         if (value := getattr(sweep, name)) != getattr(SweepConfig(), name):
             raise UserError(f"sweep.{name}={value}: a sweep sets it for its trials; leave it out")
+
+
+def check_unplanned(sweep: Any) -> None:
+    """Raises UserError if a user asks, of a trial or of Hydra's sweeper, for what only sweeps with a plan can do."""
+    for name in OF_PLANS:
+        if (value := getattr(sweep, name)) != getattr(SweepConfig(), name):
+            given = f"sweep.{name}={as_typed(value)[:MOST_SHOWN]}"
+            raise UserError(f"{given}: is for sweeps; add -m, with hydra/sweeper=grid, or leave it out")
 
 
 def root_fault(data: DataConfig) -> str | None:
@@ -116,11 +127,16 @@ def _refuse(faults: list[str]) -> None:
         raise UserError("\n".join(faults))
 
 
-def _added(cfg: DictConfig) -> Iterator[str]:
+def _added_or_left_out(cfg: DictConfig) -> Iterator[str]:
     known = {name for name, _ in schema_fields()}
     for name in _keys(OmegaConf.to_container(cfg, resolve=False), known):
         if name not in known:
             yield f"+{name}: no such key; {command('train')} --help shows all there are"
+    for name in known:
+        if "." not in name and name not in cfg:
+            yield f"~{name}: a key cannot be left out; give it a value" + (
+                f", {allowed(name)}" if allowed(name) else ""
+            )
 
 
 def _keys(tree: Any, known: set[str], prefix: str = "") -> Iterator[str]:
@@ -166,6 +182,8 @@ def _option_faults(cell: str, known: Mapping[str, Option], options: Mapping[str,
             yield f"{given}: model={cell} has no such setting; allowed is {', '.join(known) or 'none'}"
         elif not known[name].rule.allows(value):
             yield f"{given}: allowed is {known[name].rule.words}"
+        elif isinstance(value, int) and value > LARGEST:
+            yield f"{given}: allowed is {known[name].rule.words}, below 2^63"
 
 
 def _conflicts(config: Config) -> Iterator[str]:

@@ -32,7 +32,8 @@ def _count(model: ModelConfig, num_features: int, num_outputs: int) -> int:
         with torch.device("meta"):
             return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), num_features, num_outputs))
     except (RuntimeError, TypeError, OverflowError):
-        if max(model.hidden_size, model.frontend_size, num_outputs) <= COUNTABLE:
+        settings = (value for value in model.options.values() if isinstance(value, int))
+        if max(model.hidden_size, model.frontend_size, num_outputs, *settings) <= COUNTABLE:
             raise
         return sys.maxsize
 

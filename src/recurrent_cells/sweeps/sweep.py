@@ -26,7 +26,8 @@ from recurrent_cells.sweeps.stages import Stage, StagedFeed
 from recurrent_cells.sweeps.standings import Standings
 from recurrent_cells.sweeps.summary import summary
 from recurrent_cells.sweeps.view import counted, say
-from recurrent_cells.tracking.archive import read_archive, take_in, write_archive
+from recurrent_cells.tracking.archive import add_to_archive, take_in
+from recurrent_cells.tracking.archived import Archived, read_archive
 from recurrent_cells.tracking.artifacts import read_question
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.parents import read_parent
@@ -65,6 +66,23 @@ class Runner:
         store = patiently(lambda: open_store(self.tracking.experiment, patience), 0)
         patiently(lambda: settle(store), patience)
         return store
+
+    def read_archive(self) -> list[Archived]:
+        """The trials of the sweep's archive; raises UserError if it is none."""
+        return [] if self.settings.archive is None else read_archive(Path(self.settings.archive))
+
+    def take_in(self, store: Store, archived: Sequence[Archived]) -> None:
+        """Have the trials of the archive in the store."""
+        archive = str(self.settings.archive)
+        if archived and (taken := patiently(lambda: take_in(store, archived, archive), store.patience)):
+            say(f"{counted(taken, 'finished trial')} taken from {archive}")
+
+    def add_to_archive(self, store: Store, records: Sequence[TrialRecord]) -> None:
+        """Have finished trials in the sweep's archive, if it has one."""
+        if self.settings.archive is not None:
+            path = Path(self.settings.archive)
+            complaint = f"sweep.archive={path}: cannot be written ({{reason}}); once it can the same command writes it"
+            patiently(lambda: add_to_archive(store, records, path), store.patience, complaint=complaint)
 
 
 @dataclass(frozen=True)
@@ -120,10 +138,9 @@ def run_sweep(points: Sequence[Point], runner: Runner, tuning: Sequence[Point] =
     """
     settings = runner.settings
     trials, first_phase = plan_sweep(points, tuning, settings)
-    archived = [] if settings.archive is None else read_archive(Path(settings.archive))
+    archived = runner.read_archive()
     store, planned = runner.open_store(), [*first_phase, *trials]
-    if archived and (taken := patiently(lambda: take_in(store, archived, str(settings.archive)), store.patience)):
-        say(f"{counted(taken, 'finished trial')} taken from {settings.archive}")
+    runner.take_in(store, archived)
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
         everything = patiently(lambda: unpruned(trial_records(store)), store.patience)
@@ -198,8 +215,7 @@ def carry_out(
             raise
         with interruption.deferred():
             records = _close(store, parent, feed, completed=True, reason=limits.reason)
-            if runner.settings.archive is not None:
-                write_archive(store, _of_plan(feed.trials, records), Path(runner.settings.archive))
+            runner.add_to_archive(store, _of_plan(feed.trials, records))
         interruption.raise_if_asked()
     table, report = summary(feed.trials, records), runner.settings.report
     return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, limits.reason, report)

@@ -1,61 +1,79 @@
 """Finished trials in one file, from which another store takes them: a sweep goes on in any clone."""
 
+import fcntl
 import io
 import json
+import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from mlflow.entities import Metric, Param
 
-from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.files import make_folder, sync_tree, write_atomically
+from recurrent_cells.tracking.archived import COLUMNS, FILES, LEFT_BEHIND, Archived, read_archive
 from recurrent_cells.tracking.artifacts import read_bytes
 from recurrent_cells.tracking.histories import History, read_histories
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.manifest import as_tags, describe, local_folder
-from recurrent_cells.tracking.names import Artifact, Curve, Tag
-from recurrent_cells.tracking.provenance import process_tags
+from recurrent_cells.tracking.names import Curve, Tag
+from recurrent_cells.tracking.provenance import is_here, process_tags
 from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
 from recurrent_cells.tracking.status import set_ended, source_tags
 from recurrent_cells.tracking.store import Store
 
-# What a report reads of a trial; weights and pictures are not kept.
-FILES = (Artifact.CONFIG, Artifact.OUTCOMES, Artifact.CONFUSION, Artifact.AFTER_STEP, Artifact.NUMBERS)
-COLUMNS = ("name", "fingerprint", "params", "tags", "curves", "files")
-# Tags that tell of a store, of a process, or of files that are not taken along.
-LEFT_BEHIND = ("mlflow.", "process.", Tag.MANIFEST, Tag.CHECKPOINT_DIGEST, Tag.SWEEP, Tag.OPENED, Tag.ARCHIVE)
 TIMES = (Curve.EPOCH_SECONDS, Curve.SAMPLES_PER_SECOND)
 AT_ONCE = 1000  # metrics that MLflow takes in one call
 
-# What a file has of a trial, by COLUMNS.
-Archived = Mapping[str, Any]
+
+def add_to_archive(store: Store, records: Sequence[TrialRecord], path: Path) -> None:
+    """Have the finished among trials in a Parquet file, beside those of other sweeps that are there.
+
+    The order does not depend on when the trials ran.
+    """
+    finished = {it.fingerprint: it for it in records if it.status == "FINISHED" and not it.pruned}
+    keys = sorted({key for record in finished.values() for key in record.metrics if key not in TIMES})
+    histories = read_histories(store, [record.run_id for record in finished.values()], keys)
+    make_folder(path.parent)
+    with _held(path.parent):
+        others = [it for it in read_archive(path) if it.fingerprint not in finished]
+        own = [_archived(store, record, histories.get(record.run_id, {})) for record in finished.values()]
+        _write(sorted([*others, *own], key=lambda trial: (trial.name, trial.fingerprint)), path)
 
 
-def write_archive(store: Store, records: Sequence[TrialRecord], path: Path) -> None:
-    """Write the finished among trials to a Parquet file, in an order that does not depend on when they ran."""
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """One process at a time adds to the archives of a folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _archived(store: Store, record: TrialRecord, histories: Mapping[str, History]) -> Archived:
+    curves = {key: (history.steps.tolist(), history.values.tolist()) for key, history in histories.items()}
+    tags = {key: value for key, value in record.tags.items() if not key.startswith(LEFT_BEHIND)}
+    files = {name: content for name in FILES if (content := read_bytes(store, record, name)) is not None}
+    return Archived(record.name, record.fingerprint, record.params, tags, curves, files)
+
+
+def _write(trials: Sequence[Archived], path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    finished = sorted((it for it in records if it.status == "FINISHED"), key=lambda it: (it.name, it.fingerprint))
-    keys = sorted({key for record in finished for key in record.metrics if key not in TIMES})
-    histories = read_histories(store, [record.run_id for record in finished], keys)
-    rows = [_row(store, record, histories.get(record.run_id, {})) for record in finished]
+    rows = []
+    for trial in trials:
+        texts = (json.dumps(it, sort_keys=True) for it in (trial.params, trial.tags, trial.curves))
+        rows.append(dict(zip(COLUMNS, (trial.name, trial.fingerprint, *texts, list(trial.files.items())), strict=True)))
     text, contents = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.binary())
     schema = pyarrow.schema([(name, contents if name == "files" else text) for name in COLUMNS])
     buffer = io.BytesIO()
     parquet.write_table(pyarrow.Table.from_pylist(rows, schema), buffer, compression="zstd")
     write_atomically(path, buffer.getvalue())
-
-
-def _row(store: Store, record: TrialRecord, histories: Mapping[str, History]) -> Archived:
-    curves = {key: [history.steps.tolist(), history.values.tolist()] for key, history in histories.items()}
-    tags = {key: value for key, value in sorted(record.tags.items()) if not key.startswith(LEFT_BEHIND)}
-    texts = (json.dumps(it, sort_keys=True) for it in (record.params, tags, curves))
-    files = [(name, content) for name in FILES if (content := read_bytes(store, record, name)) is not None]
-    return dict(zip(COLUMNS, (record.name, record.fingerprint, *texts, files), strict=True))
 
 
 def take_in(store: Store, archived: Sequence[Archived], archive: str) -> int:
@@ -66,49 +84,27 @@ def take_in(store: Store, archived: Sequence[Archived], archive: str) -> int:
     """
     with alone(store.folder, "archive"):
         for run in search(store, f"tags.{Tag.ARCHIVE} LIKE '%' and attributes.status != 'FINISHED'"):
-            store.client.delete_run(run.info.run_id)  # of a process that was killed here
+            if run.info.status != "RUNNING" or is_here(run.data.tags):  # of a process that was killed here
+                store.client.delete_run(run.info.run_id)
         known = {it.fingerprint for it in trial_records(store) if it.status == "FINISHED"}
-        missing = [trial for trial in archived if trial["fingerprint"] not in known]
+        missing = [trial for trial in archived if trial.fingerprint not in known]
         for trial in missing:
             _make_run(store, trial, archive)
     return len(missing)
 
 
-def read_archive(path: Path) -> list[Archived]:
-    """The trials of a file, for `take_in`; none of a file that is not there yet.
-
-    Raises:
-        UserError: if the file is no archive.
-    """
-    import pyarrow
-    from pyarrow import parquet
-
-    if not path.exists():
-        return []
-    try:
-        table = parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise UserError(
-            f"sweep.archive={path}: not an archive of trials, or damaged ({first_line(error, 120)})"
-        ) from None
-    if tuple(table.column_names) != COLUMNS:
-        raise UserError(f"sweep.archive={path}: no archive of trials; its columns are {', '.join(table.column_names)}")
-    found: list[Archived] = table.to_pylist()
-    return found
-
-
 def _make_run(store: Store, trial: Archived, archive: str) -> None:
-    told = {Tag.FINGERPRINT: trial["fingerprint"], Tag.SWEEP: "", Tag.ARCHIVE: archive}
-    tags = json.loads(trial["tags"]) | told | source_tags()
-    run = store.client.create_run(store.experiment_id, run_name=trial["name"], tags=tags | process_tags())
+    told = {Tag.FINGERPRINT: trial.fingerprint, Tag.SWEEP: "", Tag.ARCHIVE: archive}
+    tags = {**trial.tags, **told, **source_tags(), **process_tags()}
+    run = store.client.create_run(store.experiment_id, run_name=trial.name, tags=tags)
     run_id = run.info.run_id
-    params = [Param(key, value) for key, value in json.loads(trial["params"]).items()]
+    params = [Param(key, value) for key, value in trial.params.items()]
     for start in range(0, len(params), 100):
         store.client.log_batch(run_id, params=params[start : start + 100])
     now = int(time.time() * 1000)
     points = [
         Metric(key, value, now, int(step))
-        for key, (steps, values) in json.loads(trial["curves"]).items()
+        for key, (steps, values) in trial.curves.items()
         for step, value in zip(steps, values, strict=True)
     ]
     for start in range(0, len(points), AT_ONCE):
@@ -116,9 +112,8 @@ def _make_run(store: Store, trial: Archived, archive: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         written = local_folder(run.info.artifact_uri) or Path(scratch)
         make_folder(written)
-        for name, content in trial["files"]:
-            if name in FILES:
-                (written / name).write_bytes(content)
+        for name, content in trial.files.items():
+            (written / name).write_bytes(content)
         if written == Path(scratch):
             store.client.log_artifacts(run_id, scratch)
         else:

@@ -111,14 +111,16 @@ class Store:
             store.engine.dispose()
 
 
-def open_store(experiment: str, patience: float = 60.0, *, reading: bool = False) -> Store:
+def open_store(experiment: str, patience: float = 60.0, *, reading: bool = False, existing: bool = False) -> Store:
     """Make the store usable, whatever is missing: folders, tables, the experiment.
 
     Args:
         reading: nothing will be written: where nothing can be, a copy of the database stands for it.
+        existing: the command is of no use where there are no runs; `reading` says so too.
 
     Raises:
-        UserError: if the URI is of no use, a folder cannot be written or the server does not answer.
+        UserError: if the URI is of no use, a folder cannot be written, the server does not answer, or there should be
+            a store and is none.
     """
     quiet_mlflow()
     if len(experiment) > LONGEST_NAME:
@@ -130,7 +132,9 @@ def open_store(experiment: str, patience: float = 60.0, *, reading: bool = False
     if uri.startswith(("sqlite:", "sqlite+")):
         path = database_path(uri)
         folder = path.parent
-        if reading and path.exists() and not database.is_writable(path):
+        if (reading or existing) and not path.exists():
+            raise UserError(f"{uri}: there are no runs yet; train some, or have MLFLOW_TRACKING_URI say where they are")
+        if reading and not database.is_writable(path):
             original, path = path, database.copy_to_read(path, _scratch())
         else:
             _prepare_folder(folder)

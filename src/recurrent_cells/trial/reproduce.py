@@ -54,7 +54,7 @@ def find_original(given: Config) -> Original:
     """
     assert given.reproduce is not None
     overrides = _overrides(given.reproduce)
-    store = open_store(given.tracking.experiment)
+    store = open_store(given.tracking.experiment, reading=True)
     return Original(store, find_trial(store, given.reproduce, "reproduce"), overrides)
 
 

@@ -12,6 +12,7 @@ from recurrent_cells.config.validation import checked
 from recurrent_cells.errors import UserError
 from recurrent_cells.models.cells import Option
 from recurrent_cells.models.layers import RecurrentLayers
+from recurrent_cells.models.size import count_parameters
 from recurrent_cells.tables import CELLS
 from recurrent_cells.trial.fingerprint import fingerprint
 
@@ -25,6 +26,17 @@ def test_a_config_file_lists_the_settings_of_its_cell_with_their_defaults(name):
 def test_settings_that_a_cell_does_not_have_are_refused():
     with pytest.raises(UserError, match=r"model\.options\.heads=2: model=gru has no such setting"):
         checked(Config(model=ModelConfig(cell="gru", options={"heads": 2})))
+
+
+@pytest.mark.parametrize("value", ["abc", None, [1], {"a": 1}, float("nan"), 1.5, 10**400])
+@pytest.mark.parametrize(("cell", "name"), [("lem", "dt"), ("indrnn", "steps"), ("s4d", "state_size")])
+def test_a_setting_of_another_kind_is_refused(cell, name, value):
+    with pytest.raises(UserError, match=rf"model\.options\.{name}="):
+        checked(Config(model=ModelConfig(cell=cell, options={name: value})))
+
+
+def test_a_network_whose_setting_no_memory_holds_is_not_counted_in_vain():
+    assert count_parameters(ModelConfig(cell="s4d", options={"state_size": 2 * 10**17}), 28, 10) > 10**17
 
 
 def test_what_the_file_of_another_cell_lists_says_nothing_at_its_default():
