@@ -21,9 +21,9 @@ SHORT = {"model.hidden_size": "h", "data.name": ""}
 CELL = "model.cell"
 # Runs of earlier versions lack the params that came later: those had today's defaults.
 DEFAULTS = {key: str(default_of(field)) for key, field in schema_fields()}
-# An experiment file sets keys of any section, a file of another group those of its own.
-EXPERIMENT = "experiment"
-GROUPS = {EXPERIMENT} | {key.partition(".")[0] for key in DEFAULTS if "." in key}
+# Their files set keys of any section, a file of another group those of its own.
+OF_ANY_SECTION = ("experiment", PROBLEM := "problem")
+GROUPS = {*OF_ANY_SECTION} | {key.partition(".")[0] for key in DEFAULTS if "." in key}
 MOST_KEYS_IN_A_LABEL = 4
 
 
@@ -68,7 +68,7 @@ class Configuration:
     @cached_property
     def identity(self) -> tuple[tuple[str, str], ...]:
         """What makes it the same configuration on other data."""
-        other = {Tag.DATA_DIGEST, "data", "data.num_classes", *block_keys()}
+        other = {Tag.DATA_DIGEST, "data", PROBLEM, "data.num_classes", *block_keys()}
         return tuple(sorted(item for item in self.settings.items() if item[0] not in other))
 
     @cached_property
@@ -119,7 +119,7 @@ def _by_choice(
     swept = sorted(GROUPS & (data.swept or frozenset()))
 
     def follows(key: str) -> bool:
-        groups = [group for group in swept if group == EXPERIMENT or key.startswith(f"{group}.")]
+        groups = [group for group in swept if group in OF_ANY_SECTION or key.startswith(f"{group}.")]
         choices = [tuple((group, chosen[group]) for group in groups if group in chosen) for chosen in overrides]
         named = key == CELL or any(key in chosen for chosen in overrides)
         values = {(choice, one.get(key)) for choice, one in zip(choices, settings, strict=True)}

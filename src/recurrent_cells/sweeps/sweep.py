@@ -27,7 +27,7 @@ from recurrent_cells.sweeps.standings import Standings
 from recurrent_cells.sweeps.summary import summary
 from recurrent_cells.sweeps.view import counted, say
 from recurrent_cells.tracking.archive import read_archive, take_in, write_archive
-from recurrent_cells.tracking.artifacts import read_question
+from recurrent_cells.tracking.artifacts import Study, read_question, write_study
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.parents import read_parent
 from recurrent_cells.tracking.patience import patiently
@@ -50,6 +50,8 @@ class Runner:
         train: trains the trial of a config.
         config: of the sweep, before any of its choices is made.
         name: of the parent run.
+        study: which the sweep is; None if it is none.
+        part: whether the sweep is a part of that study.
     """
 
     pool: Pool
@@ -58,6 +60,8 @@ class Runner:
     settings: SweepConfig
     tracking: TrackingConfig
     name: str
+    study: Study | None = None
+    part: bool = False
 
     def open_store(self) -> Store:
         """The store, with true statuses."""
@@ -77,6 +81,7 @@ class Swept:
         summary: a table of the trials.
         stopped: why the sweep ended before its plan was done; empty where it did not.
         report: whether a report is wanted.
+        study: the file of the study's trials; None if the sweep is no study.
     """
 
     store: Store
@@ -88,6 +93,7 @@ class Swept:
     summary: str
     stopped: str
     report: bool
+    study: Path | None = None
 
     @property
     def queued(self) -> set[Trial]:
@@ -131,6 +137,8 @@ def run_sweep(points: Sequence[Point], runner: Runner, tuning: Sequence[Point] =
         plan = question_name(trials, settings, first_phase) if is_staged else None
         parent = patiently(lambda: open_parent(store, first_phase or trials, runner.name, again, plan), store.patience)
         show_digits(store, parent, trials[0])
+        if (study := runner.study) is not None:
+            patiently(lambda: write_study(store, parent.run_id, study), store.patience)
         records = latest_by_fingerprint(everything, parent.earlier)
         todo = to_run(planned, records, settings.rerun)
         if left_out := len(planned) - len(todo):
@@ -198,11 +206,15 @@ def carry_out(
             raise
         with interruption.deferred():
             records = _close(store, parent, feed, completed=True, reason=limits.reason)
-            if runner.settings.archive is not None:
-                write_archive(store, _of_plan(feed.trials, records), Path(runner.settings.archive))
+            archive = None if runner.settings.archive is None else Path(runner.settings.archive)
+            if archive is not None:
+                write_archive(
+                    store, read_parent(store, parent.run_id), _of_plan(feed.trials, records), archive, runner.part
+                )
         interruption.raise_if_asked()
     table, report = summary(feed.trials, records), runner.settings.report
-    return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, limits.reason, report)
+    study = None if runner.study is None else archive
+    return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, limits.reason, report, study)
 
 
 def _of_plan(trials: Sequence[Trial], records: Records) -> list[TrialRecord]:

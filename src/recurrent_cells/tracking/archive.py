@@ -1,29 +1,38 @@
-"""Finished trials in one file, from which another store takes them: a sweep goes on in any clone."""
+"""A sweep's finished trials in one file, from which another store takes them: the sweep goes on in any clone."""
 
 import io
 import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric, Param
 
+from recurrent_cells.config.schema import EXPERIMENT
 from recurrent_cells.errors import UserError
 from recurrent_cells.files import make_folder, sync_tree, write_atomically
-from recurrent_cells.tracking.artifacts import read_bytes
+from recurrent_cells.tracking.artifacts import keep_text, read_bytes, read_text
 from recurrent_cells.tracking.histories import History, read_histories
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.manifest import as_tags, describe, local_folder
 from recurrent_cells.tracking.names import Artifact, Curve, Tag
+from recurrent_cells.tracking.parents import ParentRun, create_parent, read_parent
 from recurrent_cells.tracking.provenance import process_tags
 from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
 from recurrent_cells.tracking.status import set_ended, source_tags
-from recurrent_cells.tracking.store import Store
+from recurrent_cells.tracking.store import Store, open_store
 
 # What a report reads of a trial; weights and pictures are not kept.
-FILES = (Artifact.CONFIG, Artifact.OUTCOMES, Artifact.CONFUSION, Artifact.AFTER_STEP, Artifact.NUMBERS)
+FILES = (
+    *(Artifact.CONFIG, Artifact.PACKAGES),
+    *(Artifact.OUTCOMES, Artifact.CONFUSION, Artifact.AFTER_STEP, Artifact.NUMBERS),
+)
+# What a report reads of the sweep.
+SWEEP_FILES = (Artifact.PLAN, Artifact.QUESTION, Artifact.STUDY)
+NAME = "sweep"  # the sweep's name
 COLUMNS = ("name", "fingerprint", "params", "tags", "curves", "files")
 # Tags that tell of a store, of a process, or of files that are not taken along.
 LEFT_BEHIND = ("mlflow.", "process.", Tag.MANIFEST, Tag.CHECKPOINT_DIGEST, Tag.SWEEP, Tag.OPENED, Tag.ARCHIVE)
@@ -34,20 +43,48 @@ AT_ONCE = 1000  # metrics that MLflow takes in one call
 Archived = Mapping[str, Any]
 
 
-def write_archive(store: Store, records: Sequence[TrialRecord], path: Path) -> None:
-    """Write the finished among trials to a Parquet file, in an order that does not depend on when they ran."""
+def write_archive(
+    store: Store, sweep: ParentRun, records: Sequence[TrialRecord], path: Path, part: bool = False
+) -> None:
+    """Write a sweep and the finished among its trials to a Parquet file, in an order that does not depend on time.
+
+    Args:
+        part: whether the sweep is a part of the one that the file has, whose other trials stay.
+    """
     import pyarrow
     from pyarrow import parquet
 
-    finished = sorted((it for it in records if it.status == "FINISHED"), key=lambda it: (it.name, it.fingerprint))
+    finished = [it for it in records if it.status == "FINISHED"]
     keys = sorted({key for record in finished for key in record.metrics if key not in TIMES})
     histories = read_histories(store, [record.run_id for record in finished], keys)
     rows = [_row(store, record, histories.get(record.run_id, {})) for record in finished]
+    of_sweep = {name: content for name in SWEEP_FILES if (content := read_text(store, sweep, name)) is not None}
+    if part:
+        planned = {entry["fingerprint"] for entry in json.loads(of_sweep[Artifact.PLAN])}
+        rows += [row for row in read_archive(path) if row["fingerprint"] not in planned]
+        of_sweep = _joined(sweep_files(path), of_sweep)
+    rows.sort(key=lambda row: (row["name"], row["fingerprint"]))
     text, contents = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.binary())
-    schema = pyarrow.schema([(name, contents if name == "files" else text) for name in COLUMNS])
+    schema = pyarrow.schema(
+        [(name, contents if name == "files" else text) for name in COLUMNS], of_sweep | {NAME: sweep.name}
+    )
     buffer = io.BytesIO()
+    make_folder(path.parent)
     parquet.write_table(pyarrow.Table.from_pylist(rows, schema), buffer, compression="zstd")
     write_atomically(path, buffer.getvalue())
+
+
+def _joined(whole: Mapping[str, str], part: Mapping[str, str]) -> dict[str, str]:
+    """The texts of a sweep with what its part says anew."""
+    found = dict(part)
+    if plan := json.loads(whole.get(Artifact.PLAN, "[]")):
+        entries = {entry["fingerprint"]: entry for entry in [*plan, *json.loads(part[Artifact.PLAN])]}
+        found[Artifact.PLAN] = json.dumps(list(entries.values()))
+    if Artifact.QUESTION in whole and Artifact.QUESTION in part:
+        before, now = json.loads(whole[Artifact.QUESTION]), json.loads(part[Artifact.QUESTION])
+        lists = {name: sorted({*before[name], *now[name]}) for name in ("chosen", "tuning")}
+        found[Artifact.QUESTION] = json.dumps(now | lists)
+    return found
 
 
 def _row(store: Store, record: TrialRecord, histories: Mapping[str, History]) -> Archived:
@@ -56,6 +93,39 @@ def _row(store: Store, record: TrialRecord, histories: Mapping[str, History]) ->
     texts = (json.dumps(it, sort_keys=True) for it in (record.params, tags, curves))
     files = [(name, content) for name in FILES if (content := read_bytes(store, record, name)) is not None]
     return dict(zip(COLUMNS, (record.name, record.fingerprint, *texts, files), strict=True))
+
+
+@contextmanager
+def opened_archive(path: Path) -> Iterator[tuple[Store, ParentRun]]:
+    """A store of its own, gone afterwards, that has a sweep and its trials as a file has them.
+
+    Raises:
+        UserError: if the file is no archive of a sweep.
+    """
+    trials = read_archive(path)
+    of_sweep = sweep_files(path)
+    if Artifact.PLAN not in of_sweep:
+        raise UserError(f"archive={path}: no sweep is in it; allowed is a file that sweep.archive=FILE has written")
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(EXPERIMENT, address=f"sqlite:///{folder}/mlflow.db")
+        take_in(store, trials, str(path))
+        run_id = create_parent(store, of_sweep.get(NAME, ""), plan="archived")
+        for name in SWEEP_FILES:
+            if name in of_sweep:
+                keep_text(store, run_id, of_sweep[name], name)
+        set_ended(store, run_id, "FINISHED", {})
+        try:
+            yield store, read_parent(store, run_id)
+        finally:
+            store.disconnect()
+
+
+def sweep_files(path: Path) -> dict[str, str]:
+    """The texts by their names that a file has of its sweep."""
+    from pyarrow import parquet
+
+    found: Mapping[bytes, bytes] = parquet.read_schema(path).metadata or {} if path.exists() else {}
+    return {name.decode(): content.decode() for name, content in found.items()}
 
 
 def take_in(store: Store, archived: Sequence[Archived], archive: str) -> int:

@@ -89,6 +89,25 @@ class Question:
     tuning: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Study:
+    """What a sweep is to find out, for the page of its report.
+
+    Args:
+        size: quick or full.
+        protocol: what was settled before the first trial ran.
+        deviations: what was done otherwise, and why.
+        finding: the answer, in a sentence.
+    """
+
+    name: str
+    size: str
+    question: str
+    protocol: list[str]
+    deviations: list[str]
+    finding: str
+
+
 def read_bytes(store: Store, run: Run, name: str) -> bytes | None:
     """A file of a run; None if the run has left none of that name."""
     folder = local_folder(run.artifact_uri)
@@ -228,7 +247,7 @@ def read_after_step(store: Store, run: Run) -> list[float]:
 
 def write_plan(store: Store, run_id: str, entries: Sequence[PlanEntry]) -> None:
     """Keep the trials of a sweep with its parent run."""
-    _keep_text(store, run_id, json.dumps([asdict(entry) for entry in entries], indent=1), Artifact.PLAN)
+    keep_text(store, run_id, json.dumps([asdict(entry) for entry in entries], indent=1), Artifact.PLAN)
 
 
 def read_plan(store: Store, run: Run) -> list[PlanEntry] | None:
@@ -239,7 +258,7 @@ def read_plan(store: Store, run: Run) -> list[PlanEntry] | None:
 
 def write_earlier(store: Store, run_id: str, name: str, earlier: Earlier) -> None:
     """Keep with a sweep's parent run which runs had ended when a round of training all again began."""
-    _keep_text(store, run_id, json.dumps(earlier), Artifact.earlier(name))
+    keep_text(store, run_id, json.dumps(earlier), Artifact.earlier(name))
 
 
 def read_earlier(store: Store, run: Run, name: str) -> Earlier:
@@ -249,7 +268,7 @@ def read_earlier(store: Store, run: Run, name: str) -> Earlier:
 
 def write_search(store: Store, run_id: str, outline: str) -> None:
     """Keep the JSON of a search's ranges and settings with its parent run."""
-    _keep_text(store, run_id, outline, Artifact.SEARCH)
+    keep_text(store, run_id, outline, Artifact.SEARCH)
 
 
 def read_search(store: Store, run: Run) -> str | None:
@@ -259,13 +278,24 @@ def read_search(store: Store, run: Run) -> str | None:
 
 def write_question(store: Store, run_id: str, question: Question) -> None:
     """Keep with a sweep's parent run what the sweep is to answer."""
-    _keep_text(store, run_id, json.dumps(asdict(question)), Artifact.QUESTION)
+    keep_text(store, run_id, json.dumps(asdict(question)), Artifact.QUESTION)
 
 
 def read_question(store: Store, run: Run) -> Question | None:
     """What `write_question` wrote; None if the sweep has a fixed plan, or nothing was chosen yet."""
     text = read_text(store, run, Artifact.QUESTION)
     return None if text is None else Question(**json.loads(text))
+
+
+def write_study(store: Store, run_id: str, study: Study) -> None:
+    """Keep with a sweep's parent run what study the sweep is."""
+    keep_text(store, run_id, json.dumps(asdict(study), indent=1), Artifact.STUDY)
+
+
+def read_study(store: Store, run: Run) -> Study | None:
+    """What `write_study` wrote; None if the sweep is no study."""
+    text = read_text(store, run, Artifact.STUDY)
+    return None if text is None else Study(**json.loads(text))
 
 
 def log_file(store: Store, run: Run) -> Path | None:
@@ -289,7 +319,7 @@ def _write_rows(path: Path, rows: Sequence[Sequence[object]]) -> None:
     path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
 
 
-def _keep_text(store: Store, run_id: str, text: str, name: str) -> None:
+def keep_text(store: Store, run_id: str, text: str, name: str) -> None:
     """Keep a text with a run; on this machine it is replaced as a whole, and on the disk then."""
     folder = local_folder(store.client.get_run(run_id).info.artifact_uri)
     if folder is None:

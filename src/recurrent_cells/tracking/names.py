@@ -113,6 +113,7 @@ class Artifact:
     PLAN = "plan.json"
     SEARCH = "search.json"
     QUESTION = "question.json"
+    STUDY = "study.json"
     REPORT = "report"
 
     @staticmethod

@@ -23,7 +23,16 @@ CIRCUMSTANCES = (
     "trainer.profile",
 )
 # Keys that do not decide a trial's result.
-IRRELEVANT = ("sweep", "recipe", "full", "reproduce", "trainer.full_epochs", "trainer.short_epochs", *CIRCUMSTANCES)
+IRRELEVANT = (
+    "sweep",
+    "study",
+    "recipe",
+    "full",
+    "reproduce",
+    "trainer.full_epochs",
+    "trainer.short_epochs",
+    *CIRCUMSTANCES,
+)
 
 
 def fingerprint(config: Config, data_digest: str) -> str:
