@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +31,57 @@ class NoPostgres(Exception):
     """PostgreSQL, or what MLflow needs to speak to it, is not installed."""
 
 
+class Process:
+    """A process and what it starts, ended together.
+
+    Args:
+        ready: whether it does its work.
+    """
+
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str], ready: Callable[[], bool]
+    ) -> None:
+        self._command, self._log, self._environment, self._ready = command, log, environment, ready
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready; raises TimeoutError."""
+        with self._log.open("ab") as output:
+            self._running = subprocess.Popen(
+                self._command,
+                cwd="/",  # it writes nothing into its working directory then
+                env={**os.environ, **self._environment},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is for this process, which ends them in order
+            )
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not self._ready():
+            if self._running.poll() is not None or time.monotonic() > deadline:
+                raise TimeoutError(f"it does not start: {self._log}")
+            time.sleep(0.2)
+
+    def kill(self, signum: int = signal.SIGKILL) -> None:
+        """Send a signal to all, and wait for the first of them."""
+        if self._running is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._running.pid, signum)
+            self._running.wait(timeout=20)
+
+    def end(self) -> None:
+        try:
+            self.kill(signal.SIGTERM)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
 @dataclass(frozen=True)
 class Server:
     """Where clients find the server, and the server its database."""
 
     uri: str
     database: str
+    processes: Mapping[str, Process]
 
 
 @contextmanager
@@ -56,7 +101,7 @@ def tracking_server(folder: Path, port: int = 0, options: tuple[str, ...] = ()) 
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     with ExitStack() as running:
-        database = running.enter_context(_postgres(folder, programs))
+        database, postgres = running.enter_context(_postgres(folder, programs))
         command = ["--host", "127.0.0.1", "--port", str(port), "--workers", "2"]
         command += ["--artifacts-destination", str(folder / "artifacts"), *options]
         environment = {
@@ -64,10 +109,11 @@ def tracking_server(folder: Path, port: int = 0, options: tuple[str, ...] = ()) 
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a dozen processes that curves do not need
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
-        log = folder / "mlflow.log"
-        server = running.enter_context(_process([sys.executable, "-m", "mlflow", "server", *command], log, environment))
-        _wait_for(lambda: _answers(f"http://127.0.0.1:{port}/health"), server, log)
-        yield Server(f"http://127.0.0.1:{port}", database)
+        command, uri = [sys.executable, "-m", "mlflow", "server", *command], f"http://127.0.0.1:{port}"
+        server = Process(command, folder / "mlflow.log", environment, lambda: _answers(f"{uri}/health"))
+        running.callback(server.end)
+        server.start()
+        yield Server(uri, database, {"the server": server, "the database": postgres})
 
 
 def _programs() -> dict[str, str]:
@@ -87,8 +133,8 @@ def _programs() -> dict[str, str]:
 
 
 @contextmanager
-def _postgres(folder: Path, programs: dict[str, str]) -> Iterator[str]:
-    """A database server; the URI of its database, made if missing."""
+def _postgres(folder: Path, programs: dict[str, str]) -> Iterator[tuple[str, Process]]:
+    """A database server: the URI of its database, made if missing, and the process."""
     import psycopg
 
     data, password_file, port = folder / "postgres", folder / "password", free_port()
@@ -103,23 +149,26 @@ def _postgres(folder: Path, programs: dict[str, str]) -> Iterator[str]:
         subprocess.run([*_as_system_user(), *command], cwd="/", check=True, stdout=subprocess.DEVNULL)
     settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "max_connections": 200}
     arguments = [item for key, value in settings.items() for item in ("-c", f"{key}={value}")]
-    command, log = [*_as_system_user(), programs["postgres"], "-D", str(data), *arguments], folder / "postgres.log"
-    with _process(command, log, {}) as server:
-        login = {"host": "127.0.0.1", "port": port, "user": OWNER, "password": password_file.read_text()}
+    command = [*_as_system_user(), programs["postgres"], "-D", str(data), *arguments]
+    login = {"host": "127.0.0.1", "port": port, "user": OWNER, "password": password_file.read_text()}
 
-        def connects() -> bool:
-            with suppress(psycopg.OperationalError):
-                psycopg.connect(dbname="postgres", **login).close()
-                return True
-            return False
+    def connects() -> bool:
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(dbname="postgres", **login).close()
+            return True
+        return False
 
-        _wait_for(connects, server, log)
+    server = Process(command, folder / "postgres.log", {}, connects)
+    try:
+        server.start()
         connection = psycopg.connect(dbname="postgres", **login)
         connection.autocommit = True
         with connection.cursor() as cursor, suppress(psycopg.errors.DuplicateDatabase):
             cursor.execute(f"CREATE DATABASE {DATABASE}")
         connection.close()
-        yield f"postgresql+psycopg://{OWNER}:{login['password']}@127.0.0.1:{port}/{DATABASE}"
+        yield f"postgresql+psycopg://{OWNER}:{login['password']}@127.0.0.1:{port}/{DATABASE}", server
+    finally:
+        server.end()
 
 
 def _as_system_user() -> list[str]:
@@ -135,42 +184,10 @@ def _give_to_system_user(*paths: Path) -> None:
             above.chmod(above.stat().st_mode | 0o001)
 
 
-@contextmanager
-def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process and what it starts, ended with the body."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            cwd="/",  # neither writes into its working directory then
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,  # Ctrl-C is for this process, which ends them in order
-        )
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 def _answers(address: str) -> bool:
     with suppress(OSError), urllib.request.urlopen(address, timeout=2):
         return True
     return False
-
-
-def _wait_for(happened: Callable[[], bool], server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + SECONDS_TO_START
-    while not happened():
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise TimeoutError(f"it does not start: {log}")
-        time.sleep(0.2)
 
 
 def free_port() -> int:

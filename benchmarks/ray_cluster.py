@@ -1,6 +1,9 @@
 """A sweep on a Ray cluster that loses a node, held against the local launcher; what Ray costs a trial.
 
     python -m benchmarks.ray_cluster --write benchmarks/results/ray.md
+    python -m benchmarks.ray_cluster --rounds 3 --write benchmarks/results/ray_killed.md
+
+With --rounds a node and then the head are killed in turn, again and again, until the sweep is done.
 
 The cluster is real, of node processes on this machine: a head without room for trials and nodes of one CPU each.
 """
@@ -34,16 +37,24 @@ SHORT = ("-m", "seed=range(0,30)", "trainer=cpu", "trainer.max_steps=20", "sweep
 @contextmanager
 def ray_cluster(nodes: int) -> Iterator[tuple[str, Callable[[], None]]]:
     """A cluster with so many nodes of one CPU; its address, and what kills one of them with all its processes."""
+    with cluster(nodes) as running:
+        yield running.address, lambda: running.remove_node(next(iter(running.worker_nodes)), allow_graceful=False)
+
+
+@contextmanager
+def cluster(nodes: int) -> Iterator[Any]:
+    """Ray's own `Cluster`: a head without room for trials, and so many nodes of one CPU."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     from ray.cluster_utils import Cluster
 
     small: dict[str, Any] = {"object_store_memory": 80 * 2**20}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
+    running = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
     try:
-        working = [cluster.add_node(num_cpus=1, **small) for _ in range(nodes)]
-        yield cluster.address, lambda: cluster.remove_node(working.pop(), allow_graceful=False)
+        for _ in range(nodes):
+            running.add_node(num_cpus=1, **small)
+        yield running
     finally:
-        cluster.shutdown()
+        running.shutdown()
 
 
 def sweep(uri: str, *command: str) -> subprocess.Popen[bytes]:
@@ -92,6 +103,44 @@ def node_killed(folder: Path, command: tuple[str, ...] = SWEEP, finished_before:
     return verdict, seconds
 
 
+def taken_down(folder: Path, rounds: int, command: tuple[str, ...] = SWEEP) -> Verdict:
+    """Kill a node, then the head, of cluster after cluster; the same command goes on with a new one each time."""
+    calm, disturbed = f"sqlite:///{folder}/calm/mlflow.db", f"sqlite:///{folder}/ray/mlflow.db"
+    verdict = Verdict()
+    if sweep(calm, *command, "hydra.launcher.slots=2").wait():
+        verdict.faults.append("the sweep of the local launcher failed")
+    store, code = store_at(disturbed), 1
+    for last in (*[False] * rounds, True):
+        with cluster(nodes=2) as running:
+            place = f"hydra.launcher.address='{running.address}'"
+            started = sweep(disturbed, *command, "hydra/launcher=ray", place, "sweep.retries=3")
+            verdict.starts += 1
+            if not last:
+                _until_under_way(store, started)
+                running.remove_node(next(iter(running.worker_nodes)), allow_graceful=False)
+                verdict.kills["a node"] += 1
+                _until_under_way(store, started)
+                running.remove_node(running.head_node, allow_graceful=False)
+                verdict.kills["the head"] += 1
+            code = started.wait(timeout=900)
+            if not last and code not in (0, 1):
+                verdict.faults.append(f"a sweep whose head was killed exited with {code}")
+    if code:
+        verdict.faults.append(f"the last start exited with {code}")
+    compare(store_at(calm), store_at(disturbed), verdict)
+    return verdict
+
+
+def _until_under_way(store: Store, command: subprocess.Popen[bytes]) -> None:
+    """Wait until a trial more has finished, and another runs; or until the command ends."""
+    before = len(trial_records(store, "attributes.status = 'FINISHED'"))
+    while command.poll() is None:
+        has_more = len(trial_records(store, "attributes.status = 'FINISHED'")) > before
+        if has_more and trial_records(store, "attributes.status = 'RUNNING'"):
+            return
+        time.sleep(0.2)
+
+
 def between_starts(folder: Path, *launcher: str) -> float:
     """Median seconds from the start of a trial's run to that of the next, one at a time."""
     uri = f"sqlite:///{folder}/{len(list(folder.iterdir()))}/mlflow.db"
@@ -135,11 +184,36 @@ def report(verdict: Verdict, seconds: float, spans: list[tuple[float, float]]) -
     return "\n".join(lines) + "\n"
 
 
+def report_of_kills(verdict: Verdict, rounds: int, seconds: float) -> str:
+    lines = [
+        "# A Ray cluster that is killed",
+        "",
+        f"`python -m benchmarks.ray_cluster --rounds {rounds}`: `python -m src.train {' '.join(SWEEP)}` with "
+        "`hydra/launcher=ray`, on a head and two nodes. SIGKILL to all processes of a node once a trial has finished "
+        "and another runs, then, once one more has, to those of the head; the same command goes on with a new cluster.",
+        "",
+        f"- {', '.join(f'{count} x {what}' for what, count in verdict.kills.items())}; {verdict.starts} starts",
+        f"- {verdict.trials} trials, {verdict.points:,} metric points and all best weights compared with the local "
+        "launcher's",
+        f"- faults: {'; '.join(verdict.faults) or SURVIVED}",
+        "",
+        f"{seconds:.0f} s; {machine()}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="kill a node and the head so often, and measure nothing")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
+    if arguments.rounds is not None:
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            found = taken_down(Path(folder), arguments.rounds)
+        write_result(report_of_kills(found, arguments.rounds, time.monotonic() - start), arguments.write)
+        sys.exit(1 if found.faults else 0)
     with tempfile.TemporaryDirectory() as folder:
         verdict, seconds = node_killed(Path(folder))
         (Path(folder) / "short").mkdir()

@@ -52,8 +52,9 @@ def _without_a_network(sandbox: Sandbox) -> Iterator[Case]:
 
 
 def _with_a_network(sandbox: Sandbox) -> Iterator[Case]:
-    from benchmarks.malformed import files, store
+    from benchmarks.malformed import archives, files, store
 
+    yield from archives.cases(sandbox.bad)
     yield from files.picture_cases(sandbox.bad)
     yield from store.cases(sandbox)
 
@@ -92,7 +93,7 @@ def _result(verdicts: Sequence[Verdict]) -> str:
             "It must end with exit code 2 (1 where some pictures of `predict` cannot be read), say one or two lines "
             "and no traceback, take at",
             f"most {MOST_BYTES >> 30} GiB and {MOST_SECONDS:g} s, and leave neither a run nor a file behind. "
-            "Seconds are beyond imports, on cores that others used too.",
+            "Seconds are of a processor, beyond imports.",
             "",
             "| kind | inputs | with a fault | slowest, s | which | most memory beyond the process's own, MiB |",
             "|---|---|---|---|---|---|",

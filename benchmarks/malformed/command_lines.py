@@ -25,6 +25,9 @@ def cases() -> Iterator[Case]:
         ("overrides", _overrides()),
         ("sweeps", _sweeps()),
         ("searches", _searches()),
+        ("cells", _cells()),
+        ("phases and archives", _phases_and_archives()),
+        ("extensions' paths", _extensions()),
     ):
         for line in lines:
             yield Case(name, " ".join(line)[:70], "train", line)
@@ -52,6 +55,12 @@ def _of_the_schema() -> Iterator[str]:
         "extensions=[/etc/hostname]",
     )
     yield from ("extensions=[/proc/self/mem]", "extensions=[/dev/zero]", "extensions=[/]")
+    yield from ("trainer.max_seconds=0", "trainer.max_seconds=-1", "trainer.max_seconds=inf", "trainer.max_seconds=1h")
+    yield from ("data.order=by_size", "data.order=null", "data.order=[by_length]", "data.order=3")
+    yield from ("model.match=parameters:0", "model.match=parameters:-5", "model.match=parameters:1e5")
+    yield from ("model.match=parameter:100", "model.match=parameters:", "model.match=100", "model.match=parameters:7")
+    yield from ("model.match=parameters:999999999999999", "model.match=parameters:9999999999999999", "model.match=[a]")
+    yield from ("model.block=Residual", "model.block=true", "model.block=null", "model.block=[residual]")
 
 
 def _too_large() -> Iterator[tuple[str, ...]]:
@@ -220,12 +229,119 @@ def _searches() -> Iterator[tuple[str, ...]]:
     yield (*search, "hydra.sweeper.sampler=grid", "seed=0", "model.hidden_size=range(1,100000000)")
 
 
+def _cells() -> Iterator[tuple[str, ...]]:
+    """Settings that a cell does not have, or not with such a value."""
+    for line in (
+        *(
+            "model.options=3",
+            "model.options=[a]",
+            "model.options=abc",
+            "model.options={absent:1}",
+            "model.options=null",
+        ),
+        *("model.options.absent=1", "model.options.=1", "+model.options.absent=1", "model.options.forget_gate={a:1}"),
+        "model.options={" + ",".join(f"a{number}:1" for number in range(2000)) + "}",
+    ):
+        yield (line,)
+    for cell, option, *values in (
+        ("lem", "dt", "0", "-1", "2", "nan", "abc", "[1]", "null", "{a:1}"),
+        ("indrnn", "steps", "0", "1.5", "abc", "true", HUGE),
+        ("s4d", "state_size", "0", "3", "-2", "1000000000000", "abc"),
+        ("s6", "state_size", "0", "abc", "1000000000"),
+        ("cornn", "gamma", "-1", "nan", "abc"),
+        ("cornn", "dt", "0", "abc"),
+        ("slstm", "heads", "0", "7", "abc", "1000"),
+        ("slstm", "forget_gate", "abc", "1", "[sigmoid]", "null"),
+        ("delta_net", "heads", "0", "7", "abc"),
+        ("delta_net", "max_beta", "0", "3", "abc", "true"),
+        ("lru", "r_min", "-1", "2", "abc"),
+        ("lru", "max_phase", "0", "abc", "inf"),
+        ("lstm", "variant", "abc", "3", "null", "[standard]"),
+        ("lstm", "peepholes", "abc", "3", "null"),
+        ("janet", "beta", "-1", "nan", "abc"),
+    ):
+        yield from ((f"model={cell}", f"model.options.{option}={value}") for value in values)
+    yield ("model=lstm", "model.options.state_size=32")
+    yield ("model=gru", "model.options.dt=0.5")
+    yield ("-m", "model=lem,gru", "model.options.dt=0.5,0.25")
+    yield ("-m", "model=s4d", "model.options.state_size=16,3")
+    yield ("model=lru", "model.options.r_min=0.9", "model.options.r_max=0.5")
+    yield ("-m", "model=lstm,gru", "model.match=parameters:82186,parameters:9")
+    yield ("model.match=parameters:10000", "model.num_layers=1000")
+    yield ("optimizer.schedule=cosine", "trainer.max_seconds=5")
+    yield ("model=s6", "model.kernel=numpy")
+    yield ("model=lru", "model.kernel=torch")
+    yield ("model=lstm", "model.kernel=scan")
+
+
+def _phases_and_archives() -> Iterator[tuple[str, ...]]:
+    phases = "sweep.phases=[{seed:'8,9',optimizer.lr:'1e-3,1e-2'},{seed:'0,1'}]"
+    for value in (
+        *("3", "abc", "[1,2]", "[a,b]", "{seed:'1'}", "[{seed:'1'}]", "[{seed:'1'},{seed:'2'},{seed:'3'}]", "null"),
+        *("[{seed:1},{seed:2}]", "[{seed:'1'},{seed:'1'}]", "[{seed:'1,2'},{seed:'2,3'}]", "[{seed:''},{seed:'1'}]"),
+        *("[{absent:'1'},{seed:'2'}]", "[{seed:'abc'},{seed:'2'}]", "[{seed:'1'},{seed:'abc'}]", "[[],[]]"),
+        *("[{seed:'1',optimizer.lr:'0'},{seed:'2'}]", "[{seed:'1',model:'foo,gru'},{seed:'2'}]", "[null,null]"),
+        *("[{seed:'1',optimizer.lr:'interval(0,1)'},{seed:'2'}]", "[{seed:'range(0,1000000000)'},{seed:'2'}]"),
+        *("[{seed:'1',sweep.retries:'1,2'},{seed:'2'}]", "[{seed:'1',hydra.launcher.slots:'1,2'},{seed:'2'}]"),
+        *("[{seed:'1',sweep.parent:'abc'},{seed:'2'}]", "[{seed:'['},{seed:'2'}]", "[{'=':'1'},{seed:'2'}]"),
+        "[{seed:'1'},{seed:'2',tracking.experiment:'a,b'}]",
+    ):
+        yield ("-m", f"sweep.phases={value}")
+    yield (phases,)
+    yield ("-m", phases, "hydra/sweeper=optuna", "model.hidden_size=8,16")
+    yield ("-m", phases, "hydra/sweeper=basic", "model.hidden_size=8,16")
+    yield ("-m", phases, "sweep.until=decided", "seed=0")
+    yield ("-m", phases, "sweep.until=decided", "sweep.max_seeds=1")
+    yield ("sweep.archive=trials.parquet",)
+    yield ("-m", "seed=0,1", "hydra/sweeper=basic", "sweep.archive=trials.parquet")
+    for place in (
+        *("", ".", "/", "..", "/dev/zero", "/dev/null", "/proc/self/mem", "/proc/absent/a.parquet", "[a]", "a,b"),
+        *("/etc/hostname/a.parquet", "x" * 300, "/" + "x/" * 3000 + "y", "/dev/null/x", "'a\x00b'", "{folder}"),
+    ):
+        yield ("-m", "seed=0,1", f"sweep.archive={place}")
+        if place.startswith("/dev"):
+            yield ("-m", "hydra/sweeper=optuna", "model.hidden_size=8,16", f"sweep.archive={place}")
+            yield ("-m", "seed=0,1", "sweep.dry_run=true", f"sweep.archive={place}")
+
+
+def _extensions() -> Iterator[tuple[str, ...]]:
+    for value in (
+        *(
+            "[]]",
+            "abc",
+            "[abc]",
+            "[../absent.py]",
+            "[{folder}]",
+            "[{folder}/absent.py]",
+            "[null]",
+            "[3]",
+            "[[]]",
+            "null",
+        ),
+        *("[/dev/null]", "[/dev/stdin]", "[/proc/self/environ]", "['']", "[ ]x", "[" + "x" * 5000 + "]", "{a:1}", "3"),
+        *("['a\x00b']", "[https://localhost/cell.py]", "[/etc/hostname,/etc/hostname]"),
+    ):
+        yield (f"extensions={value}",)
+    yield ("-m", "seed=0,1", "extensions=[{folder}/absent.py]")
+    yield ("-m", "seed=0,1", "extensions=[/dev/null]", "sweep.dry_run=true")
+
+
 def _other_commands() -> Iterator[Case]:
     """Of the commands that read what was trained, in a store without a finished trial."""
     named = {
         "report": (
             *("sweep=abc", "sweep=", "sweep", "absent=1", "metric=absent", "sweep=latest", "sweep=a,b", "--foo"),
             *("sweep=%", "sweep='; drop table runs;--", "sweep=" + "x" * 5000, "sweep=\x00"),
+            *(
+                "margin=abc",
+                "margin=0",
+                "margin=-1",
+                "margin=inf",
+                "margin=",
+                "format=xml",
+                "format=",
+                "format=csv,pdf",
+            ),
         ),
         "evaluate": (
             *("run=best", "run=champion", "run=abc", "run=", "", "data=mnist", "run=best data=absent", "run=best-x"),
@@ -250,6 +366,28 @@ def _other_commands() -> Iterator[Case]:
             "1e3",
         ),
         "ui": ("abc", "0", "65536", "80 81", "-1", "\u0661\u0662"),
+        "watch": (
+            *("abc", "-1", "65536", "1.5", "80 81", "\u0661", "--port=3", "sweep=", "sweep=abc", "sweep=latest 0"),
+            *("port=", "port=abc", "absent=1", "sweep='", "sweep=" + "x" * 5000, "sweep=a,b 0", ""),
+        ),
+        "stop": (
+            *("", "run=", "run=abc", "sweep=", "sweep=abc", "sweep=latest", "run=abc sweep=abc", "run=abc skip=abc"),
+            *("skip=abc", "reason=abc", "sweep=latest skip=abc", "absent=1", "--foo", "run='", "run=" + "x" * 5000),
+            *("sweep=" + "x" * 5000, "run=%", "sweep=%", "sweep=a,b", "run=../../etc"),
+        ),
+        "check": (
+            *("sweep=abc", "sweep=", "baseline=absent", "margin=abc", "margin=-1", "margin=inf", "margin=nan", "--foo"),
+            *(
+                "junit=",
+                "write=",
+                "sweep=latest",
+                "absent=1",
+                "sweep=a,b",
+                "baseline=/dev/zero",
+                "baseline=/etc/hostname",
+            ),
+        ),
+        "doctor": ("abc", "--foo", "sweep=latest"),
     }
     for command, lines in named.items():
         for line in lines:

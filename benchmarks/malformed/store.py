@@ -96,7 +96,7 @@ def _line(sandbox: Sandbox) -> tuple[str, ...]:
 
 
 def _in_a_child(sandbox: Sandbox, command: str, *arguments: str) -> None:
-    verdict = sandbox.run(Case("", "", command, arguments, code=0), most_seconds=300)
+    verdict = sandbox.run(Case("", "", command, arguments, code=0), patience=300)
     if "ended with" in " ".join(verdict.faults):
         raise SystemExit(f"{verdict.faults}: {verdict.said}")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from recurrent_cells.reports.study import progress, write_page
-from recurrent_cells.tracking.archive import read_archive
+from recurrent_cells.tracking.archived import read_archive
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.training import artifacts
 from tests.support import write_data_set

@@ -25,7 +25,7 @@ from recurrent_cells.config import schema as config
 from recurrent_cells.config.help import COMPLETION, FLAGS, schema_help
 from recurrent_cells.config.key_help import key_help
 from recurrent_cells.config.messages import explain
-from recurrent_cells.config.validation import check_own_keys, validated
+from recurrent_cells.config.validation import check_own_keys, check_unplanned, validated
 from recurrent_cells.errors import DeliveryError, Interrupted, Stopped, SweepFailed, TrialBusy, TrialError, UserError
 from recurrent_cells.imports import uncollected
 from recurrent_cells.paths import command
@@ -123,6 +123,7 @@ def _task(train: Callable[["DictConfig"], Any], tracebacks: bool) -> Callable[["
             return train(cfg)
         with _reported(tracebacks):  # here, because Hydra writes lines of its own about what passes through it
             check_own_keys(cfg.sweep)
+            check_unplanned(cfg.sweep)
             if cfg.sweep.dry_run:
                 return _show_plan(cfg)
             result = train(cfg)

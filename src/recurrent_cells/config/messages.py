@@ -91,7 +91,7 @@ def _faulty_key(key: str, fault: OmegaConfBaseException, context: str) -> str:
         return prefix + unknown_key(max(key, named, key=len))
     if context.startswith("Error merging override ~"):
         return f"~{key}: a key cannot be left out; give it a value" + (f", {allowed(key)}" if allowed(key) else "")
-    words = allowed(key)
+    words = allowed(key.partition("[")[0])
     if isinstance(fault, MissingMandatoryValue):
         return f"{prefix}{key}=???: a value is missing" + (f"; allowed is {words}" if words else "")
     if isinstance(fault, InterpolationResolutionError) or not isinstance(fault, ValidationError) or not words:

@@ -37,7 +37,7 @@ HEAD = Rule(
 )
 PHASES = Rule(
     lambda value: len(value) in (0, 2),
-    "a list of two mappings such as {seed: 8,9, optimizer.lr: 1e-3,3e-3} and {seed: 0,1,2}, or nothing",
+    "a list of two mappings such as {seed: '8,9', optimizer.lr: '1e-3,3e-3'} and {seed: '0,1,2'}, or nothing",
 )
 A_MATCH = Rule(lambda value: bool(re.fullmatch(r"parameters:[1-9]\d{0,14}", value)), "parameters:COUNT")
 RUN_IDS = Rule(lambda value: all(value), "a list of run ids")

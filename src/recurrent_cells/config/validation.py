@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # A message has at most this many lines and one more.
 MOST_FAULTS = 6
+# Keys of sweeps that change which trials there are, or what becomes of them.
+OF_PLANS = ("phases", "archive")
 # What others, written in C, can count to.
 LARGEST = 2**63 - 1
 # Keys of data that only some sources read, and that are null or empty where they do not.
@@ -81,6 +83,14 @@ def check_own_keys(sweep: Any) -> None:
     for name in SET_BY_SWEEPS:
         if (value := getattr(sweep, name)) != getattr(SweepConfig(), name):
             raise UserError(f"sweep.{name}={value}: a sweep sets it for its trials; leave it out")
+
+
+def check_unplanned(sweep: Any) -> None:
+    """Raises UserError if a user asks, of a trial or of Hydra's sweeper, for what only sweeps with a plan can do."""
+    for name in OF_PLANS:
+        if (value := getattr(sweep, name)) != getattr(SweepConfig(), name):
+            given = f"sweep.{name}={as_typed(value)[:MOST_SHOWN]}"
+            raise UserError(f"{given}: is for sweeps; add -m, with hydra/sweeper=grid, or leave it out")
 
 
 def root_fault(data: DataConfig) -> str | None:

@@ -21,7 +21,8 @@ from recurrent_cells.reports.write import draw
 from recurrent_cells.statistics.comparisons import estimate
 from recurrent_cells.statistics.letters import letters
 from recurrent_cells.sweeps.results import SweepData, joined
-from recurrent_cells.tracking.archive import opened_archive, read_archive, sweep_files
+from recurrent_cells.tracking.archive import opened_archive
+from recurrent_cells.tracking.archived import read_archive, read_sweep
 from recurrent_cells.tracking.artifacts import Study, read_code, read_study
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.queries import trial_records
@@ -53,15 +54,14 @@ class Progress:
 
 def progress(archive: Path) -> Progress:
     """How far the study of a file has come; raises UserError if the file has none."""
-    told, trials = sweep_files(archive), read_archive(archive)
+    told, trials = read_sweep(archive), read_archive(archive)
     if Artifact.STUDY not in told:
         raise _no_study(archive)
-    hours = sum(
-        float(json.loads(it["tags"]).get(Tag.SECONDS, 0)) * int(json.loads(it["params"]).get("trainer.threads", 1))
-        for it in trials
-    )
+    planned = {entry["fingerprint"] for entry in json.loads(told[Artifact.PLAN])}
+    finished = [it for it in trials if it.fingerprint in planned]
+    hours = sum(float(it.tags.get(Tag.SECONDS, 0)) * int(it.params.get("trainer.threads", 1)) for it in finished)
     study = Study(**json.loads(told[Artifact.STUDY]))
-    return Progress(study, len(json.loads(told[Artifact.PLAN])), len(trials), hours / HOUR)
+    return Progress(study, len(planned), len(finished), hours / HOUR)
 
 
 def write_page(archive: Path) -> Path:
@@ -99,7 +99,7 @@ def compose_study(store: Store, data: SweepData, study: Study) -> Document:
         Pictures([*_grid(found, metric), seeds_picture(contest.everything, found, look, metric)]),
         Heading("Protocol"),
         Bullets(study.protocol),
-        *([Heading("Deviations"), Bullets(study.deviations)] if study.deviations else []),
+        *_deviations(study),
         *verdict_section(data, found, across(contest.everything, metric), metric, contest.margin),
         *effects(data, contest.everything, look, metric),
         Heading("Results"),
@@ -109,6 +109,10 @@ def compose_study(store: Store, data: SweepData, study: Study) -> Document:
         Text(_cost(store, data)),
     ]
     return Document(f"{study.name}: {study.question}", blocks)
+
+
+def _deviations(study: Study) -> list[Block]:
+    return [Heading("Deviations"), Bullets(study.deviations)] if study.deviations else []
 
 
 def core_hours(data: SweepData) -> float:

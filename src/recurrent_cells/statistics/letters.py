@@ -36,4 +36,4 @@ def _largest(groups: Sequence[set[str]]) -> list[set[str]]:
 
 def _letter(place: int) -> str:
     rounds, place = divmod(place, len(ascii_lowercase))
-    return ascii_lowercase[place] + "′" * rounds
+    return ascii_lowercase[place] + "'" * rounds

@@ -40,9 +40,9 @@ def show_sweep(points: Sequence[Point], tuning: Sequence[Point], settings: Sweep
     trials, first_phase = plan_sweep(points, tuning, settings)
     archived: set[str] = set()
     if settings.archive is not None:
-        from recurrent_cells.tracking.archive import read_archive
+        from recurrent_cells.tracking.archived import read_archive
 
-        archived = {trial["fingerprint"] for trial in read_archive(Path(settings.archive))}
+        archived = {trial.fingerprint for trial in read_archive(Path(settings.archive))}
     print(outlook([*first_phase, *trials], experiment, settings.rerun, archived))
     if first_phase:
         print("of the second phase only the settings that the first phase chooses are trained")

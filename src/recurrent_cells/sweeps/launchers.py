@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from recurrent_cells.config.validation import check_own_keys
+from recurrent_cells.config.validation import check_own_keys, check_unplanned
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import Composer, Point
 from recurrent_cells.sweeps.pools import Pool
@@ -106,6 +106,7 @@ class PoolLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Raises UserError if the options of the pool, or keys that are not the user's, will not do."""
         check_own_keys(config.sweep)
+        check_unplanned(config.sweep)
         self._pool = make_pool(**self._options)
         if self._pool.packs:
             raise UserError(f"hydra/launcher={self._pool.name}: packs need a sweeper that plans, hydra/sweeper=grid")

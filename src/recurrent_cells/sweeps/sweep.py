@@ -26,7 +26,8 @@ from recurrent_cells.sweeps.stages import Stage, StagedFeed
 from recurrent_cells.sweeps.standings import Standings
 from recurrent_cells.sweeps.summary import summary
 from recurrent_cells.sweeps.view import counted, say
-from recurrent_cells.tracking.archive import read_archive, take_in, write_archive
+from recurrent_cells.tracking.archive import add_to_archive, take_in
+from recurrent_cells.tracking.archived import Archived, read_archive
 from recurrent_cells.tracking.artifacts import Study, read_question, write_study
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.parents import read_parent
@@ -63,12 +64,34 @@ class Runner:
     study: Study | None = None
     part: bool = False
 
+    @property
+    def archive(self) -> Path | None:
+        return None if self.settings.archive is None else Path(self.settings.archive)
+
     def open_store(self) -> Store:
         """The store, with true statuses."""
         patience = self.tracking.patience
         store = patiently(lambda: open_store(self.tracking.experiment, patience), 0)
         patiently(lambda: settle(store), patience)
         return store
+
+    def read_archive(self) -> list[Archived]:
+        """The trials of the sweep's archive; raises UserError if it is none."""
+        return [] if self.archive is None else read_archive(self.archive)
+
+    def take_in(self, store: Store, archived: Sequence[Archived]) -> None:
+        """Have the trials of the archive in the store."""
+        archive = str(self.archive)
+        if archived and (taken := patiently(lambda: take_in(store, archived, archive), store.patience)):
+            say(f"{counted(taken, 'finished trial')} taken from {archive}")
+
+    def add_to_archive(self, store: Store, parent: Parent, records: Sequence[TrialRecord]) -> None:
+        """Have the sweep and its finished trials in its archive, if it has one."""
+        if (path := self.archive) is not None:
+            complaint = f"sweep.archive={path}: cannot be written ({{reason}}); once it can the same command writes it"
+            sweep = patiently(lambda: read_parent(store, parent.run_id), store.patience)
+            add = partial(add_to_archive, store, sweep, records, path, self.part)
+            patiently(add, store.patience, complaint=complaint)
 
 
 @dataclass(frozen=True)
@@ -126,10 +149,9 @@ def run_sweep(points: Sequence[Point], runner: Runner, tuning: Sequence[Point] =
     """
     settings = runner.settings
     trials, first_phase = plan_sweep(points, tuning, settings)
-    archived = [] if settings.archive is None else read_archive(Path(settings.archive))
+    archived = runner.read_archive()
     store, planned = runner.open_store(), [*first_phase, *trials]
-    if archived and (taken := patiently(lambda: take_in(store, archived, str(settings.archive)), store.patience)):
-        say(f"{counted(taken, 'finished trial')} taken from {settings.archive}")
+    runner.take_in(store, archived)
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
         everything = patiently(lambda: unpruned(trial_records(store)), store.patience)
@@ -206,14 +228,10 @@ def carry_out(
             raise
         with interruption.deferred():
             records = _close(store, parent, feed, completed=True, reason=limits.reason)
-            archive = None if runner.settings.archive is None else Path(runner.settings.archive)
-            if archive is not None:
-                write_archive(
-                    store, read_parent(store, parent.run_id), _of_plan(feed.trials, records), archive, runner.part
-                )
+            runner.add_to_archive(store, parent, _of_plan(feed.trials, records))
         interruption.raise_if_asked()
     table, report = summary(feed.trials, records), runner.settings.report
-    study = None if runner.study is None else archive
+    study = None if runner.study is None else runner.archive
     return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, limits.reason, report, study)
 
 

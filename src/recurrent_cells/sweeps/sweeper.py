@@ -1,6 +1,8 @@
 """Hydra's sweeper plugins: light until every config has passed."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.plugins.sweeper import Sweeper
@@ -9,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.schema import StudyConfig, SweepConfig, TrackingConfig
 from recurrent_cells.config.validation import check_own_keys
+from recurrent_cells.errors import UserError
 from recurrent_cells.imports import uncollected
 from recurrent_cells.sweeps.grid import check_examples, compose_grid
 from recurrent_cells.sweeps.launchers import check_folder, pool_of
@@ -49,6 +52,7 @@ class TrialSweeper(Sweeper):
         """Raises UserError if the options of the pool, or keys that are not the user's, will not do."""
         check_own_keys(config.sweep)
         check_folder(config.hydra.sweep.dir)
+        check_archive(config.sweep.archive)
         self.loader, self.config = hydra_context.config_loader, config
         self.train = once(task_function)
         self.pool = pool_of(hydra_context, task_function, config)
@@ -96,6 +100,23 @@ class TrialSweeper(Sweeper):
         parts |= {argument.partition("=")[0].lstrip("+"): argument for argument in arguments}
         said = [part for key, part in parts.items() if not is_within(key, UNNAMED)]
         return " ".join(said)[:250] or "sweep"
+
+
+def check_archive(archive: str | None) -> None:
+    """Raises UserError if a sweep could not write its archive at its end."""
+    if archive is None:
+        return
+    path = Path(archive)
+    try:
+        if path.exists() and not path.is_file():
+            raise UserError(
+                f"sweep.archive={archive}: is not a file; give the name of a Parquet file, there or not yet"
+            )
+        with tempfile.TemporaryFile(dir=next(folder for folder in path.absolute().parents if folder.exists())):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"sweep.archive={archive}: cannot be written ({reason}); choose another place") from None
 
 
 class GridSweeper(TrialSweeper):

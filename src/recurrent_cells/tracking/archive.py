@@ -1,19 +1,28 @@
 """A sweep's finished trials in one file, from which another store takes them: the sweep goes on in any clone."""
 
+import fcntl
 import io
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from mlflow.entities import Metric, Param
 
 from recurrent_cells.config.schema import EXPERIMENT
-from recurrent_cells.errors import UserError
 from recurrent_cells.files import make_folder, sync_tree, write_atomically
+from recurrent_cells.tracking.archived import (
+    COLUMNS,
+    FILES,
+    LEFT_BEHIND,
+    SWEEP_FILES,
+    Archived,
+    read_archive,
+    read_sweep,
+)
 from recurrent_cells.tracking.artifacts import keep_text, read_bytes, read_text
 from recurrent_cells.tracking.histories import History, read_histories
 from recurrent_cells.tracking.locks import alone
@@ -25,61 +34,59 @@ from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
 from recurrent_cells.tracking.status import set_ended, source_tags
 from recurrent_cells.tracking.store import Store, open_store
 
-# What a report reads of a trial; weights and pictures are not kept.
-FILES = (
-    *(Artifact.CONFIG, Artifact.PACKAGES),
-    *(Artifact.OUTCOMES, Artifact.CONFUSION, Artifact.AFTER_STEP, Artifact.NUMBERS),
-)
-# What a report reads of the sweep.
-SWEEP_FILES = (Artifact.PLAN, Artifact.QUESTION, Artifact.STUDY)
-NAME = "sweep"  # the sweep's name
-COLUMNS = ("name", "fingerprint", "params", "tags", "curves", "files")
-# Tags that tell of a store, of a process, or of files that are not taken along.
-LEFT_BEHIND = ("mlflow.", "process.", Tag.MANIFEST, Tag.CHECKPOINT_DIGEST, Tag.SWEEP, Tag.OPENED, Tag.ARCHIVE)
 TIMES = (Curve.EPOCH_SECONDS, Curve.SAMPLES_PER_SECOND)
 AT_ONCE = 1000  # metrics that MLflow takes in one call
 
-# What a file has of a trial, by COLUMNS.
-Archived = Mapping[str, Any]
 
-
-def write_archive(
+def add_to_archive(
     store: Store, sweep: ParentRun, records: Sequence[TrialRecord], path: Path, part: bool = False
 ) -> None:
-    """Write a sweep and the finished among its trials to a Parquet file, in an order that does not depend on time.
+    """Have a sweep and the finished among its trials in a Parquet file, beside trials of others that are there.
+
+    The order does not depend on when the trials ran.
 
     Args:
-        part: whether the sweep is a part of the one that the file has, whose other trials stay.
+        part: whether the sweep is a part of the one that the file has.
     """
-    import pyarrow
-    from pyarrow import parquet
-
-    finished = [it for it in records if it.status == "FINISHED"]
-    keys = sorted({key for record in finished for key in record.metrics if key not in TIMES})
-    histories = read_histories(store, [record.run_id for record in finished], keys)
-    rows = [_row(store, record, histories.get(record.run_id, {})) for record in finished]
-    of_sweep = {name: content for name in SWEEP_FILES if (content := read_text(store, sweep, name)) is not None}
-    if part:
-        planned = {entry["fingerprint"] for entry in json.loads(of_sweep[Artifact.PLAN])}
-        rows += [row for row in read_archive(path) if row["fingerprint"] not in planned]
-        of_sweep = _joined(sweep_files(path), of_sweep)
-    rows.sort(key=lambda row: (row["name"], row["fingerprint"]))
-    text, contents = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.binary())
-    schema = pyarrow.schema(
-        [(name, contents if name == "files" else text) for name in COLUMNS], of_sweep | {NAME: sweep.name}
-    )
-    buffer = io.BytesIO()
+    finished = {it.fingerprint: it for it in records if it.status == "FINISHED" and not it.pruned}
+    keys = sorted({key for record in finished.values() for key in record.metrics if key not in TIMES})
+    histories = read_histories(store, [record.run_id for record in finished.values()], keys)
+    told = {name: content for name in SWEEP_FILES if (content := read_text(store, sweep, name)) is not None}
     make_folder(path.parent)
-    parquet.write_table(pyarrow.Table.from_pylist(rows, schema), buffer, compression="zstd")
-    write_atomically(path, buffer.getvalue())
+    with _held(path.parent):
+        others = [it for it in read_archive(path) if it.fingerprint not in finished]
+        own = [_archived(store, record, histories.get(record.run_id, {})) for record in finished.values()]
+        _write(
+            sorted([*others, *own], key=lambda trial: (trial.name, trial.fingerprint)),
+            _joined(read_sweep(path), told) if part else told,
+            path,
+        )
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """One process at a time adds to the archives of a folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _archived(store: Store, record: TrialRecord, histories: Mapping[str, History]) -> Archived:
+    curves = {key: (history.steps.tolist(), history.values.tolist()) for key, history in histories.items()}
+    tags = {key: value for key, value in record.tags.items() if not key.startswith(LEFT_BEHIND)}
+    files = {name: content for name in FILES if (content := read_bytes(store, record, name)) is not None}
+    return Archived(record.name, record.fingerprint, record.params, tags, curves, files)
 
 
 def _joined(whole: Mapping[str, str], part: Mapping[str, str]) -> dict[str, str]:
-    """The texts of a sweep with what its part says anew."""
+    """The texts of a sweep with what a part of the sweep says anew."""
     found = dict(part)
-    if plan := json.loads(whole.get(Artifact.PLAN, "[]")):
-        entries = {entry["fingerprint"]: entry for entry in [*plan, *json.loads(part[Artifact.PLAN])]}
-        found[Artifact.PLAN] = json.dumps(list(entries.values()))
+    if Artifact.PLAN in whole:
+        entries = [*json.loads(whole[Artifact.PLAN]), *json.loads(part[Artifact.PLAN])]
+        found[Artifact.PLAN] = json.dumps(list({entry["fingerprint"]: entry for entry in entries}.values()))
     if Artifact.QUESTION in whole and Artifact.QUESTION in part:
         before, now = json.loads(whole[Artifact.QUESTION]), json.loads(part[Artifact.QUESTION])
         lists = {name: sorted({*before[name], *now[name]}) for name in ("chosen", "tuning")}
@@ -87,12 +94,19 @@ def _joined(whole: Mapping[str, str], part: Mapping[str, str]) -> dict[str, str]
     return found
 
 
-def _row(store: Store, record: TrialRecord, histories: Mapping[str, History]) -> Archived:
-    curves = {key: [history.steps.tolist(), history.values.tolist()] for key, history in histories.items()}
-    tags = {key: value for key, value in sorted(record.tags.items()) if not key.startswith(LEFT_BEHIND)}
-    texts = (json.dumps(it, sort_keys=True) for it in (record.params, tags, curves))
-    files = [(name, content) for name in FILES if (content := read_bytes(store, record, name)) is not None]
-    return dict(zip(COLUMNS, (record.name, record.fingerprint, *texts, files), strict=True))
+def _write(trials: Sequence[Archived], told: Mapping[str, str], path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = []
+    for trial in trials:
+        texts = (json.dumps(it, sort_keys=True) for it in (trial.params, trial.tags, trial.curves))
+        rows.append(dict(zip(COLUMNS, (trial.name, trial.fingerprint, *texts, list(trial.files.items())), strict=True)))
+    text, contents = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.binary())
+    schema = pyarrow.schema([(name, contents if name == "files" else text) for name in COLUMNS], told)
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows, schema), buffer, compression="zstd")
+    write_atomically(path, buffer.getvalue())
 
 
 @contextmanager
@@ -100,32 +114,20 @@ def opened_archive(path: Path) -> Iterator[tuple[Store, ParentRun]]:
     """A store of its own, gone afterwards, that has a sweep and its trials as a file has them.
 
     Raises:
-        UserError: if the file is no archive of a sweep.
+        UserError: if the file has no sweep, or is damaged.
     """
-    trials = read_archive(path)
-    of_sweep = sweep_files(path)
-    if Artifact.PLAN not in of_sweep:
-        raise UserError(f"archive={path}: no sweep is in it; allowed is a file that sweep.archive=FILE has written")
+    trials, told = read_archive(path), read_sweep(path)
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(EXPERIMENT, address=f"sqlite:///{folder}/mlflow.db")
         take_in(store, trials, str(path))
-        run_id = create_parent(store, of_sweep.get(NAME, ""), plan="archived")
-        for name in SWEEP_FILES:
-            if name in of_sweep:
-                keep_text(store, run_id, of_sweep[name], name)
+        run_id = create_parent(store, path.stem, plan=path.stem)
+        for name, content in told.items():
+            keep_text(store, run_id, content, name)
         set_ended(store, run_id, "FINISHED", {})
         try:
             yield store, read_parent(store, run_id)
         finally:
             store.disconnect()
-
-
-def sweep_files(path: Path) -> dict[str, str]:
-    """The texts by their names that a file has of its sweep."""
-    from pyarrow import parquet
-
-    found: Mapping[bytes, bytes] = parquet.read_schema(path).metadata or {} if path.exists() else {}
-    return {name.decode(): content.decode() for name, content in found.items()}
 
 
 def take_in(store: Store, archived: Sequence[Archived], archive: str) -> int:
@@ -138,46 +140,24 @@ def take_in(store: Store, archived: Sequence[Archived], archive: str) -> int:
         for run in search(store, f"tags.{Tag.ARCHIVE} LIKE '%' and attributes.status != 'FINISHED'"):
             store.client.delete_run(run.info.run_id)  # of a process that was killed here
         known = {it.fingerprint for it in trial_records(store) if it.status == "FINISHED"}
-        missing = [trial for trial in archived if trial["fingerprint"] not in known]
+        missing = [trial for trial in archived if trial.fingerprint not in known]
         for trial in missing:
             _make_run(store, trial, archive)
     return len(missing)
 
 
-def read_archive(path: Path) -> list[Archived]:
-    """The trials of a file, for `take_in`; none of a file that is not there yet.
-
-    Raises:
-        UserError: if the file is no archive.
-    """
-    import pyarrow
-    from pyarrow import parquet
-
-    if not path.exists():
-        return []
-    try:
-        table = parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"sweep.archive={path}: not an archive of trials, or damaged ({reason[:120]})") from None
-    if tuple(table.column_names) != COLUMNS:
-        raise UserError(f"sweep.archive={path}: no archive of trials; its columns are {', '.join(table.column_names)}")
-    found: list[Archived] = table.to_pylist()
-    return found
-
-
 def _make_run(store: Store, trial: Archived, archive: str) -> None:
-    told = {Tag.FINGERPRINT: trial["fingerprint"], Tag.SWEEP: "", Tag.ARCHIVE: archive}
-    tags = json.loads(trial["tags"]) | told | source_tags()
-    run = store.client.create_run(store.experiment_id, run_name=trial["name"], tags=tags | process_tags())
+    told = {Tag.FINGERPRINT: trial.fingerprint, Tag.SWEEP: "", Tag.ARCHIVE: archive}
+    tags = {**trial.tags, **told, **source_tags(), **process_tags()}
+    run = store.client.create_run(store.experiment_id, run_name=trial.name, tags=tags)
     run_id = run.info.run_id
-    params = [Param(key, value) for key, value in json.loads(trial["params"]).items()]
+    params = [Param(key, value) for key, value in trial.params.items()]
     for start in range(0, len(params), 100):
         store.client.log_batch(run_id, params=params[start : start + 100])
     now = int(time.time() * 1000)
     points = [
         Metric(key, value, now, int(step))
-        for key, (steps, values) in json.loads(trial["curves"]).items()
+        for key, (steps, values) in trial.curves.items()
         for step, value in zip(steps, values, strict=True)
     ]
     for start in range(0, len(points), AT_ONCE):
@@ -185,9 +165,8 @@ def _make_run(store: Store, trial: Archived, archive: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         written = local_folder(run.info.artifact_uri) or Path(scratch)
         make_folder(written)
-        for name, content in trial["files"]:
-            if name in FILES:
-                (written / name).write_bytes(content)
+        for name, content in trial.files.items():
+            (written / name).write_bytes(content)
         if written == Path(scratch):
             store.client.log_artifacts(run_id, scratch)
         else:

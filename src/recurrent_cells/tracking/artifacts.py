@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ from recurrent_cells.tracking.manifest import digest, local_folder
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.queries import Earlier, TrialRecord
 from recurrent_cells.tracking.store import Store
+
+# Of test examples: their outcomes as numbers take a gibibyte.
+MOST_OUTCOMES = 1 << 27
 
 
 class Run(Protocol):
@@ -177,7 +181,12 @@ def write_confusion(folder: Path, counts: Sequence[Sequence[int]], names: Sequen
 
 def read_confusion(store: Store, run: Run) -> tuple[NDArray[np.int64], tuple[str, ...] | None] | None:
     """The counts and the classes' names, as `write_confusion`; None if the trial left none."""
-    rows = list(csv.reader(io.StringIO(read_text(store, run, Artifact.CONFUSION) or "")))
+    return confusion_of(read_bytes(store, run, Artifact.CONFUSION) or b"")
+
+
+def confusion_of(content: bytes) -> tuple[NDArray[np.int64], tuple[str, ...] | None] | None:
+    """What `read_confusion` makes of the file's content; raises ValueError if it is damaged."""
+    rows = list(csv.reader(io.StringIO(content.decode())))
     if not rows:
         return None
     names = tuple(rows.pop(0)) if len(rows) > len(rows[0]) else None
@@ -208,10 +217,13 @@ def write_numbers(folder: Path, answers: NDArray[np.float32], targets: NDArray[n
 def read_numbers(store: Store, run: Run) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
     """What `write_numbers` wrote; None if the trial left none."""
     content = read_bytes(store, run, Artifact.NUMBERS)
-    if content is None:
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as found:
-        return found["answers"], found["targets"]
+    return None if content is None else numbers_of(content)
+
+
+def numbers_of(content: bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What `read_numbers` makes of the file's content; raises as `_arrays`."""
+    found = _arrays(content)
+    return found["answers"], found["targets"]
 
 
 def write_outcomes(folder: Path, outcomes: NDArray[np.float32]) -> None:
@@ -226,12 +238,18 @@ def write_outcomes(folder: Path, outcomes: NDArray[np.float32]) -> None:
 def read_outcomes(store: Store, run: Run) -> NDArray[np.float64] | None:
     """The metric of each test example (N,), in the order of the data; None if the trial has left none."""
     content = read_bytes(store, run, Artifact.OUTCOMES)
-    if content is None:
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as found:
-        if "bits" in found:
-            return np.unpackbits(found["bits"], count=int(found["count"])).astype(np.float64)
+    return None if content is None else outcomes_of(content)
+
+
+def outcomes_of(content: bytes) -> NDArray[np.float64]:
+    """What `read_outcomes` makes of the file's content; raises as `_arrays`."""
+    found = _arrays(content)
+    if "bits" not in found:
         return np.asarray(found["values"], dtype=np.float64)
+    bits, count = found["bits"], int(found["count"])
+    if not 0 <= count <= min(8 * bits.size, MOST_OUTCOMES):
+        raise ValueError(f"{count:,} outcomes in {bits.size:,} bytes")
+    return np.unpackbits(bits, count=count).astype(np.float64)
 
 
 def write_after_step(folder: Path, accuracies: Sequence[float]) -> None:
@@ -241,8 +259,12 @@ def write_after_step(folder: Path, accuracies: Sequence[float]) -> None:
 
 def read_after_step(store: Store, run: Run) -> list[float]:
     """The test accuracies after 1, 2, … steps; empty if the trial left none."""
-    lines = (read_text(store, run, Artifact.AFTER_STEP) or "").split()[1:]
-    return [float(line.partition(",")[2]) for line in lines]
+    return after_step_of(read_bytes(store, run, Artifact.AFTER_STEP) or b"")
+
+
+def after_step_of(content: bytes) -> list[float]:
+    """What `read_after_step` makes of the file's content; raises ValueError if it is damaged."""
+    return [float(line.partition(",")[2]) for line in content.decode().split()[1:]]
 
 
 def write_plan(store: Store, run_id: str, entries: Sequence[PlanEntry]) -> None:
@@ -313,6 +335,15 @@ def read_log(store: Store, run: Run) -> str | None:
 def has_model(store: Store, run: Run) -> bool:
     """Whether a run has left an MLflow model (`tracking.model` saves them)."""
     return read_bytes(store, run, f"{Artifact.MODEL}/MLmodel") is not None
+
+
+def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file, as `np.savez` writes it; raises ValueError, or an error of zipfile, for another."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > len(content):
+            raise ValueError("its arrays are compressed")
+    with np.load(io.BytesIO(content), allow_pickle=False) as found:
+        return dict(found)
 
 
 def _write_rows(path: Path, rows: Sequence[Sequence[object]]) -> None:

@@ -36,7 +36,7 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         UserError: if a corner of the space cannot start, with the faults of all; nothing was started.
         Interrupted: after a signal, the running trials having saved their state.
     """
-    planned = plan_trials(corners)
+    planned, archived = plan_trials(corners), runner.read_archive()
     store, settings = runner.open_store(), runner.settings
     key = identity(space, search, planned[0], runner.tracking.experiment)
     if settings.dry_run:
@@ -44,6 +44,7 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         return None
     if not runner.pool.waits:
         raise UserError("hydra.launcher.wait=false: a search proposes from trials that have ended; it needs wait=true")
+    runner.take_in(store, archived)
     runner.pool.prepare(runner.train, runner.config, store)
     if runner.pool.packs:
         say("a search proposes trials one by one: each trains by itself; packs need hydra/sweeper=grid")

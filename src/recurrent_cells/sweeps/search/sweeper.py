@@ -30,6 +30,8 @@ class OptunaSweeper(TrialSweeper):
         checked(self.search)
         if self.config.sweep.until == "decided":
             raise UserError("sweep.until=decided: a search proposes other trials; use hydra/sweeper=grid")
+        if self.config.sweep.phases:
+            raise UserError("sweep.phases: a search has no phases; use hydra/sweeper=grid, or leave them out")
         space = read_space(self.loader, self.config, self.params, arguments)
         corners = space.corners()
         check_examples(corners)
