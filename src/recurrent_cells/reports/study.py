@@ -8,6 +8,7 @@ from pathlib import Path
 from recurrent_cells.errors import UserError
 from recurrent_cells.reports import tables
 from recurrent_cells.reports.blocks import Competition, across
+from recurrent_cells.reports.careless import careless_section
 from recurrent_cells.reports.compose import effects, seeds_picture
 from recurrent_cells.reports.configurations import cell_label
 from recurrent_cells.reports.contest import contest_of
@@ -16,6 +17,7 @@ from recurrent_cells.reports.figures import Picture, styles
 from recurrent_cells.reports.grid import Entry, draw_grid
 from recurrent_cells.reports.markdown import as_markdown
 from recurrent_cells.reports.metric import Metric
+from recurrent_cells.reports.questions import question_of
 from recurrent_cells.reports.verdicts import verdict_section
 from recurrent_cells.reports.write import draw
 from recurrent_cells.statistics.comparisons import estimate
@@ -93,6 +95,9 @@ def compose_study(store: Store, data: SweepData, study: Study) -> Document:
     """The contents of the page."""
     contest = contest_of(store, data)
     metric, found = contest.metric, contest.competitions
+    question = question_of(store, data)
+    chosen_by = set(question.tuning if question else [])
+    tuning = [trial.record for trial in data.finished if trial.record.fingerprint in chosen_by]
     look = styles(contest.everything)
     blocks: list[Block] = [
         *([Text(study.finding)] if study.finding else []),
@@ -105,6 +110,7 @@ def compose_study(store: Store, data: SweepData, study: Study) -> Document:
         Heading("Results"),
         tables.results(contest.everything, found, metric),
         *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
+        *careless_section(found, tuning, metric),
         Heading("Cost"),
         Text(_cost(store, data)),
     ]
