@@ -20,7 +20,7 @@ from src import REPOSITORY
 
 HEAD = ("key", "meaning", "allowed", "default", "type")
 TYPES = {"str": "text", "int": "integer", "float": "number", "bool": "boolean"}
-GROUPS = ("model", "data", "optimizer", "trainer", "experiment", "sweep")
+GROUPS = ("model", "data", "optimizer", "trainer", "experiment", "problem", "sweep")
 
 
 def keys() -> str:

@@ -33,7 +33,9 @@ def test_a_study_has_its_file_s_name_a_question_and_a_protocol(path):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_study_can_be_planned(path, size, run_cli, store_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    answer = run_cli("-m", f"+study={path.stem}", f"study.size={size}", f"problem={problem(path)}", "sweep.dry_run=true")
+    answer = run_cli(
+        "-m", f"+study={path.stem}", f"study.size={size}", f"problem={problem(path)}", "sweep.dry_run=true"
+    )
     assert answer.code == 0, answer.err
     assert "nothing started" in answer.out
 

@@ -25,3 +25,4 @@ def test_sections_name_the_options_of_their_group():
     assert any(line.startswith(f"model={'|'.join(CELLS.names)}: The network") for line in headings)
     assert any(line.startswith("tracking: ") for line in headings)
     assert any(line.startswith("experiment=") and "|keras_lstm|" in line for line in headings)
+    assert any(line.startswith("problem=") and "|parity|" in line for line in headings)

@@ -94,6 +94,19 @@ def test_parity_counts_the_ones_of_the_valid_steps():
         assert int(split.lengths.max()) <= longest
 
 
+def test_parity_asks_after_every_step_in_training_and_after_the_last_in_the_test():
+    last, every = small("parity", "data.length=12"), small("parity", "data.length=12", "data.target_steps=every")
+    assert torch.equal(every.train.sequences, last.train.sequences)
+    assert int(every.train.lengths.max()) <= 12
+    train = every.train
+    for bits, length, targets in zip(train.sequences[..., 1], train.lengths, train.targets, strict=True):
+        assert targets[:length].tolist() == [int(bits[: step + 1].sum()) % 2 for step in range(length)]
+        assert (targets[length:] == -1).all()
+    assert ((every.test.targets >= 0).sum(dim=1) == 1).all()
+    ends = every.test.targets.gather(1, every.test.lengths[:, None] - 1)[:, 0]
+    assert torch.equal(ends, last.test.targets)
+
+
 def test_modular_arithmetic_is_pythons():
     splits = small("modular_arithmetic")
     for split in (splits.train, splits.test):
@@ -108,7 +121,8 @@ def test_modular_arithmetic_is_pythons():
     ("overrides", "words"),
     [
         (["data=selective_copy", "data.length=15"], "data.length=15: data=selective_copy needs at least 16"),
-        (["data=parity", "data.length=50"], "data.length=50: data=parity does not read it; leave it out"),
+        (["data=parity", "data.length=2"], "data.length=2: data=parity needs at least 3"),
+        (["data=adding", "data.target_steps=every"], "data.target_steps=every: data=adding does not read it; leave it"),
         (["data=mnist1d", "data.examples=50"], "data.examples=50: data=mnist1d does not read it; leave it out"),
         (["data=adding", "data.length=1"], "data.length=1: allowed is an integer from 2 to 1000000, or null"),
         (["data=adding", "data.examples=9000000000"], "data=adding data.examples=9000000000 data.length=100: needs "),

@@ -118,9 +118,12 @@ def test_files_of_a_group_that_were_swept_name_the_configurations_and_are_fair(s
     assert [it.what for it in fairness(data, found, found, {}, ACCURACY) if it.difference] == []
 
 
-@pytest.mark.parametrize("group", ["model", "data", "optimizer", "trainer", "experiment"])
+OF_ANY_KEYS = ("experiment", "problem")
+
+
+@pytest.mark.parametrize("group", ["model", "data", "optimizer", "trainer", *OF_ANY_KEYS])
 def test_each_group_explains_the_keys_of_its_files_alone(store, make_sweep, group):
-    keys = [f"{'optimizer' if group == 'experiment' else group}.key{n}" for n in range(6)]
+    keys = [f"{'optimizer' if group in OF_ANY_KEYS else group}.key{n}" for n in range(6)]
     trials = [
         Made(
             "lstm",
@@ -133,7 +136,7 @@ def test_each_group_explains_the_keys_of_its_files_alone(store, make_sweep, grou
     _, data = read_sweeps(store, make_sweep(*trials))
     found = configurations(data)
     beyond = {it.what: it.difference for it in fairness(data, found, found, {}, ACCURACY)}
-    if group == "experiment":  # a file of any keys
+    if group in OF_ANY_KEYS:
         assert [one.label for one in found] == ["LSTM one", "LSTM two"]
         assert beyond["differing settings beyond those swept"] == ""
     else:
@@ -170,3 +173,23 @@ def test_configurations_whose_histories_were_not_read_are_not_called_different(s
     histories = read_histories(at, [compared[0].trials[0].run_id], ["val/loss"])
     steps = next(it for it in fairness(data, compared, compared, histories, ACCURACY) if it.what == "steps trained")
     assert (steps.difference, steps.value) == ("", "30")
+
+
+def test_a_configuration_is_the_same_on_each_problem_of_a_sweep(store, make_sweep):
+    problems = {"one": ("adding", "last"), "two": ("parity", "every")}
+    trials = [
+        Made(
+            cell,
+            0,
+            params={"data.name": data, "model.readout": readout, "trainer.max_epochs": name},
+            tags={"data.digest": name},
+            choices={"problem": name},
+        )
+        for name, (data, readout) in problems.items()
+        for cell in ("lstm", "gru")
+    ]
+    _, data = read_sweeps(store, make_sweep(*trials))
+    found = configurations(data)
+    assert [one.label for one in found] == ["LSTM one", "GRU one", "LSTM two", "GRU two"]
+    assert [one.identity for one in found[:2]] == [one.identity for one in found[2:]]
+    assert found[0].identity != found[1].identity

@@ -24,6 +24,7 @@ def schema_help() -> Iterator[str]:
             yield ""
             yield from section_help(section.name)
     yield f"\nexperiment={'|'.join(options('experiment'))}: published networks"
+    yield f"problem={'|'.join(options('problem'))}: data with readout, batches and budget, for any model"
     yield f"+sweep={'|'.join(options('sweep'))}: sweeps, with -m, as any KEY=VALUE,VALUE is"
     yield f"+study={'|'.join(options('study'))}: sweeps with a question and a report, with -m"
     yield f"hydra/launcher={'|'.join(POOLS.names)}: where the trials of a sweep run; hydra/sweeper=grid|optuna"

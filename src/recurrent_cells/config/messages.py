@@ -47,7 +47,7 @@ def suggestion(key: str) -> str | None:
     last_part = key.rpartition(".")[2]
     if last_part in by_last_part:
         return by_last_part[last_part]
-    known = [*keys, *(section.name for section in fields(Config)), "experiment"]
+    known = [*keys, *(section.name for section in fields(Config)), "experiment", "problem"]
     if close := difflib.get_close_matches(key, known, n=1, cutoff=0.7):
         return close[0]
     if close := difflib.get_close_matches(last_part, by_last_part, n=1, cutoff=0.7):

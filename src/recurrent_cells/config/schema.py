@@ -101,11 +101,12 @@ class DataConfig:
     target: str | None = key(None, "of data=table: the column of what is asked", or_null(A_NAME), True, True)
     length: int | None = key(
         None,
-        "of tasks made on the spot: T of a sequence; null: the task's own",
+        "of tasks made on the spot: T of a sequence, the longest to train on; null: the task's own",
         or_null(between(2, MOST_STEPS)),
         True,
         True,
     )
+    target_steps: str = key("last", "of data=parity: the steps that have a target", one_of("last", "every"), True, True)
     examples: int | None = key(
         None,
         "of tasks made on the spot: how many to train and validate; null: the task's own",

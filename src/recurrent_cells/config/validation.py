@@ -32,8 +32,8 @@ MOST_FAULTS = 6
 OF_PLANS = ("phases", "archive")
 # What others, written in C, can count to.
 LARGEST = 2**63 - 1
-# Keys of data that only some sources read, and that are null or empty where they do not.
-OF_SOURCES = ("dataset", "series", "time", "features", "target", "length", "examples")
+# Keys of data that only some sources read, and that are at their defaults where they do not.
+OF_SOURCES = ("dataset", "series", "time", "features", "target", "length", "target_steps", "examples")
 # Of a value, in a message.
 MOST_SHOWN = 80
 
@@ -111,7 +111,7 @@ def key_faults(data: DataConfig) -> Iterator[str]:
         value = getattr(data, name)
         if name in source.needs and not value:
             yield f"data.{name}=null: data={data.name} needs it; give data.{name}=NAME"
-        elif name not in source.keys and value:
+        elif name not in source.keys and value != getattr(DataConfig(), name):
             yield f"data.{name}={as_typed(value)}: data={data.name} does not read it; leave it out"
 
 
