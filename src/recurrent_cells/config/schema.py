@@ -270,10 +270,10 @@ class StudyConfig:
     size: str = key("quick", "which of its two sizes", one_of("quick", "full"))
     quick: dict[str, Any] = key({}, "values of the small size, to which the file refers")
     full: dict[str, Any] = key({}, "values of the large size, to which the file refers")
-    question: str = key("", "what is asked")
+    question: str | None = key(None, "what is asked")
     protocol: list[str] = key([], "what was settled before the first trial ran", SENTENCES)
     deviations: list[str] = key([], "what was done otherwise, and why", SENTENCES)
-    finding: str = key("", "the answer, in a sentence that the report bears out")
+    finding: str | None = key(None, "the answer, in a sentence that the report bears out")
 
 
 # Keys of a sweep that it sets itself, for its trials.

@@ -86,7 +86,8 @@ class TrialSweeper(Sweeper):
         if others := [argument for argument in arguments if not self._keeps_study(argument)]:
             say(f"with {' '.join(others)} this is not the study {study.name}: its trials and its page stay as they are")
             return None
-        return Study(study.name, study.size, study.question, study.protocol, study.deviations, study.finding)
+        words = study.question or "", study.protocol, study.deviations, study.finding or ""
+        return Study(study.name, study.size, *words)
 
     def _keeps_study(self, argument: str) -> bool:
         """Whether an argument leaves a study what its file says, or takes a part of it."""
