@@ -154,7 +154,19 @@ HARD = ("model=lstm", "model.num_layers=2", "model.dropout=0.3", "optimizer.warm
     "extra", [("trainer.checkpoint_every=3",), ("trainer.checkpoint_every=7", "data.order=file"), ("registry=true",)]
 )
 def test_a_trial_killed_anywhere_ends_as_if_never_killed(use_store, stripes, extra):
-    config = compose_config(*TINY, stripes, *HARD, *extra)
+    killed_anywhere(use_store, compose_config(*TINY, stripes, *HARD, *extra))
+
+
+@pytest.mark.parametrize("order", ["by_length", "shuffled"])
+def test_a_trial_on_sequences_of_all_lengths_killed_anywhere_ends_as_if_never_killed(use_store, order):
+    small = ("data.length=12", "data.examples=240", "data.val_size=40", "data.batch_size=20", "trainer.max_epochs=4")
+    few = ("trainer.log_every=4", "trainer.checkpoint_every=3", "trainer.accelerator=cpu", "registry=false")
+    config = compose_config("problem=parity", "model.hidden_size=8", *HARD[:-1], *small, *few, f"data.order={order}")
+    killed_anywhere(use_store, config)
+
+
+def killed_anywhere(use_store, config):
+    """Trains a trial to its end, and again with signals on the way: both leave the same curves and weights."""
     whole = use_store("whole")
     train(config)
     expected, expected_weights = curves(whole, only_run(whole)), weights(whole, only_run(whole))

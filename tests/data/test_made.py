@@ -84,6 +84,15 @@ def test_selective_copy_asks_for_the_scattered_symbols_in_their_order():
         assert one[one < 14].tolist() == asked.tolist()
 
 
+def test_fewer_symbols_can_be_copied():
+    splits = small("selective_copy", "data.length=30", "data.symbols=3")
+    steps, targets = splits.train.sequences.argmax(dim=-1), splits.train.targets
+    assert steps.shape == (150, 33)
+    assert ((steps[:, :30] < 14).sum(dim=1) == 3).all()
+    assert (steps[:, 30:] == 15).all()
+    assert ((targets >= 0).sum(dim=1) == 3).all()
+
+
 def test_parity_counts_the_ones_of_the_valid_steps():
     splits = small("parity")
     for split, shortest, longest in ((splits.train, 3, 40), (splits.test, 40, 256)):
@@ -120,7 +129,7 @@ def test_modular_arithmetic_is_pythons():
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["data=selective_copy", "data.length=15"], "data.length=15: data=selective_copy needs at least 16"),
+        (["data=selective_copy", "data.length=15"], "data.length=15: data=selective_copy needs at least the 16 "),
         (["data=parity", "data.length=2"], "data.length=2: data=parity needs at least 3"),
         (["data=adding", "data.target_steps=every"], "data.target_steps=every: data=adding does not read it; leave it"),
         (["data=mnist1d", "data.examples=50"], "data.examples=50: data=mnist1d does not read it; leave it out"),

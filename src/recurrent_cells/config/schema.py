@@ -107,6 +107,9 @@ class DataConfig:
         True,
     )
     target_steps: str = key("last", "of data=parity: the steps that have a target", one_of("last", "every"), True, True)
+    symbols: int | None = key(
+        None, "of data=selective_copy: how many are to be copied; null: 16", or_null(POSITIVE), True, True
+    )
     examples: int | None = key(
         None,
         "of tasks made on the spot: how many to train and validate; null: the task's own",

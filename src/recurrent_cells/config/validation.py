@@ -33,7 +33,7 @@ OF_PLANS = ("phases", "archive")
 # What others, written in C, can count to.
 LARGEST = 2**63 - 1
 # Keys of data that only some sources read, and that are at their defaults where they do not.
-OF_SOURCES = ("dataset", "series", "time", "features", "target", "length", "target_steps", "examples")
+OF_SOURCES = ("dataset", "series", "time", "features", "target", "length", "target_steps", "symbols", "examples")
 # Of a value, in a message.
 MOST_SHOWN = 80
 

@@ -36,7 +36,7 @@ class Made(Source):
     test_examples: ClassVar[int] = 2_000
 
     @abstractmethod
-    def draw(self, random: np.random.RandomState, count: int, length: int, is_test: bool) -> Part:
+    def draw(self, random: np.random.RandomState, count: int, data: DataConfig, is_test: bool) -> Part:
         """So many training or test examples."""
 
     def load(self, data: DataConfig) -> list[Part]:
@@ -47,7 +47,7 @@ class Made(Source):
         needed = (count + self.test_examples) * length * self.num_features * BYTES_OF_A_NUMBER
         check_memory(needed, what, "give smaller values")
         random = np.random.RandomState(derive(data.split_seed, self.name) % 2**32)
-        return [self.draw(random, count, length, False), self.draw(random, self.test_examples, length, True)]
+        return [self.draw(random, count, data, False), self.draw(random, self.test_examples, data, True)]
 
     @property
     def place(self) -> str:

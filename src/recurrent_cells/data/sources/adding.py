@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.made import Made
 from recurrent_cells.data.sources import Part
 
@@ -18,7 +19,8 @@ class Adding(Made):
     name, num_features = "adding", 2
     naive = MappingProxyType({"test/mse": 1 / 6})
 
-    def draw(self, random: np.random.RandomState, count: int, length: int, is_test: bool) -> Part:
+    def draw(self, random: np.random.RandomState, count: int, data: DataConfig, is_test: bool) -> Part:
+        length = data.length or self.length
         values = np.zeros((count, length, 2), dtype=np.float32)
         values[..., 0] = random.uniform(size=(count, length))
         rows = np.arange(count)

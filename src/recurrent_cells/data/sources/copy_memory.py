@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.made import Made, one_hot
 from recurrent_cells.data.sources import NOT_ASKED, Part
 
@@ -21,7 +22,8 @@ class CopyMemory(Made):
     name, num_features = "copy_memory", SYMBOLS + 2
     naive = MappingProxyType({"test/acc": 1 / SYMBOLS})
 
-    def draw(self, random: np.random.RandomState, count: int, length: int, is_test: bool) -> Part:
+    def draw(self, random: np.random.RandomState, count: int, data: DataConfig, is_test: bool) -> Part:
+        length = data.length or self.length
         remembered = random.randint(0, SYMBOLS, (count, REMEMBERED))
         steps = np.full((count, length + 2 * REMEMBERED), BLANK)
         steps[:, :REMEMBERED] = remembered

@@ -5,6 +5,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.arrays import valid_steps
 from recurrent_cells.data.made import LONG, SHORT, Made, one_hot
 from recurrent_cells.data.sources import Part
@@ -25,7 +26,7 @@ class ModularArithmetic(Made):
     keys = ("examples", "split_seed")
     naive = MappingProxyType({"test/acc": 1 / MODULUS})
 
-    def draw(self, random: np.random.RandomState, count: int, length: int, is_test: bool) -> Part:
+    def draw(self, random: np.random.RandomState, count: int, data: DataConfig, is_test: bool) -> Part:
         shortest, longest = LONG if is_test else SHORT
         symbols = random.randint(0, MODULUS, (count, longest - 1))
         symbols[:, 1::2] = random.randint(PLUS, TIMES + 1, symbols[:, 1::2].shape)

@@ -1,13 +1,10 @@
 """The parity of bits."""
 
-from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recurrent_cells.config.schema import DataConfig
-from recurrent_cells.data.arrays import valid_steps
 from recurrent_cells.data.made import LONG, SHORT, Made, one_hot
 from recurrent_cells.data.sources import NOT_ASKED, Part
 
@@ -24,28 +21,14 @@ class Parity(Made):
     keys = ("length", "target_steps", "examples", "split_seed")
     naive = MappingProxyType({"test/acc": 1 / 2})
 
-    def load(self, data: DataConfig) -> list[Part]:
-        train, test = super().load(data)
-        if data.target_steps == "last":
-            return [train, test]
-        return [replace(train, targets=_running(train)), replace(test, targets=_at_the_end(test))]
-
-    def draw(self, random: np.random.RandomState, count: int, length: int, is_test: bool) -> Part:
-        shortest, longest = LONG if is_test else (SHORT[0], length)
+    def draw(self, random: np.random.RandomState, count: int, data: DataConfig, is_test: bool) -> Part:
+        shortest, longest = LONG if is_test else (SHORT[0], data.length or self.length)
         bits = random.randint(0, 2, (count, longest))
         lengths = random.randint(shortest, longest + 1, count)
-        odd = (bits * valid_steps(lengths, longest)).sum(axis=1) % 2
+        odd = bits.cumsum(axis=1) % 2
+        is_last = np.arange(longest) == lengths[:, None] - 1
+        if data.target_steps == "last":
+            odd = odd[is_last]
+        elif is_test:
+            odd = np.where(is_last, odd, NOT_ASKED)
         return Part(one_hot(bits, 2), odd, self.place, lengths)
-
-
-def _running(part: Part) -> NDArray[np.int64]:
-    """Of each step, the parity of the bits so far, (N, T)."""
-    ones: NDArray[np.int64] = part.values[..., 1].astype(np.int64).cumsum(axis=1)
-    return ones % 2
-
-
-def _at_the_end(part: Part) -> NDArray[np.int64]:
-    """The target of each sequence at its last valid step, (N, T)."""
-    assert part.lengths is not None
-    is_last = np.arange(part.values.shape[1]) == part.lengths[:, None] - 1
-    return np.where(is_last, part.targets[:, None], NOT_ASKED)
