@@ -1,11 +1,13 @@
 """The studies of conf/study, and the pages in docs/studies that are made of their trials."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from recurrent_cells.cli.studies import study_of
 from recurrent_cells.reports.study import write_page
 from src import REPOSITORY
 
@@ -64,7 +66,7 @@ def test_a_page_is_what_the_trials_say(archive, tmp_path):
     copy = tmp_path / "studies" / name / archive.name
     copy.parent.mkdir(parents=True)
     shutil.copy(archive, copy)
-    page = write_page(copy)
+    page = write_page(copy, replace(study_of(name), size=archive.stem))
     assert page.read_text() == (archive.parent.parent / page.name).read_text()
     pictures = archive.with_suffix("")
     assert {it.name for it in pictures.iterdir()} == {it.name for it in copy.with_suffix("").iterdir()}

@@ -1,10 +1,13 @@
 """List the studies, how far each has come and what it took: [study=NAME] [size=full] writes the page of one anew."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from recurrent_cells.cli.arguments import Arguments, run_command
+from recurrent_cells.config.extensions import option
 from recurrent_cells.config.help import options
+from recurrent_cells.config.schema import StudyConfig
 from recurrent_cells.errors import UserError
 
 KEYS = {"study": "a study, as its file in conf/study is called", "size": "quick, or full"}
@@ -13,7 +16,7 @@ SIZES = ("quick", "full")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print a line for each study, or write the page of one; exits with 2 on bad input."""
+    """Print what there is to know of each study, or write the page of one; exits with 2 on bad input."""
     run_command(__doc__, KEYS, arguments, _studies)
 
 
@@ -30,17 +33,23 @@ def _studies(arguments: Arguments) -> None:
 
     from recurrent_cells.reports.study import write_page
 
-    print(f"Written: {write_page(archive)}")
+    print(f"Written: {write_page(archive, replace(study_of(name), size=size))}")
+
+
+def study_of(name: str) -> StudyConfig:
+    """What the file of a study says of it."""
+    return StudyConfig(**option("study", name)["study"])
 
 
 def _lines() -> Iterator[str]:
-    from recurrent_cells.reports.study import progress
+    from recurrent_cells.reports.progress import progress
 
     for name in options("study"):
+        study = study_of(name)
         archives = [path for size in SIZES if (path := FOLDER / name / f"{size}.parquet").exists()]
         for path in archives:
             it = progress(path)
-            yield f"{name} ({it.study.size}): {it.finished} of {it.planned} trials, {it.core_hours:.2f} core-hours"
-            yield f"  {it.study.finding or it.study.question}"
+            yield f"{name} ({path.stem}): {it.finished} of {it.planned} trials, {it.core_hours:.2f} core-hours"
         if not archives:
             yield f"{name}: not begun"
+        yield f"  {study.finding or study.question}"

@@ -1,10 +1,9 @@
 """The page of a study: question, protocol, verdicts and cost, from the file of its trials alone."""
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from recurrent_cells.config.schema import StudyConfig
 from recurrent_cells.errors import UserError
 from recurrent_cells.reports import tables
 from recurrent_cells.reports.blocks import Competition, across
@@ -17,6 +16,7 @@ from recurrent_cells.reports.figures import Picture, styles
 from recurrent_cells.reports.grid import Entry, draw_grid
 from recurrent_cells.reports.markdown import as_markdown
 from recurrent_cells.reports.metric import Metric
+from recurrent_cells.reports.progress import progress
 from recurrent_cells.reports.questions import question_of
 from recurrent_cells.reports.verdicts import verdict_section
 from recurrent_cells.reports.write import draw
@@ -24,60 +24,30 @@ from recurrent_cells.statistics.comparisons import estimate
 from recurrent_cells.statistics.letters import letters
 from recurrent_cells.sweeps.results import SweepData, joined
 from recurrent_cells.tracking.archive import opened_archive
-from recurrent_cells.tracking.archived import read_archive, read_sweep
-from recurrent_cells.tracking.artifacts import Study, read_code, read_study
-from recurrent_cells.tracking.names import Artifact, Tag
+from recurrent_cells.tracking.artifacts import read_code
+from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.store import Store
 
 # Packages whose version may change a result.
 NAMED = ("torch", "numpy", "pytorch-lightning", "recurrent-cells")
-HOUR = 3600
 GRID = (
     "Mean {} over seeds with 95 % intervals that hold at once in a column. "
     "Of two in a column that share a letter neither is shown to be better."
 )
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a study has come.
-
-    Args:
-        planned: trials, as far as they are known: seeds may be added.
-        core_hours: what the finished trials took.
-    """
-
-    study: Study
-    planned: int
-    finished: int
-    core_hours: float
-
-
-def progress(archive: Path) -> Progress:
-    """How far the study of a file has come; raises UserError if the file has none."""
-    told, trials = read_sweep(archive), read_archive(archive)
-    if Artifact.STUDY not in told:
-        raise _no_study(archive)
-    planned = {entry["fingerprint"] for entry in json.loads(told[Artifact.PLAN])}
-    finished = [it for it in trials if it.fingerprint in planned]
-    hours = sum(float(it.tags.get(Tag.SECONDS, 0)) * int(it.params.get("trainer.threads", 1)) for it in finished)
-    study = Study(**json.loads(told[Artifact.STUDY]))
-    return Progress(study, len(planned), len(finished), hours / HOUR)
-
-
-def write_page(archive: Path) -> Path:
+def write_page(archive: Path, study: StudyConfig) -> Path:
     """Write the page of the study whose trials a file has, beside the file's folder, and its pictures beside the file.
 
     Raises:
-        UserError: if the file has no study, or no finished trial.
+        UserError: if the file is damaged, or has no finished trial.
     """
     with opened_archive(archive) as (store, parent):
         data = joined(store, [parent], trial_records(store))
-        study = _study(store, data, archive)
         if not data.finished:
             raise UserError(f"{archive}: no trial is finished, of which a page could tell")
-        document = compose_study(store, data, study)
+        document = compose_study(store, data, study, progress(archive).core_hours)
     folder = archive.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*.png"):
@@ -91,8 +61,12 @@ def write_page(archive: Path) -> Path:
     return page
 
 
-def compose_study(store: Store, data: SweepData, study: Study) -> Document:
-    """The contents of the page."""
+def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours: float) -> Document:
+    """The contents of the page.
+
+    Args:
+        core_hours: that the finished trials took.
+    """
     contest = contest_of(store, data)
     metric, found = contest.metric, contest.competitions
     question = question_of(store, data)
@@ -112,30 +86,13 @@ def compose_study(store: Store, data: SweepData, study: Study) -> Document:
         *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
         *careless_section(found, tuning, metric),
         Heading("Cost"),
-        Text(_cost(store, data)),
+        Text(_cost(store, data, core_hours)),
     ]
     return Document(f"{study.name}: {study.question}", blocks)
 
 
-def _deviations(study: Study) -> list[Block]:
+def _deviations(study: StudyConfig) -> list[Block]:
     return [Heading("Deviations"), Bullets(study.deviations)] if study.deviations else []
-
-
-def core_hours(data: SweepData) -> float:
-    """Hours of training and testing of the finished trials, times their threads."""
-    records = [trial.record for trial in data.finished]
-    return sum((it.seconds or 0) * int(it.params.get("trainer.threads", 1)) for it in records) / HOUR
-
-
-def _study(store: Store, data: SweepData, archive: Path) -> Study:
-    study = read_study(store, data.sweeps[0])
-    if study is None:
-        raise _no_study(archive)
-    return study
-
-
-def _no_study(archive: Path) -> UserError:
-    return UserError(f"{archive}: no study is in it; allowed is a file that a sweep of +study=NAME has written")
 
 
 def _grid(found: Sequence[Competition], metric: Metric) -> Iterator[Picture]:
@@ -158,12 +115,11 @@ def _column(found: Competition, metric: Metric) -> dict[str, Entry]:
     }
 
 
-def _cost(store: Store, data: SweepData) -> str:
+def _cost(store: Store, data: SweepData, hours: float) -> str:
     """Trials, core-hours, and on what they were spent."""
     records = [trial.record for trial in data.finished]
     devices = sorted({it.tags.get(Tag.DEVICE, "") for it in records} - {""})
     versions = sorted({line for it in records for line in _versions(read_code(store, it)[1])})
-    hours = core_hours(data)
     return (
         f"{len(records)} finished trials took {hours:.2f} core-hours of training and testing "
         f"({', '.join([*devices, *versions])})."
@@ -177,7 +133,7 @@ def _versions(packages: Sequence[str]) -> Iterator[str]:
             yield f"{name} {version}"
 
 
-def _footer(study: Study, archive: Path) -> str:
+def _footer(study: StudyConfig, archive: Path) -> str:
     size = "" if study.size == "quick" else f" study.size={study.size}"
     return (
         f"`python -m src.train -m +study={study.name}{size}` trains what `{archive.name}` in this study's folder has "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from recurrent_cells.config.schema import SweepConfig, TrackingConfig
+from recurrent_cells.config.schema import StudyConfig, SweepConfig, TrackingConfig
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import DeliveryError
 from recurrent_cells.interrupts import handled
@@ -28,7 +28,7 @@ from recurrent_cells.sweeps.summary import summary
 from recurrent_cells.sweeps.view import counted, say
 from recurrent_cells.tracking.archive import add_to_archive, take_in
 from recurrent_cells.tracking.archived import Archived, read_archive
-from recurrent_cells.tracking.artifacts import Study, read_question, write_study
+from recurrent_cells.tracking.artifacts import read_question
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.parents import read_parent
 from recurrent_cells.tracking.patience import patiently
@@ -61,7 +61,7 @@ class Runner:
     settings: SweepConfig
     tracking: TrackingConfig
     name: str
-    study: Study | None = None
+    study: StudyConfig | None = None
     part: bool = False
 
     @property
@@ -104,7 +104,8 @@ class Swept:
         summary: a table of the trials.
         stopped: why the sweep ended before its plan was done; empty where it did not.
         report: whether a report is wanted.
-        study: the file of the study's trials; None if the sweep is no study.
+        study: which the sweep is; None if it is none.
+        archive: the file of the sweep and its trials; None if there is none.
     """
 
     store: Store
@@ -116,7 +117,8 @@ class Swept:
     summary: str
     stopped: str
     report: bool
-    study: Path | None = None
+    study: StudyConfig | None = None
+    archive: Path | None = None
 
     @property
     def queued(self) -> set[Trial]:
@@ -159,8 +161,6 @@ def run_sweep(points: Sequence[Point], runner: Runner, tuning: Sequence[Point] =
         plan = question_name(trials, settings, first_phase) if is_staged else None
         parent = patiently(lambda: open_parent(store, first_phase or trials, runner.name, again, plan), store.patience)
         show_digits(store, parent, trials[0])
-        if (study := runner.study) is not None:
-            patiently(lambda: write_study(store, parent.run_id, study), store.patience)
         records = latest_by_fingerprint(everything, parent.earlier)
         todo = to_run(planned, records, settings.rerun)
         if left_out := len(planned) - len(todo):
@@ -231,8 +231,8 @@ def carry_out(
             runner.add_to_archive(store, parent, _of_plan(feed.trials, records))
         interruption.raise_if_asked()
     table, report = summary(feed.trials, records), runner.settings.report
-    study = None if runner.study is None else runner.archive
-    return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, limits.reason, report, study)
+    ending = table, limits.reason, report, runner.study, runner.archive
+    return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, *ending)
 
 
 def _of_plan(trials: Sequence[Trial], records: Records) -> list[TrialRecord]:

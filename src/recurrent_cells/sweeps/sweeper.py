@@ -21,7 +21,6 @@ from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
 
 if TYPE_CHECKING:
     from recurrent_cells.sweeps.sweep import Runner, Swept
-    from recurrent_cells.tracking.artifacts import Study
 
 # Keys that do not tell what a sweep is made of.
 UNNAMED = ("hydra", "sweep", *CIRCUMSTANCES)
@@ -75,10 +74,8 @@ class TrialSweeper(Sweeper):
         assert isinstance(tracking, TrackingConfig)
         return sweep, tracking
 
-    def study(self, arguments: Sequence[str]) -> "Study | None":
+    def study(self, arguments: Sequence[str]) -> StudyConfig | None:
         """The study that the sweep is; None if it is none, or if arguments make it another sweep."""
-        from recurrent_cells.tracking.artifacts import Study
-
         study = OmegaConf.to_object(self.config.study)
         assert isinstance(study, StudyConfig)
         if study.name is None:
@@ -86,8 +83,7 @@ class TrialSweeper(Sweeper):
         if others := [argument for argument in arguments if not self._keeps_study(argument)]:
             say(f"with {' '.join(others)} this is not the study {study.name}: its trials and its page stay as they are")
             return None
-        words = study.question or "", study.protocol, study.deviations, study.finding or ""
-        return Study(study.name, study.size, *words)
+        return study
 
     def _keeps_study(self, argument: str) -> bool:
         """Whether an argument leaves a study what its file says, or takes a part of it."""

@@ -27,7 +27,7 @@ FILES: Mapping[str, Callable[[bytes], object]] = {
     Artifact.NUMBERS: numbers_of,
 }
 # What a report reads of a sweep.
-SWEEP_FILES = (Artifact.PLAN, Artifact.QUESTION, Artifact.STUDY)
+SWEEP_FILES = (Artifact.PLAN, Artifact.QUESTION)
 # Tags that tell of a store, of a process, or of files that are not taken along.
 LEFT_BEHIND = ("mlflow.", "process.", Tag.MANIFEST, Tag.CHECKPOINT_DIGEST, Tag.SWEEP, Tag.OPENED, Tag.ARCHIVE)
 MOST_TRIALS = 100_000

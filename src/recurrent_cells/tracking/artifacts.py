@@ -93,25 +93,6 @@ class Question:
     tuning: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Study:
-    """What a sweep is to find out, for the page of its report.
-
-    Args:
-        size: quick or full.
-        protocol: what was settled before the first trial ran.
-        deviations: what was done otherwise, and why.
-        finding: the answer, in a sentence.
-    """
-
-    name: str
-    size: str
-    question: str
-    protocol: list[str]
-    deviations: list[str]
-    finding: str
-
-
 def read_bytes(store: Store, run: Run, name: str) -> bytes | None:
     """A file of a run; None if the run has left none of that name."""
     folder = local_folder(run.artifact_uri)
@@ -307,17 +288,6 @@ def read_question(store: Store, run: Run) -> Question | None:
     """What `write_question` wrote; None if the sweep has a fixed plan, or nothing was chosen yet."""
     text = read_text(store, run, Artifact.QUESTION)
     return None if text is None else Question(**json.loads(text))
-
-
-def write_study(store: Store, run_id: str, study: Study) -> None:
-    """Keep with a sweep's parent run what study the sweep is."""
-    keep_text(store, run_id, json.dumps(asdict(study), indent=1), Artifact.STUDY)
-
-
-def read_study(store: Store, run: Run) -> Study | None:
-    """What `write_study` wrote; None if the sweep is no study."""
-    text = read_text(store, run, Artifact.STUDY)
-    return None if text is None else Study(**json.loads(text))
 
 
 def log_file(store: Store, run: Run) -> Path | None:

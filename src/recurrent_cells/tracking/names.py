@@ -113,7 +113,6 @@ class Artifact:
     PLAN = "plan.json"
     SEARCH = "search.json"
     QUESTION = "question.json"
-    STUDY = "study.json"
     REPORT = "report"
 
     @staticmethod
