@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 RUN := $(BIN)/python -m src.train
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep train test test-all lint watch ui serve server series report check doctor bench gpu-check docs clean
+.PHONY: help install sweep train test test-all lint watch ui serve server series report studies check doctor bench gpu-check docs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -64,6 +64,9 @@ series: $(READY)  ## fetch small sets of time series, for data=ts data.dataset=N
 
 report: $(READY)  ## verdict, figures and tables of a sweep (ARGS='sweep=latest metric=test/acc')
 	$(BIN)/python -m src.report $(ARGS)
+
+studies: $(READY)  ## list the studies, how far each has come and what it took (ARGS='study=NAME' writes its page)
+	$(BIN)/python -m src.studies $(ARGS)
 
 check: $(READY)  ## hold a sweep against the champion (ARGS='sweep=latest baseline=champion margin=0.2')
 	$(BIN)/python -m src.check $(ARGS)

@@ -15,6 +15,7 @@ from recurrent_cells.tracking.archive import add_to_archive, take_in
 from recurrent_cells.tracking.archived import MOST_TRIALS, read_archive
 from recurrent_cells.tracking.artifacts import read_outcomes
 from recurrent_cells.tracking.histories import read_histories
+from recurrent_cells.tracking.parents import all_parents
 from recurrent_cells.tracking.queries import best_by_validation, trial_records
 from recurrent_cells.tracking.store import open_store
 
@@ -70,7 +71,7 @@ def test_trials_of_an_archive_are_left_out_and_compared_as_if_they_had_been_trai
 def test_a_process_killed_while_it_took_trials_in_leaves_none_behind(sweep, store, elsewhere, tmp_path, monkeypatch):
     sweep("seed=0,1")
     path = tmp_path / "trials.parquet"
-    add_to_archive(store, trial_records(store), path)
+    add_to_archive(store, all_parents(store)[0], trial_records(store), path)
     other = elsewhere()
     with monkeypatch.context() as patch:
         patch.setattr("recurrent_cells.tracking.archive.set_ended", lambda *_: 1 / 0)

@@ -11,7 +11,7 @@ from recurrent_cells.cli.leaving import run_and_leave
 from recurrent_cells.scratch import take_scratch
 
 COMMANDS = (
-    *("train", "watch", "stop", "report", "check"),
+    *("train", "watch", "stop", "report", "check", "studies"),
     *("evaluate", "predict", "export", "serve", "ui", "doctor", "series"),
 )
 

@@ -27,6 +27,10 @@ def conclude(swept: Swept) -> Records:
         from recurrent_cells.reports.write import report_sweep  # here: imports for seconds
 
         report_sweep(swept.store, swept.parent.run_id)
+        if swept.study is not None and swept.archive is not None and len(swept.left) < len(swept.trials):
+            from recurrent_cells.reports.study import write_page
+
+            print(f"Study: {write_page(swept.archive, swept.study)}")
     if swept.faulty or swept.refused:
         raise SweepFailed("\n".join(_failures(swept)))
     if swept.stopped and swept.left:

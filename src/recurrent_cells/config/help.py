@@ -26,13 +26,14 @@ def schema_help() -> Iterator[str]:
     yield f"\nexperiment={'|'.join(options('experiment'))}: published networks"
     yield f"problem={'|'.join(options('problem'))}: data with readout, batches and budget, for any model"
     yield f"+sweep={'|'.join(options('sweep'))}: sweeps, with -m, as any KEY=VALUE,VALUE is"
+    yield f"+study={'|'.join(options('study'))}: sweeps with a question and a report, with -m"
     yield f"hydra/launcher={'|'.join(POOLS.names)}: where the trials of a sweep run; hydra/sweeper=grid|optuna"
 
 
 def section_help(name: str) -> Iterator[str]:
     """The heading of a section with the options of a group, and a line for each key."""
     (kind,) = (item.type for item in fields(Config) if item.name == name)
-    choices = [] if name == "sweep" else options(name)  # those of +sweep= fill other sections
+    choices = [] if name in ("sweep", "study") else options(name)  # those of +sweep= fill other sections
     yield f"{name}{'=' if choices else ''}{'|'.join(choices)}: {kind.__doc__}"
     yield from _keys(f"{name}.")
 

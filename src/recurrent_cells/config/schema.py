@@ -43,6 +43,7 @@ A_MATCH = Rule(lambda value: bool(re.fullmatch(r"parameters:[1-9]\d{0,14}", valu
 RUN_IDS = Rule(lambda value: all(value), "a list of run ids")
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
 A_PERMUTATION = Rule(lambda value: value != "", "none, bit_reversal, torch_SEED, numpy_SEED or a file of numbers")
+SENTENCES = Rule(lambda value: all(value), "a list of sentences, or nothing")
 NAMES = Rule(lambda value: all(name.strip() for name in value), "a list of names, or nothing")
 
 
@@ -264,6 +265,20 @@ class SweepConfig:
     number: int | None = key(None, "set by a search that prunes: the trial's number", or_null(COUNT))
 
 
+@dataclass
+class StudyConfig:
+    """What a sweep is to find out, in the words of a file of conf/study."""
+
+    name: str | None = key(None, "what the study is called: the name of its file", or_null(A_NAME))
+    size: str = key("quick", "which of its two sizes", one_of("quick", "full"))
+    quick: dict[str, Any] = key({}, "values of the small size, to which the file refers")
+    full: dict[str, Any] = key({}, "values of the large size, to which the file refers")
+    question: str | None = key(None, "what is asked")
+    protocol: list[str] = key([], "what was settled before the first trial ran", SENTENCES)
+    deviations: list[str] = key([], "what was done otherwise, and why", SENTENCES)
+    finding: str | None = key(None, "the answer, in a sentence that the report bears out")
+
+
 # Keys of a sweep that it sets itself, for its trials.
 SET_BY_SWEEPS = ("parent", "earlier", "study", "number")
 
@@ -290,6 +305,7 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
+    study: StudyConfig = field(default_factory=StudyConfig)
 
     @property
     def is_shortened(self) -> bool:

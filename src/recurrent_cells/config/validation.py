@@ -15,6 +15,7 @@ from recurrent_cells.config.schema import (
     Config,
     DataConfig,
     ModelConfig,
+    StudyConfig,
     SweepConfig,
     allowed,
     as_typed,
@@ -61,6 +62,7 @@ def checked(config: Config) -> Config:
     extensions.load(config.extensions)
     _refuse(list(_out_of_range(config)))
     config.model.options = _own_options(config.model)
+    config.study = StudyConfig()  # of the sweep, not of a trial
     trainer = config.trainer
     if trainer.max_epochs is None:
         is_short = not config.full and trainer.short_epochs is not None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from recurrent_cells.config.schema import block_keys
 from recurrent_cells.reports.configurations import (
     MOST_KEYS_IN_A_LABEL,
+    PROBLEM,
     Configuration,
     by,
     contenders,
@@ -99,8 +100,13 @@ def block_names(blocks: Mapping[str, Sequence[Configuration]]) -> dict[str, str]
     """What tells the blocks apart: `fashion_mnist`, `split_seed 3`, or their digests."""
     if len(blocks) == 1:
         return dict.fromkeys(blocks, "")
+    problems = {block: found[0].settings.get(PROBLEM, "") for block, found in blocks.items()}
+    if all(problems.values()) and len(set(problems.values())) == len(problems):
+        return problems
     params = {block: found[0].trials[0].record.params for block, found in blocks.items()}
     keys = [key for key in block_keys() if len({one.get(key) for one in params.values()}) > 1]
+    if len({one.get("data.name") for one in params.values()}) == len(params):
+        keys = ["data.name"]
     names = {}
     for block, one in params.items():
         parts = [one.get(key, "?") if key == "data.name" else f"{key[5:]} {one.get(key, '?')}" for key in keys]

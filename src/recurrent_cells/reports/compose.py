@@ -78,14 +78,14 @@ def compose(store: Store, data: SweepData, contest: Contest | None = None) -> Do
         Heading("Results"),
         tables.results(everything, found, metric),
         *_guessing(records, metric),
-        Pictures([_seeds(everything, found, look, metric)]),
+        Pictures([seeds_picture(everything, found, look, metric)]),
         *_how_sure(found, metric, list(confusions.values())),
         *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
         Heading("Cost"),
         Pictures(
             [Picture(f"cost_{cost}", words, draw_cost(everything, look, metric, cost)) for cost, words in COSTS.items()]
         ),
-        *([] if outline else _effects(data, everything, look, metric)),
+        *([] if outline else effects(data, everything, look, metric)),
         *_curves(curves, drawn, len(compared), histories, look),
         *_errors(confusions, _hardest(store, records)),
         Heading("Trials"),
@@ -141,9 +141,10 @@ def _how_sure(found: Sequence[Competition], metric: Metric, confusions: Sequence
     return [Text(f"{words} With {images:,} test examples {known}.")]
 
 
-def _effects(
+def effects(
     data: SweepData, everything: Sequence[Configuration], look: Mapping[str, Style], metric: Metric
 ) -> list[Block]:
+    """What each swept key does."""
     varied = differing([one.settings for one in everything])
     keys = effect_keys(everything, [key for key in varied if data.swept is None or key in data.swept])
     rest = ", other keys at their best by validation" if len(keys) > 1 else ""
@@ -158,9 +159,10 @@ def _effects(
     return [Heading("Effect of the swept values"), Pictures(pictures)] if pictures else []
 
 
-def _seeds(
+def seeds_picture(
     everything: Sequence[Configuration], found: Sequence[Competition], look: Mapping[str, Style], metric: Metric
 ) -> Picture:
+    """Every seed of each configuration, data blocks one by one."""
     by_block = [one for competition in found for one in competition.everything]
     words = SEEDS_SHOW if any(len(one.values(metric)) > 1 for one in everything) else ONE_SEED_SHOWS
     return Picture("seeds", words, draw_seeds(by_block, look, metric, tables.groups(found)))

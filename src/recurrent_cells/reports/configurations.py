@@ -21,8 +21,8 @@ SHORT = {"model.hidden_size": "h", "data.name": ""}
 CELL = "model.cell"
 # Runs of earlier versions lack the params that came later: those had today's defaults.
 DEFAULTS = {key: str(default_of(field)) for key, field in schema_fields()}
-# A file of these groups sets keys of any section, a file of another group those of its own.
-OF_ANY_SECTION = ("experiment", "problem")
+# Their files set keys of any section, a file of another group those of its own.
+OF_ANY_SECTION = ("experiment", PROBLEM := "problem")
 GROUPS = {*OF_ANY_SECTION} | {key.partition(".")[0] for key in DEFAULTS if "." in key}
 MOST_KEYS_IN_A_LABEL = 4
 
@@ -68,7 +68,7 @@ class Configuration:
     @cached_property
     def identity(self) -> tuple[tuple[str, str], ...]:
         """What makes it the same configuration on other data."""
-        other = {Tag.DATA_DIGEST, "data", "problem", "data.num_classes", *block_keys()}
+        other = {Tag.DATA_DIGEST, "data", PROBLEM, "data.num_classes", *block_keys()}
         return tuple(sorted(item for item in self.settings.items() if item[0] not in other))
 
     @cached_property

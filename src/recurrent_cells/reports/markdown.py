@@ -7,13 +7,17 @@ from recurrent_cells.reports.document import Block, Bullets, Document, Heading, 
 MOST_ROWS = 60
 
 
-def as_markdown(document: Document, footer: str) -> str:
-    """The whole report; long tables are cut and name their CSV."""
-    blocks = [_block(block) for block in document.blocks]
+def as_markdown(document: Document, footer: str, pictures: str = "figures") -> str:
+    """The whole report; long tables are cut and name their CSV.
+
+    Args:
+        pictures: the folder of the pictures, from where the report lies.
+    """
+    blocks = [_block(block, pictures) for block in document.blocks]
     return "\n\n".join([f"# {_plain(document.title)}", *blocks, f"---\n{footer}"]) + "\n"
 
 
-def _block(block: Block) -> str:
+def _block(block: Block, folder: str) -> str:
     match block:
         case Heading(text):
             return f"## {_plain(text)}"
@@ -25,7 +29,7 @@ def _block(block: Block) -> str:
             return f"{_plain(block.title)}:\n\n{as_table(block)}"
         case Pictures(pictures):
             return "\n\n".join(
-                f"![{_plain(it.caption)}](figures/{it.name}.png)\n{_plain(it.caption)}" for it in pictures
+                f"![{_plain(it.caption)}]({folder}/{it.name}.png)\n{_plain(it.caption)}" for it in pictures
             )
 
 

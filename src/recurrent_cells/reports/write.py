@@ -111,14 +111,14 @@ def _write(document: Document, folder: Path, footer: str) -> None:
     for block in document.blocks:
         if isinstance(block, Pictures):
             for picture in block.pictures:
-                svg[picture.name] = _draw(picture.figure, folder / "figures" / picture.name)
+                svg[picture.name] = draw(picture.figure, folder / "figures" / picture.name)
         elif isinstance(block, Table):
             (folder / "tables" / f"{block.name}.csv").write_text(_as_csv(block))
     (folder / PAGE).write_text(as_html(document, svg, footer))
     (folder / MARKDOWN).write_text(as_markdown(document, footer))
 
 
-def _draw(figure: Figure, path: Path) -> str:
+def draw(figure: Figure, path: Path) -> str:
     """Save a figure as PNG and SVG, the same bytes for equal figures; returns the SVG."""
     FigureCanvasAgg(figure)
     figure.savefig(path.with_suffix(".png"), dpi=DPI, metadata={"Software": None})

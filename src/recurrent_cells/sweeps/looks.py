@@ -59,7 +59,7 @@ class Looks(Stage):
     """Adds seeds to each configuration with an open pair.
 
     Of each cell the configuration that is best by validation at the first look is compared, in each data block;
-    configurations of one cell are all compared.
+    configurations of one cell are all compared, as are those whose settings a phase before has chosen.
 
     Args:
         asked: the question as an earlier start of the sweep left it: what was chosen at the first look stays chosen.
@@ -76,7 +76,8 @@ class Looks(Stage):
         if growths and not self._seeds:
             self._seeds = [trial.config.seed for trial in growths[0].trials]
             kept = self._asked.chosen if self._asked is not None and self._asked.seeds == self._seeds else []
-            self._chosen = kept or [growth.trials[0].fingerprint for growth in chosen(growths, records)]
+            compared = growths if self._tuning else chosen(growths, records)
+            self._chosen = kept or [growth.trials[0].fingerprint for growth in compared]
         compared = [growth for growth in growths if growth.trials[0].fingerprint in self._chosen]
         return [trial for block in by_block(compared, records).values() for trial in self._look(block, records)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from recurrent_cells.config.schema import SweepConfig, TrackingConfig
+from recurrent_cells.config.schema import StudyConfig, SweepConfig, TrackingConfig
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import DeliveryError
 from recurrent_cells.interrupts import handled
@@ -51,6 +51,8 @@ class Runner:
         train: trains the trial of a config.
         config: of the sweep, before any of its choices is made.
         name: of the parent run.
+        study: which the sweep is; None if it is none.
+        part: whether the sweep is a part of that study.
     """
 
     pool: Pool
@@ -59,6 +61,12 @@ class Runner:
     settings: SweepConfig
     tracking: TrackingConfig
     name: str
+    study: StudyConfig | None = None
+    part: bool = False
+
+    @property
+    def archive(self) -> Path | None:
+        return None if self.settings.archive is None else Path(self.settings.archive)
 
     def open_store(self) -> Store:
         """The store, with true statuses."""
@@ -69,20 +77,21 @@ class Runner:
 
     def read_archive(self) -> list[Archived]:
         """The trials of the sweep's archive; raises UserError if it is none."""
-        return [] if self.settings.archive is None else read_archive(Path(self.settings.archive))
+        return [] if self.archive is None else read_archive(self.archive)
 
     def take_in(self, store: Store, archived: Sequence[Archived]) -> None:
         """Have the trials of the archive in the store."""
-        archive = str(self.settings.archive)
+        archive = str(self.archive)
         if archived and (taken := patiently(lambda: take_in(store, archived, archive), store.patience)):
             say(f"{counted(taken, 'finished trial')} taken from {archive}")
 
-    def add_to_archive(self, store: Store, records: Sequence[TrialRecord]) -> None:
-        """Have finished trials in the sweep's archive, if it has one."""
-        if self.settings.archive is not None:
-            path = Path(self.settings.archive)
+    def add_to_archive(self, store: Store, parent: Parent, records: Sequence[TrialRecord]) -> None:
+        """Have the sweep and its finished trials in its archive, if it has one."""
+        if (path := self.archive) is not None:
             complaint = f"sweep.archive={path}: cannot be written ({{reason}}); once it can the same command writes it"
-            patiently(lambda: add_to_archive(store, records, path), store.patience, complaint=complaint)
+            sweep = patiently(lambda: read_parent(store, parent.run_id), store.patience)
+            add = partial(add_to_archive, store, sweep, records, path, self.part)
+            patiently(add, store.patience, complaint=complaint)
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,8 @@ class Swept:
         summary: a table of the trials.
         stopped: why the sweep ended before its plan was done; empty where it did not.
         report: whether a report is wanted.
+        study: which the sweep is; None if it is none.
+        archive: the file of the sweep and its trials; None if there is none.
     """
 
     store: Store
@@ -106,6 +117,8 @@ class Swept:
     summary: str
     stopped: str
     report: bool
+    study: StudyConfig | None = None
+    archive: Path | None = None
 
     @property
     def queued(self) -> set[Trial]:
@@ -215,10 +228,11 @@ def carry_out(
             raise
         with interruption.deferred():
             records = _close(store, parent, feed, completed=True, reason=limits.reason)
-            runner.add_to_archive(store, _of_plan(feed.trials, records))
+            runner.add_to_archive(store, parent, _of_plan(feed.trials, records))
         interruption.raise_if_asked()
     table, report = summary(feed.trials, records), runner.settings.report
-    return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, table, limits.reason, report)
+    ending = table, limits.reason, report, runner.study, runner.archive
+    return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, *ending)
 
 
 def _of_plan(trials: Sequence[Trial], records: Records) -> list[TrialRecord]:

@@ -1,7 +1,7 @@
 """Hydra's sweeper plugins: light until every config has passed."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +9,13 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from recurrent_cells.config.schema import SweepConfig, TrackingConfig
+from recurrent_cells.config.schema import StudyConfig, SweepConfig, TrackingConfig
 from recurrent_cells.config.validation import check_own_keys
 from recurrent_cells.errors import UserError
 from recurrent_cells.imports import uncollected
 from recurrent_cells.sweeps.grid import check_examples, compose_grid
 from recurrent_cells.sweeps.launchers import check_folder, pool_of
+from recurrent_cells.sweeps.view import say
 from recurrent_cells.trial.claim import once
 from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
 
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 
 # Keys that do not tell what a sweep is made of.
 UNNAMED = ("hydra", "sweep", *CIRCUMSTANCES)
+# What a part of a study takes some choices of; keys that leave a study what its file says.
+PART = "problem"
+OF_A_START = (
+    *("hydra", "study", *CIRCUMSTANCES),
+    *(
+        f"sweep.{name}"
+        for name in ("rerun", "dry_run", "retries", "budget", "stop_after_failures", "report", "archive")
+    ),
+)
 # The seeds with which `sweep.until=decided` begins where none are given.
 FIRST_LOOK = {"seed": "0,1,2"}
 
@@ -50,7 +60,12 @@ class TrialSweeper(Sweeper):
         """What runs the sweep; imports heavily, so that every config should have passed before."""
         from recurrent_cells.sweeps.sweep import Runner
 
-        return Runner(self.pool, self.train, self.config, *self.settings(), self.name(arguments))
+        sweep, tracking = self.settings()
+        study = self.study(arguments)
+        if study is None and self.config.study.name is not None:
+            sweep.archive = None
+        part = study is not None and any(argument.startswith(f"{PART}=") for argument in arguments)
+        return Runner(self.pool, self.train, self.config, sweep, tracking, self.name(arguments), study, part)
 
     def settings(self) -> tuple[SweepConfig, TrackingConfig]:
         """How the sweep runs, and where its runs go."""
@@ -58,6 +73,23 @@ class TrialSweeper(Sweeper):
         assert isinstance(sweep, SweepConfig)
         assert isinstance(tracking, TrackingConfig)
         return sweep, tracking
+
+    def study(self, arguments: Sequence[str]) -> StudyConfig | None:
+        """The study that the sweep is; None if it is none, or if arguments make it another sweep."""
+        study = OmegaConf.to_object(self.config.study)
+        assert isinstance(study, StudyConfig)
+        if study.name is None:
+            return None
+        if others := [argument for argument in arguments if not self._keeps_study(argument)]:
+            say(f"with {' '.join(others)} this is not the study {study.name}: its trials and its page stay as they are")
+            return None
+        return study
+
+    def _keeps_study(self, argument: str) -> bool:
+        """Whether an argument leaves a study what its file says, or takes a part of it."""
+        key, _, value = argument.lstrip("+").partition("=")
+        parts = self.params.get(PART, "").replace(" ", "").split(",")
+        return is_within(key, OF_A_START) or (key == PART and set(value.split(",")) <= set(parts))
 
     def name(self, arguments: list[str]) -> str:
         """What the sweep is made of, an argument in the place of what it replaces, without where and how it runs."""

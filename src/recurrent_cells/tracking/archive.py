@@ -1,4 +1,4 @@
-"""Finished trials in one file, from which another store takes them: a sweep goes on in any clone."""
+"""A sweep's finished trials in one file, from which another store takes them: the sweep goes on in any clone."""
 
 import fcntl
 import io
@@ -12,35 +12,55 @@ from pathlib import Path
 
 from mlflow.entities import Metric, Param
 
+from recurrent_cells.config.schema import EXPERIMENT
 from recurrent_cells.files import make_folder, sync_tree, write_atomically
-from recurrent_cells.tracking.archived import COLUMNS, FILES, LEFT_BEHIND, Archived, read_archive
-from recurrent_cells.tracking.artifacts import read_bytes
+from recurrent_cells.tracking.archived import (
+    COLUMNS,
+    FILES,
+    LEFT_BEHIND,
+    SWEEP_FILES,
+    Archived,
+    read_archive,
+    read_sweep,
+)
+from recurrent_cells.tracking.artifacts import keep_text, read_bytes, read_text
 from recurrent_cells.tracking.histories import History, read_histories
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.manifest import as_tags, describe, local_folder
-from recurrent_cells.tracking.names import Curve, Tag
+from recurrent_cells.tracking.names import Artifact, Curve, Tag
+from recurrent_cells.tracking.parents import ParentRun, create_parent, read_parent
 from recurrent_cells.tracking.provenance import is_here, process_tags
 from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
 from recurrent_cells.tracking.status import set_ended, source_tags
-from recurrent_cells.tracking.store import Store
+from recurrent_cells.tracking.store import Store, open_store
 
 TIMES = (Curve.EPOCH_SECONDS, Curve.SAMPLES_PER_SECOND)
 AT_ONCE = 1000  # metrics that MLflow takes in one call
 
 
-def add_to_archive(store: Store, records: Sequence[TrialRecord], path: Path) -> None:
-    """Have the finished among trials in a Parquet file, beside those of other sweeps that are there.
+def add_to_archive(
+    store: Store, sweep: ParentRun, records: Sequence[TrialRecord], path: Path, part: bool = False
+) -> None:
+    """Have a sweep and the finished among its trials in a Parquet file, beside trials of others that are there.
 
     The order does not depend on when the trials ran.
+
+    Args:
+        part: whether the sweep is a part of the one that the file has.
     """
     finished = {it.fingerprint: it for it in records if it.status == "FINISHED" and not it.pruned}
     keys = sorted({key for record in finished.values() for key in record.metrics if key not in TIMES})
     histories = read_histories(store, [record.run_id for record in finished.values()], keys)
+    told = {name: content for name in SWEEP_FILES if (content := read_text(store, sweep, name)) is not None}
     make_folder(path.parent)
     with _held(path.parent):
         others = [it for it in read_archive(path) if it.fingerprint not in finished]
         own = [_archived(store, record, histories.get(record.run_id, {})) for record in finished.values()]
-        _write(sorted([*others, *own], key=lambda trial: (trial.name, trial.fingerprint)), path)
+        _write(
+            sorted([*others, *own], key=lambda trial: (trial.name, trial.fingerprint)),
+            _joined(read_sweep(path), told) if part else told,
+            path,
+        )
 
 
 @contextmanager
@@ -61,7 +81,20 @@ def _archived(store: Store, record: TrialRecord, histories: Mapping[str, History
     return Archived(record.name, record.fingerprint, record.params, tags, curves, files)
 
 
-def _write(trials: Sequence[Archived], path: Path) -> None:
+def _joined(whole: Mapping[str, str], part: Mapping[str, str]) -> dict[str, str]:
+    """The texts of a sweep with what a part of the sweep says anew."""
+    found = dict(part)
+    if Artifact.PLAN in whole:
+        entries = [*json.loads(whole[Artifact.PLAN]), *json.loads(part[Artifact.PLAN])]
+        found[Artifact.PLAN] = json.dumps(list({entry["fingerprint"]: entry for entry in entries}.values()))
+    if Artifact.QUESTION in whole and Artifact.QUESTION in part:
+        before, now = json.loads(whole[Artifact.QUESTION]), json.loads(part[Artifact.QUESTION])
+        lists = {name: sorted({*before[name], *now[name]}) for name in ("chosen", "tuning")}
+        found[Artifact.QUESTION] = json.dumps(now | lists)
+    return found
+
+
+def _write(trials: Sequence[Archived], told: Mapping[str, str], path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
@@ -70,10 +103,31 @@ def _write(trials: Sequence[Archived], path: Path) -> None:
         texts = (json.dumps(it, sort_keys=True) for it in (trial.params, trial.tags, trial.curves))
         rows.append(dict(zip(COLUMNS, (trial.name, trial.fingerprint, *texts, list(trial.files.items())), strict=True)))
     text, contents = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.binary())
-    schema = pyarrow.schema([(name, contents if name == "files" else text) for name in COLUMNS])
+    schema = pyarrow.schema([(name, contents if name == "files" else text) for name in COLUMNS], told)
     buffer = io.BytesIO()
     parquet.write_table(pyarrow.Table.from_pylist(rows, schema), buffer, compression="zstd")
     write_atomically(path, buffer.getvalue())
+
+
+@contextmanager
+def opened_archive(path: Path) -> Iterator[tuple[Store, ParentRun]]:
+    """A store of its own, gone afterwards, that has a sweep and its trials as a file has them.
+
+    Raises:
+        UserError: if the file has no sweep, or is damaged.
+    """
+    trials, told = read_archive(path), read_sweep(path)
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(EXPERIMENT, address=f"sqlite:///{folder}/mlflow.db")
+        take_in(store, trials, str(path))
+        run_id = create_parent(store, path.stem, plan=path.stem)
+        for name, content in told.items():
+            keep_text(store, run_id, content, name)
+        set_ended(store, run_id, "FINISHED", {})
+        try:
+            yield store, read_parent(store, run_id)
+        finally:
+            store.disconnect()
 
 
 def take_in(store: Store, archived: Sequence[Archived], archive: str) -> int:

@@ -20,11 +20,14 @@ COLUMNS = ("name", "fingerprint", "params", "tags", "curves", "files")
 # What a report reads of a trial, and how; weights and pictures are not kept.
 FILES: Mapping[str, Callable[[bytes], object]] = {
     Artifact.CONFIG: bytes.decode,
+    Artifact.PACKAGES: bytes.decode,
     Artifact.OUTCOMES: outcomes_of,
     Artifact.CONFUSION: confusion_of,
     Artifact.AFTER_STEP: after_step_of,
     Artifact.NUMBERS: numbers_of,
 }
+# What a report reads of a sweep.
+SWEEP_FILES = (Artifact.PLAN, Artifact.QUESTION)
 # Tags that tell of a store, of a process, or of files that are not taken along.
 LEFT_BEHIND = ("mlflow.", "process.", Tag.MANIFEST, Tag.CHECKPOINT_DIGEST, Tag.SWEEP, Tag.OPENED, Tag.ARCHIVE)
 MOST_TRIALS = 100_000
@@ -75,6 +78,27 @@ def read_archive(path: Path) -> list[Archived]:
     except (OSError, ValueError, MemoryError, pyarrow.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{place}: not an archive of trials, or damaged ({reason[:120]})") from None
+
+
+def read_sweep(path: Path) -> dict[str, str]:
+    """The texts that a file has of a sweep, by SWEEP_FILES; none of a file that is not there yet.
+
+    Raises:
+        UserError: if the file is no archive, or is damaged.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    if not path.exists():
+        return {}
+    try:
+        metadata: Mapping[bytes, bytes] = parquet.read_schema(path).metadata or {}
+        found = {name: metadata[name.encode()].decode() for name in SWEEP_FILES if name.encode() in metadata}
+        for name, content in found.items():
+            _expect(isinstance(json.loads(content), list if name == Artifact.PLAN else dict), name)
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise UserError(f"sweep.archive={path}: not an archive of trials, or damaged ({str(error)[:120]})") from None
+    return found
 
 
 def _rows(file: "ParquetFile", path: Path) -> Iterator[Mapping[str, Any]]:

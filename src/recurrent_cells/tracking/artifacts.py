@@ -250,7 +250,7 @@ def after_step_of(content: bytes) -> list[float]:
 
 def write_plan(store: Store, run_id: str, entries: Sequence[PlanEntry]) -> None:
     """Keep the trials of a sweep with its parent run."""
-    _keep_text(store, run_id, json.dumps([asdict(entry) for entry in entries], indent=1), Artifact.PLAN)
+    keep_text(store, run_id, json.dumps([asdict(entry) for entry in entries], indent=1), Artifact.PLAN)
 
 
 def read_plan(store: Store, run: Run) -> list[PlanEntry] | None:
@@ -261,7 +261,7 @@ def read_plan(store: Store, run: Run) -> list[PlanEntry] | None:
 
 def write_earlier(store: Store, run_id: str, name: str, earlier: Earlier) -> None:
     """Keep with a sweep's parent run which runs had ended when a round of training all again began."""
-    _keep_text(store, run_id, json.dumps(earlier), Artifact.earlier(name))
+    keep_text(store, run_id, json.dumps(earlier), Artifact.earlier(name))
 
 
 def read_earlier(store: Store, run: Run, name: str) -> Earlier:
@@ -271,7 +271,7 @@ def read_earlier(store: Store, run: Run, name: str) -> Earlier:
 
 def write_search(store: Store, run_id: str, outline: str) -> None:
     """Keep the JSON of a search's ranges and settings with its parent run."""
-    _keep_text(store, run_id, outline, Artifact.SEARCH)
+    keep_text(store, run_id, outline, Artifact.SEARCH)
 
 
 def read_search(store: Store, run: Run) -> str | None:
@@ -281,7 +281,7 @@ def read_search(store: Store, run: Run) -> str | None:
 
 def write_question(store: Store, run_id: str, question: Question) -> None:
     """Keep with a sweep's parent run what the sweep is to answer."""
-    _keep_text(store, run_id, json.dumps(asdict(question)), Artifact.QUESTION)
+    keep_text(store, run_id, json.dumps(asdict(question)), Artifact.QUESTION)
 
 
 def read_question(store: Store, run: Run) -> Question | None:
@@ -320,7 +320,7 @@ def _write_rows(path: Path, rows: Sequence[Sequence[object]]) -> None:
     path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
 
 
-def _keep_text(store: Store, run_id: str, text: str, name: str) -> None:
+def keep_text(store: Store, run_id: str, text: str, name: str) -> None:
     """Keep a text with a run; on this machine it is replaced as a whole, and on the disk then."""
     folder = local_folder(store.client.get_run(run_id).info.artifact_uri)
     if folder is None:

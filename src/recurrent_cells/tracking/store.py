@@ -111,12 +111,20 @@ class Store:
             store.engine.dispose()
 
 
-def open_store(experiment: str, patience: float = 60.0, *, reading: bool = False, existing: bool = False) -> Store:
+def open_store(
+    experiment: str,
+    patience: float = 60.0,
+    *,
+    reading: bool = False,
+    existing: bool = False,
+    address: str | None = None,
+) -> Store:
     """Make the store usable, whatever is missing: folders, tables, the experiment.
 
     Args:
         reading: nothing will be written: where nothing can be, a copy of the database stands for it.
         existing: the command is of no use where there are no runs; `reading` says so too.
+        address: of another store than that of this process.
 
     Raises:
         UserError: if the URI is of no use, a folder cannot be written, the server does not answer, or there should be
@@ -128,7 +136,7 @@ def open_store(experiment: str, patience: float = 60.0, *, reading: bool = False
             f"tracking.experiment={experiment[:20]}…: a name of {len(experiment)} characters, "
             f"and {LONGEST_NAME} are allowed"
         )
-    uri, original = tracking_uri(), None
+    uri, original = address or tracking_uri(), None
     if uri.startswith(("sqlite:", "sqlite+")):
         path = database_path(uri)
         folder = path.parent

@@ -9,6 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from recurrent_cells.training.datamodule import SequenceDataModule
 
 from recurrent_cells.data.splits import Splits
 from recurrent_cells.errors import TrialError
@@ -16,7 +17,6 @@ from recurrent_cells.interrupts import Interruption
 from recurrent_cells.tasks import Task
 from recurrent_cells.training.callbacks import Stopping, TimeLimit
 from recurrent_cells.training.chunks import evaluated_at_once
-from recurrent_cells.training.datamodule import SequenceDataModule
 from recurrent_cells.training.device import Device
 from recurrent_cells.training.member import Member
 from recurrent_cells.training.module import TrialModule

@@ -24,7 +24,8 @@ CIRCUMSTANCES = (
 )
 # Keys that do not decide a trial's result.
 IRRELEVANT = (
-    *("sweep", "recipe", "full", "reproduce", "reproduce_code", "trainer.full_epochs", "trainer.short_epochs"),
+    *("sweep", "study", "recipe", "full", "reproduce", "reproduce_code"),
+    *("trainer.full_epochs", "trainer.short_epochs"),
     *CIRCUMSTANCES,
 )
 

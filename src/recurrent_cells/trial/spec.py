@@ -61,7 +61,7 @@ def flushes_denormals(config: Config, splits: Splits) -> bool:
 def run_spec(config: Config, splits: Splits, classifier: nn.Module, device: Device) -> RunSpec:
     """The run of a trial: params are the resolved config and `n_params`."""
     settings = asdict(config)
-    del settings["sweep"]
+    del settings["sweep"], settings["study"]
     return RunSpec(
         name=run_name(config),
         fingerprint=fingerprint(config, splits.digest),

@@ -1,0 +1,141 @@
+"""The page of a study: question, protocol, verdicts and cost, from the file of its trials alone."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from recurrent_cells.config.schema import StudyConfig
+from recurrent_cells.errors import UserError
+from recurrent_cells.reports import tables
+from recurrent_cells.reports.blocks import Competition, across
+from recurrent_cells.reports.careless import careless_section
+from recurrent_cells.reports.compose import effects, seeds_picture
+from recurrent_cells.reports.configurations import cell_label
+from recurrent_cells.reports.contest import contest_of
+from recurrent_cells.reports.document import Block, Bullets, Document, Heading, Pictures, Text
+from recurrent_cells.reports.figures import Picture, styles
+from recurrent_cells.reports.grid import Entry, draw_grid
+from recurrent_cells.reports.markdown import as_markdown
+from recurrent_cells.reports.metric import Metric
+from recurrent_cells.reports.progress import progress
+from recurrent_cells.reports.questions import question_of
+from recurrent_cells.reports.verdicts import verdict_section
+from recurrent_cells.reports.write import draw
+from recurrent_cells.statistics.comparisons import estimate
+from recurrent_cells.statistics.letters import letters
+from recurrent_cells.sweeps.results import SweepData, joined
+from recurrent_cells.tracking.archive import opened_archive
+from recurrent_cells.tracking.artifacts import read_code
+from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.store import Store
+
+# Packages whose version may change a result.
+NAMED = ("torch", "numpy", "pytorch-lightning", "recurrent-cells")
+GRID = (
+    "Mean {} over seeds with 95 % intervals that hold at once in a column. "
+    "Of two in a column that share a letter neither is shown to be better."
+)
+
+
+def write_page(archive: Path, study: StudyConfig) -> Path:
+    """Write the page of the study whose trials a file has, beside the file's folder, and its pictures beside the file.
+
+    Raises:
+        UserError: if the file is damaged, or has no finished trial.
+    """
+    with opened_archive(archive) as (store, parent):
+        data = joined(store, [parent], trial_records(store))
+        if not data.finished:
+            raise UserError(f"{archive}: no trial is finished, of which a page could tell")
+        document = compose_study(store, data, study, progress(archive).core_hours)
+    folder = archive.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("*.png"):
+        path.unlink()
+    for block in document.blocks:
+        if isinstance(block, Pictures):
+            for picture in block.pictures:
+                draw(picture.figure, folder / picture.name)
+    page = archive.parent.parent / f"{study.name}{'' if study.size == 'quick' else f'-{study.size}'}.md"
+    page.write_text(as_markdown(document, _footer(study, archive), pictures=str(folder.relative_to(page.parent))))
+    return page
+
+
+def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours: float) -> Document:
+    """The contents of the page.
+
+    Args:
+        core_hours: that the finished trials took.
+    """
+    contest = contest_of(store, data)
+    metric, found = contest.metric, contest.competitions
+    question = question_of(store, data)
+    chosen_by = set(question.tuning if question else [])
+    tuning = [trial.record for trial in data.finished if trial.record.fingerprint in chosen_by]
+    look = styles(contest.everything)
+    blocks: list[Block] = [
+        *([Text(study.finding)] if study.finding else []),
+        Pictures([*_grid(found, metric), seeds_picture(contest.everything, found, look, metric)]),
+        Heading("Protocol"),
+        Bullets(study.protocol),
+        *_deviations(study),
+        *verdict_section(data, found, across(contest.everything, metric), metric, contest.margin),
+        *effects(data, contest.everything, look, metric),
+        Heading("Results"),
+        tables.results(contest.everything, found, metric),
+        *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
+        *careless_section(found, tuning, metric),
+        Heading("Cost"),
+        Text(_cost(store, data, core_hours)),
+    ]
+    return Document(f"{study.name}: {study.question}", blocks)
+
+
+def _deviations(study: StudyConfig) -> list[Block]:
+    return [Heading("Deviations"), Bullets(study.deviations)] if study.deviations else []
+
+
+def _grid(found: Sequence[Competition], metric: Metric) -> Iterator[Picture]:
+    """Who is told apart from whom on each of several data blocks."""
+    if len(found) > 1:
+        columns = {one.name: _column(one, metric) for one in found}
+        yield Picture("grid", GRID.format(metric.name), draw_grid(columns, metric))
+
+
+def _column(found: Competition, metric: Metric) -> dict[str, Entry]:
+    """What is compared on a data block, the best first."""
+    ranked = sorted(found.without_block_names().compared, key=lambda one: -metric.rank(one.mean(metric)))
+    pairs = found.without_block_names().pairs
+    separated = [frozenset((pair.better, pair.worse)) for pair in pairs if pair.is_separated]
+    shared = letters([one.label for one in ranked], separated)
+    alone = len({one.cell for one in ranked}) == len(ranked)
+    estimates = {one.label: estimate(list(one.values(metric).values()), len(ranked)) for one in ranked}
+    return {
+        cell_label(one.cell) if alone else one.label: Entry(estimates[one.label], shared[one.label]) for one in ranked
+    }
+
+
+def _cost(store: Store, data: SweepData, hours: float) -> str:
+    """Trials, core-hours, and on what they were spent."""
+    records = [trial.record for trial in data.finished]
+    devices = sorted({it.tags.get(Tag.DEVICE, "") for it in records} - {""})
+    versions = sorted({line for it in records for line in _versions(read_code(store, it)[1])})
+    return (
+        f"{len(records)} finished trials took {hours:.2f} core-hours of training and testing "
+        f"({', '.join([*devices, *versions])})."
+    )
+
+
+def _versions(packages: Sequence[str]) -> Iterator[str]:
+    for line in packages:
+        name, _, version = line.partition("==")
+        if name in NAMED:
+            yield f"{name} {version}"
+
+
+def _footer(study: StudyConfig, archive: Path) -> str:
+    size = "" if study.size == "quick" else f" study.size={study.size}"
+    return (
+        f"`python -m src.train -m +study={study.name}{size}` trains what `{archive.name}` in this study's folder has "
+        "not, and writes this page."
+    )

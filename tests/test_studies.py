@@ -1,0 +1,72 @@
+"""The studies of conf/study, and the pages in docs/studies that are made of their trials."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from recurrent_cells.cli.studies import study_of
+from recurrent_cells.reports.study import write_page
+from src import REPOSITORY
+
+STUDIES = sorted((REPOSITORY / "conf" / "study").glob("*.yaml"))
+ARCHIVES = sorted((REPOSITORY / "docs" / "studies").glob("*/*.parquet"))
+FETCHED = ("japanese_vowels",)  # problems whose data are not in the repository
+
+
+def problem(path):
+    """The first problem of a study that needs no file."""
+    params = OmegaConf.load(path).hydra.sweeper.params
+    return next(name for name in params.problem.split(",") if name not in FETCHED)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_has_its_file_s_name_a_question_and_a_protocol(path):
+    text = yaml.safe_load(path.read_text())
+    assert text["study"]["name"] == path.stem
+    assert text["study"]["question"].endswith("?")
+    assert len(text["study"]["protocol"]) > 1
+    assert text["sweep"]["archive"] == "docs/studies/${study.name}/${study.size}.parquet"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["quick", "full"])
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_can_be_planned(path, size, run_cli, store_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = run_cli(
+        "-m", f"+study={path.stem}", f"study.size={size}", f"problem={problem(path)}", "sweep.dry_run=true"
+    )
+    assert answer.code == 0, answer.err
+    assert "nothing started" in answer.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_trials_of_a_study_train(path, run_cli, store_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rates = 'optimizer.lr:"1e-3"'
+    two_phases = f'[{{seed:"9",{rates}}},{{seed:"0"}}]' if "phases" in OmegaConf.load(path).sweep else "[]"
+    answer = run_cli(
+        *("-m", f"+study={path.stem}", f"problem={problem(path)}", f"sweep.phases={two_phases}", "sweep.until=done"),
+        *("optimizer.lr=1e-3", "seed=0")[: 2 if two_phases == "[]" else 0],
+        *("trainer.max_steps=2", "trainer.eval_every=2", "sweep.report=false", "registry=false"),
+    )
+    assert answer.code == 0, answer.err
+    assert "this is not the study" in answer.err
+    assert not (tmp_path / "docs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_page_is_what_the_trials_say(archive, tmp_path):
+    name = archive.parent.name
+    copy = tmp_path / "studies" / name / archive.name
+    copy.parent.mkdir(parents=True)
+    shutil.copy(archive, copy)
+    page = write_page(copy, replace(study_of(name), size=archive.stem))
+    assert page.read_text() == (archive.parent.parent / page.name).read_text()
+    pictures = archive.with_suffix("")
+    assert {it.name for it in pictures.iterdir()} == {it.name for it in copy.with_suffix("").iterdir()}
