@@ -99,11 +99,16 @@ def as_numbers(array: NDArray[Any], place: str) -> NDArray[np.float32]:
         return array.astype(np.float32, copy=False)
 
 
+def in_words(shape: Sequence[int]) -> str:
+    """`28 x 28`"""
+    return " x ".join(map(str, shape))
+
+
 def padded(sequences: Sequence[NDArray[np.float32]], place: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Sequences (T_n, F) side by side, zeros after each: (N, T, F), T that of the longest, and their lengths (N,)."""
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     shape = (len(sequences), int(lengths.max()), sequences[0].shape[1])
-    check_memory(math.prod(shape) * FLOAT_BYTES, f"{place}: {' x '.join(map(str, shape))} numbers", "give fewer")
+    check_memory(math.prod(shape) * FLOAT_BYTES, f"{place}: {in_words(shape)} numbers", "give fewer")
     values = np.zeros(shape, dtype=np.float32)
     for row, sequence in zip(values, sequences, strict=True):
         row[: len(sequence)] = sequence

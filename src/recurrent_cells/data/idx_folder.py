@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from recurrent_cells.data.arrays import in_words
 from recurrent_cells.data.idx import IdxFile, read_idx
 from recurrent_cells.data.sources import Part
 from recurrent_cells.errors import UserError
@@ -58,7 +59,3 @@ def check_pairs(files: tuple[IdxFile, ...]) -> None:
             f"{files[2].path}: images of {in_words(test_size)}, but {in_words(size)} in {files[0].path.name}; "
             f"both must be of one size"
         )
-
-
-def in_words(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(length) for length in shape)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurrent_cells.config.schema import allowed
-from recurrent_cells.data.arrays import DAMAGE, read_npy
+from recurrent_cells.data.arrays import DAMAGE, in_words, read_npy
 from recurrent_cells.errors import UserError
 
 NONE = "none"
@@ -51,7 +51,7 @@ def _from_file(name: str, size: int) -> NDArray[np.int64]:
     except (OSError, *DAMAGE) as error:
         raise UserError(f"data.permutation={name}: cannot be read ({str(error)[:100]})") from None
     if numbers.shape != (size,) or not np.array_equal(np.sort(numbers), np.arange(size)):
-        shape = " x ".join(map(str, numbers.shape)) or "1"
+        shape = in_words(numbers.shape) or "1"
         raise UserError(
             f"data.permutation={name}: {shape} numbers, not 0 to {size - 1} (the pixels of an image), each once"
         )

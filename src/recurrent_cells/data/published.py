@@ -11,8 +11,9 @@ from typing import ClassVar
 
 from recurrent_cells import paths
 from recurrent_cells.config.schema import DataConfig
+from recurrent_cells.data.arrays import in_words
 from recurrent_cells.data.idx import IdxFile
-from recurrent_cells.data.idx_folder import IDX_FILES, existing, find_files, in_words, parts_of, read_files
+from recurrent_cells.data.idx_folder import IDX_FILES, existing, find_files, parts_of, read_files
 from recurrent_cells.data.sources import Part, Source
 from recurrent_cells.errors import UserError
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recurrent_cells.config.schema import DataConfig
-from recurrent_cells.data.arrays import valid_steps
+from recurrent_cells.data.arrays import in_words, valid_steps
 from recurrent_cells.data.checks import asked_of
 from recurrent_cells.data.examples import Examples, load_examples, settings
 from recurrent_cells.data.partition import split_indices
@@ -148,9 +148,9 @@ def _load_splits(settings: tuple[tuple[str, Any], ...]) -> Splits:
     def split(part: Part) -> Split:
         part = part if part.lengths is None else part.trimmed(int(part.lengths.max(initial=1)))
         values, lengths = sequences(part)
-        return Split(normalize(values, lengths), _as_tensor(part.targets), lengths)
+        return Split(normalize(values, lengths), as_tensor(part.targets), lengths)
 
-    test_split = split(_held_out(source, test))
+    test_split = split(source.train.take(test) if source.test is None else source.test)
     return Splits(
         train=split(training),
         val=test_split if data.validate_on == "test" else split(source.train.take(val)),
@@ -173,7 +173,7 @@ def _needed(source: Examples, data: DataConfig, examples: int) -> tuple[int, str
     beside = BYTES_OF_A_BYTE if values.dtype == np.uint8 else BYTES_OF_A_NUMBER
     count = examples * values[0].size + (0 if source.test is None else source.test.values.size)
     examples += 0 if source.test is None else len(source.test.targets)
-    sizes = " x ".join(map(str, values.shape[1:]))
+    sizes = in_words(values.shape[1:])
     return count * (values.dtype.itemsize + beside), f"data={data.name}: {examples} sequences of {sizes} numbers"
 
 
@@ -198,17 +198,11 @@ def _check_variety(name: str, training: Part, num_classes: int | None) -> None:
         log.warning("data=%s: %d of %d classes have no example to train on", name, empty, num_classes)
 
 
-def _as_tensor(targets: NDArray[Any]) -> Tensor:
+def as_tensor(targets: NDArray[Any]) -> Tensor:
+    """Targets in the types of a `Split`."""
     return torch.from_numpy(targets.astype(np.float32 if targets.dtype.kind == "f" else np.int64))
 
 
 def held_out(source: Examples, data: DataConfig) -> Part:
     """The examples that test, as the source has them; raises UserError as `split_indices`."""
-    if source.test is not None:
-        return source.test
-    return _held_out(source, split_indices(source, data)[2])
-
-
-def _held_out(source: Examples, test: NDArray[np.int64]) -> Part:
-    """The test files, or the examples at `test` for a source without."""
-    return source.train.take(test) if source.test is None else source.test
+    return source.train.take(split_indices(source, data)[2]) if source.test is None else source.test

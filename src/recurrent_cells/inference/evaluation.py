@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recurrent_cells.data.splits import as_tensor
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.held_out import HeldOut
 from recurrent_cells.inference.trained import Trained
@@ -113,7 +113,7 @@ class NumberEvaluation(Evaluation):
 @torch.inference_mode()
 def evaluate(trained: Trained, held_out: HeldOut) -> ClassEvaluation | NumberEvaluation:
     """The scores of a network on test examples, `data.eval_batch_size` of them at a time."""
-    targets, size = _as_tensor(held_out.targets), trained.config.data.eval_batch_size
+    targets, size = as_tensor(held_out.targets), trained.config.data.eval_batch_size
     values = [held_out.values[start : start + size] for start in range(0, len(targets), size)]
     loss, finals = 0.0, []
     for batch, wanted in zip(values, targets.split(size), strict=True):
@@ -138,10 +138,6 @@ def evaluate(trained: Trained, held_out: HeldOut) -> ClassEvaluation | NumberEva
     if trained.task.has_classes:
         return _of_classes(vars(common), torch.cat(finals), targets, trained.names, by_step)
     return _of_numbers(vars(common), torch.cat(finals), targets, by_step)
-
-
-def _as_tensor(targets: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(targets.astype(np.float32 if targets.dtype.kind == "f" else np.int64))
 
 
 def _by_step(trained: Trained, values: Sequence[NDArray[Any]], targets: Tensor) -> list[float]:

@@ -1,7 +1,6 @@
 """A trial's best network, loaded from its verified checkpoint."""
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from recurrent_cells.config.extensions import load_recorded
 from recurrent_cells.config.schema import Config
+from recurrent_cells.data.arrays import in_words
 from recurrent_cells.data.reading import Reading
 from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.memory import check_memory
@@ -123,10 +123,6 @@ class Trained:
     def _read(self, values: NDArray[Any]) -> tuple[Tensor, ...]:
         self.check(values, "the images" if self.network.is_image else "the series")
         return self.network.read(torch.from_numpy(np.array(values)))
-
-
-def in_words(size: Sequence[int]) -> str:
-    return " x ".join(map(str, size))
 
 
 def find_winner(store: Store, which: str) -> TrialRecord:

@@ -9,7 +9,6 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from recurrent_cells.training.datamodule import SequenceDataModule
 
 from recurrent_cells.data.splits import Splits
 from recurrent_cells.errors import TrialError
@@ -18,6 +17,7 @@ from recurrent_cells.tasks import Task
 from recurrent_cells.training.callbacks import Stopping, TimeLimit
 from recurrent_cells.training.chunks import evaluated_at_once
 from recurrent_cells.training.device import Device
+from recurrent_cells.training.loaders import Chunks, Slices
 from recurrent_cells.training.member import Member
 from recurrent_cells.training.module import TrialModule
 from recurrent_cells.training.program import Program
@@ -133,19 +133,16 @@ class Fit:
         first = program.members[0]
         config = first.config
         size = max(config.data.batch_size, evaluated_at_once(config, self.data, len(program.members)))
-        loaders, module = (
-            SequenceDataModule(self.data, size, program),
-            TrialModule(program.networks.module, self.task, program),
-        )
+        validation, module = Slices(self.data.val, size), TrialModule(program.networks.module, self.task, program)
         callbacks: list[pl.Callback] = [Stopping(self._tell), *([] if self.pruning is None else [self.pruning])]
         if config.trainer.max_seconds is not None:
             callbacks.append(TimeLimit())
         trainer = build_trainer(config.trainer, self.device, first.run.folder, self.interruption, callbacks)
         with self.interruption.deferred():
             if program.is_evaluation_due:
-                trainer.validate(module, datamodule=loaders, verbose=False)
+                trainer.validate(module, validation, verbose=False)
             if not program.is_done:
-                trainer.fit(module, datamodule=loaders)
+                trainer.fit(module, Chunks(program), validation)
         self.interruption.raise_if_asked()
 
 
@@ -171,8 +168,7 @@ def test(member: Member, data: Splits, task: Task, device: Device, interruption:
     network.load_state_dict(member.chosen_weights())
     module = TrialModule(network, task)
     trainer: pl.Trainer = build_trainer(member.config.trainer, device, member.run.folder, interruption)
-    loaders = SequenceDataModule(data, evaluated_at_once(member.config, data))
-    trainer.test(module, datamodule=loaders, verbose=False)
+    trainer.test(module, Slices(data.test, evaluated_at_once(member.config, data)), verbose=False)
     (loss,), (scores,) = module.tally.losses, module.tally.scores
     member.progress.log_test(loss, scores, task.beside(*module.answers.all))
     if not task.has_classes:

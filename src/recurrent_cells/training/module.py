@@ -23,7 +23,7 @@ class TrialModule(pl.LightningModule):
     training depends on.
 
     Args:
-        program: what is trained and validated; a test needs a network alone.
+        program: what is trained and validated; a test needs a network alone, and a module of its own.
 
     Attributes:
         pause: is called between two steps where a member is asked to stop.
@@ -73,10 +73,6 @@ class TrialModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self.program.log_evaluation(self.tally)
-
-    def on_test_epoch_start(self) -> None:
-        self.tally, self.answers = Tally(self.task), Answers(self.task)
-        self.outcomes, self.confusion, self.hardest = Outcomes(self.task), Confusion(), Hardest(HARDEST)
 
     def test_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         sequences, targets, *lengths = batch
