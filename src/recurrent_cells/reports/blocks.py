@@ -55,7 +55,7 @@ class Competition:
 
     def without_block_names(self) -> "Competition":
         """The competition with labels that leave the block out, where they still tell configurations apart."""
-        varied = differing([dict(one.identity) for one in self.everything])
+        varied = [key for key in differing([dict(one.identity) for one in self.everything]) if key in self._said]
         short = {one.label: short_label(dict(one.identity), varied) for one in self.everything}
         if len(varied) > MOST_KEYS_IN_A_LABEL or len(set(short.values())) < len(short):
             return self
@@ -68,9 +68,13 @@ class Competition:
         return replace(self, compared=compared, pairs=renamed, on_other_examples=others)
 
     @property
-    def eligible(self) -> int:
-        """How many competed before all but the best by validation were left out."""
-        return len(contenders(self.everything))
+    def _said(self) -> set[str]:
+        return {key for one in self.everything for key in one.said}
+
+    @property
+    def left_out(self) -> int:
+        """How many competed but are not compared, being worse by validation."""
+        return max(0, len(contenders(self.everything)) - len(self.compared))
 
 
 def competitions(

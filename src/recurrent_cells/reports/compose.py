@@ -146,7 +146,8 @@ def effects(
 ) -> list[Block]:
     """What each swept key does."""
     varied = differing([one.settings for one in everything])
-    keys = effect_keys(everything, [key for key in varied if data.swept is None or key in data.swept])
+    swept = [key for key in varied if data.swept is None or key in data.swept]
+    keys = effect_keys(everything, [key for key in swept if all(key in one.said for one in everything)])
     rest = ", other keys at their best by validation" if len(keys) > 1 else ""
     pictures = [
         Picture(

@@ -34,12 +34,14 @@ class Configuration:
     Args:
         settings: all that decides its result but the seed. Where a sweep chose among the files of a group, as by
             `optimizer=adam,sgd`, the file's name stands for the keys that follow from it.
+        said: the keys that labels tell.
     """
 
     label: str
     cell: str
     settings: Mapping[str, str]
     trials: tuple[FinishedTrial, ...]
+    said: tuple[str, ...] = ()
 
     def values(self, metric: Metric) -> dict[int, float]:
         """seed → value, where there is a finite one."""
@@ -81,8 +83,13 @@ class Configuration:
         return mean(known) if known else nan
 
 
-def configurations(data: SweepData) -> list[Configuration]:
-    """The configurations in the order of their first trials."""
+def configurations(data: SweepData, chosen: Sequence[str] = ()) -> list[Configuration]:
+    """The configurations in the order of their first trials.
+
+    Args:
+        chosen: keys whose values a phase has chosen: labels leave them out where others tell configurations apart, as
+            they do a hidden size that follows from `model.match`.
+    """
     members: dict[tuple[tuple[str, str], ...], list[FinishedTrial]] = defaultdict(list)
     for trial in data.finished:
         members[tuple(sorted(settings_of(trial.record).items()))].append(trial)
@@ -91,11 +98,20 @@ def configurations(data: SweepData) -> list[Configuration]:
     varied = differing(settings)
     if set(varied) & {"data", *block_keys()}:  # other data have another digest
         varied = [key for key in varied if key != Tag.DATA_DIGEST]
-    labels = _unique([_label(one, trials[0], varied) for one, trials in zip(settings, groups, strict=True)])
+    said = [key for key in varied if not is_within(key, chosen) and not _is_matched(key, settings)]
+    labels = [_label(one, trials[0], said) for one, trials in zip(settings, groups, strict=True)]
+    if len(set(labels)) < len(labels):
+        said = varied
+        labels = _unique([_label(one, trials[0], said) for one, trials in zip(settings, groups, strict=True)])
     return [
-        Configuration(label, one[CELL], one, tuple(trials))
+        Configuration(label, one[CELL], one, tuple(trials), tuple(said))
         for label, one, trials in zip(labels, settings, groups, strict=True)
     ]
+
+
+def _is_matched(key: str, settings: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a key is the hidden size and follows, in all settings, from a number of parameters."""
+    return key == "model.hidden_size" and all(one.get("model.match", "None") != "None" for one in settings)
 
 
 def settings_of(record: TrialRecord) -> dict[str, str]:
@@ -172,7 +188,8 @@ def _label(settings: Mapping[str, str], trial: FinishedTrial, varied: Sequence[s
 
 def short_label(settings: Mapping[str, str], keys: Sequence[str]) -> str:
     """The cell, and the values of these keys but its own and its model file's."""
-    parts = [f"{short_key(key)}{settings[key]}" for key in keys if key in settings and settings[key] != settings[CELL]]
+    told = {key: settings[key] for key in keys if settings.get(key, "None") not in ("None", settings[CELL])}
+    parts = [f"{short_key(key)}{value}" for key, value in told.items()]
     return " ".join([cell_label(settings[CELL]), *parts])
 
 

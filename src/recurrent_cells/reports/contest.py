@@ -45,7 +45,7 @@ def contest_of(store: Store, data: SweepData, name: str | None = None, margin: f
     if metric.name not in known:
         raise UserError(f"metric={metric.name}: no finished trial has it; allowed are {', '.join(known)}")
     question = question_of(store, data)
-    everything = configurations(without_tuning(data, question))
+    everything = configurations(without_tuning(data, question), question.keys if question is not None else ())
     if margin is None and question is not None and question.margin > 0:
         margin = question.margin
     found = competitions(store, everything, metric, question)

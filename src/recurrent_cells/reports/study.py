@@ -9,9 +9,9 @@ from recurrent_cells.reports import tables
 from recurrent_cells.reports.blocks import Competition, across
 from recurrent_cells.reports.careless import careless_section
 from recurrent_cells.reports.compose import effects, seeds_picture
-from recurrent_cells.reports.configurations import cell_label
+from recurrent_cells.reports.configurations import Configuration, cell_label
 from recurrent_cells.reports.contest import contest_of
-from recurrent_cells.reports.document import Block, Bullets, Document, Heading, Pictures, Text
+from recurrent_cells.reports.document import Block, Bullets, Document, Heading, Pictures, Table, Text
 from recurrent_cells.reports.figures import Picture, styles
 from recurrent_cells.reports.grid import Entry, draw_grid
 from recurrent_cells.reports.markdown import as_markdown
@@ -24,13 +24,15 @@ from recurrent_cells.statistics.comparisons import estimate
 from recurrent_cells.statistics.letters import letters
 from recurrent_cells.sweeps.results import SweepData, joined
 from recurrent_cells.tracking.archive import opened_archive
-from recurrent_cells.tracking.artifacts import read_code
+from recurrent_cells.tracking.artifacts import Question, read_code
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.store import Store
+from recurrent_cells.trial.fingerprint import is_within
 
 # Packages whose version may change a result.
 NAMED = ("torch", "numpy", "pytorch-lightning", "recurrent-cells")
+NONE = "–"
 GRID = (
     "Mean {} over seeds with 95 % intervals that hold at once in a column. "
     "Of two in a column that share a letter neither is shown to be better."
@@ -69,9 +71,8 @@ def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours:
     """
     contest = contest_of(store, data)
     metric, found = contest.metric, contest.competitions
-    question = question_of(store, data)
-    chosen_by = set(question.tuning if question else [])
-    tuning = [trial.record for trial in data.finished if trial.record.fingerprint in chosen_by]
+    question = question_of(store, data) or Question("done", [], 0.0, 0, [])
+    tuning = [trial.record for trial in data.finished if trial.record.fingerprint in question.tuning]
     look = styles(contest.everything)
     blocks: list[Block] = [
         *([Text(study.finding)] if study.finding else []),
@@ -84,6 +85,7 @@ def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours:
         Heading("Results"),
         tables.results(contest.everything, found, metric),
         *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
+        *_chosen(data, contest.everything, question.keys),
         *careless_section(found, tuning, metric),
         Heading("Cost"),
         Text(_cost(store, data, core_hours)),
@@ -93,6 +95,14 @@ def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours:
 
 def _deviations(study: StudyConfig) -> list[Block]:
     return [Heading("Deviations"), Bullets(study.deviations)] if study.deviations else []
+
+
+def _chosen(data: SweepData, everything: Sequence[Configuration], keys: Sequence[str]) -> list[Block]:
+    """The settings of each configuration that a phase chose by validation."""
+    chosen = [key for key in sorted(data.swept or ()) if is_within(key, keys)]
+    columns = {key: [one.settings.get(key, NONE) for one in everything] for key in chosen}
+    names = {"": [one.label for one in everything]}
+    return [Table("chosen", "Chosen by validation, with seeds of its own", names | columns)] if chosen else []
 
 
 def _grid(found: Sequence[Competition], metric: Metric) -> Iterator[Picture]:
@@ -122,7 +132,7 @@ def _cost(store: Store, data: SweepData, hours: float) -> str:
     versions = sorted({line for it in records for line in _versions(read_code(store, it)[1])})
     return (
         f"{len(records)} finished trials took {hours:.2f} core-hours of training and testing "
-        f"({', '.join([*devices, *versions])})."
+        f"({', '.join([*devices, *versions])}). Hours are of a clock: beside other work trials take longer."
     )
 
 

@@ -98,7 +98,7 @@ def comparisons(found: Sequence[Competition], metric: Metric, margin: float | No
     }
     if len(shown["on other examples too"]) == shown["on other examples too"].count(NONE):
         del shown["on other examples too"]
-    left_out = sum(competition.eligible - len(competition.compared) for competition in found)
+    left_out = sum(competition.left_out for competition in found)
     more = f"; {left_out} configurations that are worse by validation are left out" if left_out else ""
     title = f"Pairs with simultaneous 95 % intervals, and p after the same correction{more}"
     return Table("comparisons", title, shown, folded=len(pairs) > LONG, raw=raw)

@@ -135,7 +135,7 @@ def tried(everything: Sequence[Configuration]) -> dict[str, int]:
 
 def _unequal_tuning(found: Competition) -> str:
     counts = tried(found.everything)
-    if len(set(counts.values())) < 2:
+    if len(set(counts.values())) < 2 or len(found.compared) == len(found.everything):
         return ""
     chosen = ", ".join(f"{one.label} of {counts[one.cell]}" for one in found.compared)
     return (

@@ -63,11 +63,13 @@ class Looks(Stage):
 
     Args:
         asked: the question as an earlier start of the sweep left it: what was chosen at the first look stays chosen.
-        tuning: fingerprints of trials that are not compared.
+        tuning: fingerprints of trials that chose the values of `keys` and are not compared.
     """
 
-    def __init__(self, settings: SweepConfig, asked: Question | None, tuning: Sequence[str] = ()) -> None:
-        self._settings, self._asked, self._tuning = settings, asked, list(tuning)
+    def __init__(
+        self, settings: SweepConfig, asked: Question | None, tuning: Sequence[str] = (), keys: Sequence[str] = ()
+    ) -> None:
+        self._settings, self._asked, self._tuning, self._keys = settings, asked, list(tuning), list(keys)
         self._seeds: list[int] = []
         self._chosen: list[str] = []
 
@@ -83,7 +85,8 @@ class Looks(Stage):
 
     def question(self) -> Question:
         settings = self._settings
-        return Question("decided", self._seeds, settings.margin, settings.max_seeds, self._chosen, self._tuning)
+        looked = self._seeds, settings.margin, settings.max_seeds, self._chosen
+        return Question("decided", *looked, self._tuning, self._keys)
 
     def _look(self, growths: Sequence[Growth], records: Records) -> list[Trial]:
         """Look at the configurations of a data block; the trials of the seeds that are wanted."""
@@ -110,9 +113,10 @@ class LooksOnRequest(Looks):
         settings: SweepConfig,
         asked: Question | None,
         tuning: Sequence[str],
+        keys: Sequence[str],
         tags: Callable[[], Mapping[str, str]],
     ) -> None:
-        super().__init__(replace(settings, until=DECIDED), asked, tuning)
+        super().__init__(replace(settings, until=DECIDED), asked, tuning, keys)
         self._tags = tags
 
     @property

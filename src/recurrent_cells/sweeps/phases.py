@@ -37,7 +37,7 @@ class Tuning(Stage):
 
     def question(self) -> Question:
         chosen, tuning = ([trial.fingerprint for trial in trials] for trials in (self._chosen, self.trials))
-        return Question("done", [], 0.0, 0, chosen, tuning)
+        return Question("done", [], 0.0, 0, chosen, tuning, list(self._keys))
 
     @property
     def refused(self) -> list[str]:

@@ -188,10 +188,10 @@ def _stages(
     asked = patiently(lambda: read_question(store, read_parent(store, parent.run_id)), store.patience)
     tuning = [trial.fingerprint for trial in first_phase]
     if settings.until == "decided":
-        yield Looks(settings, asked, tuning)
+        yield Looks(settings, asked, tuning, keys)
     else:
         tags = partial(patiently, lambda: read_parent(store, parent.run_id).tags, store.patience)
-        yield LooksOnRequest(settings, asked, tuning, tags)
+        yield LooksOnRequest(settings, asked, tuning, keys, tags)
 
 
 def show_digits(store: Store, parent: Parent, trial: Trial) -> None:

@@ -83,6 +83,7 @@ class Question:
         max_seeds: the most seeds of a configuration.
         chosen: fingerprints of trials, one of each configuration that is compared.
         tuning: fingerprints of the trials that chose among settings and are not compared.
+        keys: of the settings that they chose.
     """
 
     until: str
@@ -91,6 +92,7 @@ class Question:
     max_seeds: int
     chosen: list[str]
     tuning: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
 
 
 def read_bytes(store: Store, run: Run, name: str) -> bytes | None:
