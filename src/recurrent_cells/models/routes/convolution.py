@@ -22,16 +22,16 @@ STEPS = 32
 
 
 def fits(layers: "RecurrentLayers", x: Tensor, lengths: Tensor | None) -> bool:
+    """Autocast would lower the precision of the state."""
     recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return isinstance(layers.cell, S4D) and not recorded
+    return isinstance(layers.cell, S4D) and not recorded and not torch.is_autocast_enabled(x.device.type)
 
 
 def layer(cell: S4D, x: Tensor, weights: Weights, hidden_size: int, reverse: bool) -> tuple[Tensor, Tensor]:
     """(…, T, B, F) → (…, T, B, H), and the output of the last step taken (…, B, H)."""
-    inputs = cell.inputs(x.flip(-3) if reverse else x, weights).to(weights["weight_ih"].dtype)
+    inputs = cell.inputs(x.flip(-3) if reverse else x, weights)
     u = inputs.flatten(-3, -2).mT.contiguous().unflatten(-1, x.shape[-3:-1])
-    with torch.autocast(x.device.type, enabled=False):  # as everywhere, of products with x alone
-        outputs = _convolve(cell, u, weights).flatten(-2)
+    outputs = _convolve(cell, u, weights).flatten(-2)
     if outputs.requires_grad:
         # Its gradient is laid out once, and not by every product.
         outputs.register_hook(lambda gradient: gradient if gradient is None else gradient.contiguous())

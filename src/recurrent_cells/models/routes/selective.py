@@ -24,18 +24,19 @@ LOG2_E = math.log2(math.e)
 
 
 def fits(layers: "RecurrentLayers", x: Tensor, lengths: Tensor | None) -> bool:
+    """Autocast would lower the precision of the state."""
     recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return isinstance(layers.cell, S6) and x.device.type == "cpu" and not recorded
+    on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    return isinstance(layers.cell, S6) and on_cpu and not recorded
 
 
 def layer(cell: S6, x: Tensor, weights: Weights, hidden_size: int, reverse: bool) -> tuple[Tensor, Tensor]:
     """(…, T, B, F) → (…, T, B, H), and the output of the last step taken (…, B, H)."""
-    inputs = cell.inputs(x.flip(-3) if reverse else x, weights).flatten(-3, -2).to(weights["weight_ih"].dtype)
+    inputs = cell.inputs(x.flip(-3) if reverse else x, weights).flatten(-3, -2)
     rates = cell.rates(weights)
     of_rows = [it.unflatten(-2, x.shape[-3:-1]) for it in cell.factors(inputs, weights)]
     parts = zip(*(it.split(max(1, STATE // rates.numel()), dim=-2) for it in of_rows), strict=True)
-    with torch.autocast("cpu", enabled=False):  # as everywhere, of products with x alone
-        steps = torch.cat([_Scan.apply(rates, *part) for part in parts], dim=-2)
+    steps = torch.cat([_Scan.apply(rates, *part) for part in parts], dim=-2)
     steps = steps + cell.skipped(inputs, weights).unflatten(-2, x.shape[-3:-1])
     return steps.flip(-3) if reverse else steps, steps[..., -1, :, :]
 
