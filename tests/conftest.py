@@ -2,12 +2,14 @@
 
 import gc
 import logging
+import os
 import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from recurrent_cells.config import extensions, validation
 from recurrent_cells.config import schema as config
 from recurrent_cells.data import examples, splits
 from tests.support import write_data_set
+
+# In processes that tests start, too: on small tensors threads that wait for one another take ten times the work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,10 @@ def forks_may_train() -> None:
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's store, caches what it warned of, or sees another's images."""
+    """No test reads or writes the user's store, caches what it warned of, or sees another's images and threads."""
+    import torch
+
+    torch.set_num_threads(1)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.setattr(paths, "EXPORTS", tmp_path / "exports")
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
@@ -75,6 +83,37 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store_file(tmp_path: Path, empty_store: Path) -> Path:
     """An empty MLflow store at the place where this test's commands look for theirs."""
     return Path(shutil.copy(empty_store, tmp_path / "mlflow.db"))
+
+
+@pytest.fixture(scope="session")
+def trained_stores(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Callable[..., Path]:
+    """`trained_stores(train)`: the folder of a store in which `train(folder)` has trained, which happens once."""
+
+    @cache
+    def trained(train: Callable[[Path], Any]) -> Path:
+        folder = tmp_path_factory.mktemp("trained")
+        shutil.copy(empty_store, folder / "mlflow.db")
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+            train(folder)
+        return folder
+
+    return trained
+
+
+@pytest.fixture
+def begin_with(trained_stores: Callable[..., Path], tmp_path: Path) -> Callable[..., Any]:
+    """`begin_with(train)`: this test's store, a copy of one in which `train(folder)` has trained."""
+    from recurrent_cells.tracking.database import copy
+    from recurrent_cells.tracking.store import open_store
+
+    def begun(train: Callable[[Path], Any]) -> Any:
+        folder = trained_stores(train)
+        copy(folder / "mlflow.db", tmp_path / "mlflow.db")
+        shutil.copytree(folder / "artifacts", tmp_path / "artifacts")
+        return open_store("recurrent-cells")
+
+    return begun
 
 
 @pytest.fixture

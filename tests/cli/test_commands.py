@@ -101,14 +101,6 @@ def test_a_flag_that_will_not_do_is_refused_in_a_line(run_cli, flag):
     assert answer.err.endswith("; python -m src.train --help shows what there is\n")
 
 
-def test_the_help_of_train_needs_no_heavy_import():
-    shown = python("-X", "importtime", "-m", "src.train", "--help")
-    imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
-    assert shown.returncode == 0
-    assert "  model.hidden_size=128 " in shown.stdout
-    assert not imported & {"torch", "numpy", "mlflow", "pytorch_lightning"}
-
-
 def test_help_answers_for_one_key_and_says_which_was_meant(run_cli):
     answer = run_cli("--help", "model.hidden_size")
     assert (answer.code, answer.out.splitlines()[0]) == (0, "model.hidden_size: features of a hidden state")

@@ -13,18 +13,20 @@ from PIL import Image
 from recurrent_cells.cli.predict import main
 from recurrent_cells.data.idx import read_idx
 from recurrent_cells.tracking.queries import trial_records
-from recurrent_cells.tracking.store import open_store
 from recurrent_cells.trial.train import train
 from tests.conftest import Answer
-from tests.support import TINY, compose_config, python, without_classes
+from tests.support import TINY, compose_config, python, without_classes, write_data_set
 
 
 @pytest.fixture
-def trial(store_file, idx_folder):
+def trial(begin_with):
     """The record of a finished trial on images of 6 × 5."""
-    train(compose_config(*TINY, f"data.root={idx_folder}", "trainer.max_epochs=60"))
-    (record,) = trial_records(open_store("recurrent-cells"))
+    (record,) = trial_records(begin_with(train_long))
     return record
+
+
+def train_long(folder):
+    train(compose_config(*TINY, f"data.root={write_data_set(folder / 'data')}", "trainer.max_epochs=60"))
 
 
 @pytest.fixture

@@ -9,13 +9,15 @@ import pytest
 
 from recurrent_cells.cli.predict import main
 from recurrent_cells.inference.held_out import load_held_out
+from recurrent_cells.inference.trained import find_winner, load_trained
 from tests.conftest import Answer
 from tests.inference.series import train_series
 
 
 @pytest.fixture
-def trained(store_file, tmp_path):
-    return train_series(tmp_path)
+def trained(begin_with):
+    store = begin_with(train_series)
+    return load_trained(store, find_winner(store, "best"))
 
 
 @pytest.fixture

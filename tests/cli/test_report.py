@@ -6,9 +6,11 @@ from recurrent_cells.cli.report import main
 from recurrent_cells.reports import write
 from recurrent_cells.tracking import database
 from tests.support import refusal
-from tests.written_sweeps import Made, make_sweep, store
+from tests.written_sweeps import Made, make_sweep, store, undrawn
 
-__all__ = ["make_sweep", "store"]  # fixtures
+__all__ = ["make_sweep", "store", "undrawn"]  # fixtures
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def test_it_says_the_verdict_and_where_the_page_is(make_sweep, capsys, tmp_path):

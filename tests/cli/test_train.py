@@ -1,6 +1,7 @@
 """One trial from config to MLflow run, undisturbed and killed at any step."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 
@@ -26,10 +27,12 @@ def stripes(tmp_path):
 
 
 @pytest.fixture
-def use_store(tmp_path, monkeypatch) -> Callable[[str], Store]:
+def use_store(tmp_path, monkeypatch, empty_store) -> Callable[[str], Store]:
     """Make a store by name the current one."""
 
     def use(name: str = "store") -> Store:
+        (tmp_path / name).mkdir()
+        shutil.copy(empty_store, tmp_path / name / "mlflow.db")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / name / 'mlflow.db'}")
         return open_store("recurrent-cells")
 

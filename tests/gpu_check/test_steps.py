@@ -10,8 +10,8 @@ from benchmarks.gpu_check.check import Check
 from benchmarks.gpu_check.steps import STAGES, resume
 
 STEPS = [step for steps in STAGES.values() for step in steps if step != "resume"]
-# These start processes.
-SLOW = ("gpu_tests", "solo", "packs", "sweeps")
+# These start processes, or take long.
+SLOW = ("gpu_tests", "solo", "packs", "profile", "sweeps")
 
 
 @pytest.fixture

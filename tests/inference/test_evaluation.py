@@ -17,8 +17,13 @@ from tests.support import compose_config, train_tiny, write_data_set
 
 
 @pytest.fixture
-def trained(store_file, idx_folder):
-    return train_tiny(idx_folder)
+def trained(begin_with):
+    store = begin_with(train_default)
+    return load_trained(store, find_winner(store, "best"))
+
+
+def train_default(folder):
+    train_tiny(write_data_set(folder / "data"))
 
 
 @pytest.mark.parametrize("override", ["model=gru", "model.readout=every", "data.eval_batch_size=7"])

@@ -14,6 +14,7 @@ from recurrent_cells.inference.export import ONNX_PACKAGES, export
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.scores import as_text
 from recurrent_cells.inference.series import cut, from_lists, padded
+from recurrent_cells.inference.trained import find_winner, load_trained
 from tests.inference.series import train_series
 from tests.support import write_data_set
 
@@ -26,8 +27,9 @@ NUMBER = ("data=means", "task=number")
 
 
 @pytest.fixture
-def trained(store_file, tmp_path):
-    return train_series(tmp_path)
+def trained(begin_with):
+    store = begin_with(train_series)
+    return load_trained(store, find_winner(store, "best"))
 
 
 @pytest.fixture

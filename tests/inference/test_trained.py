@@ -16,15 +16,19 @@ from recurrent_cells.tracking.queries import best_by_validation, trial_records
 from recurrent_cells.tracking.registry import crown
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.trial.train import train
-from tests.support import TINY, compose_config, refusal, train_tiny
+from tests.support import TINY, compose_config, refusal, train_tiny, write_data_set
 
 
 @pytest.fixture
-def store(store_file, idx_folder) -> Store:
+def store(begin_with) -> Store:
     """A store with two finished trials."""
+    return begin_with(train_two)
+
+
+def train_two(folder) -> None:
+    data = write_data_set(folder / "data")
     for seed in (0, 1):
-        train(compose_config(*TINY, f"data.root={idx_folder}", f"seed={seed}", "tracking.experiment=recurrent-cells"))
-    return open_store("recurrent-cells")
+        train(compose_config(*TINY, f"data.root={data}", f"seed={seed}"))
 
 
 def network_and_images(folder, *overrides):

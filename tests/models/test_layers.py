@@ -177,10 +177,10 @@ def test_gradients_of_every_cell_are_those_of_small_differences(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS.names)
-@pytest.mark.parametrize("any_steps", [False, True])
-def test_every_cell_is_exported(cell, any_steps):
+def test_every_cell_is_exported_for_any_number_of_steps(cell):
+    """As test_export does for a fixed number."""
     layers = RecurrentLayers(cell, 3, 4).eval().requires_grad_(False)
-    shapes = dict.fromkeys((0, 1) if any_steps else (0,), torch.export.Dim.AUTO)
+    shapes = dict.fromkeys((0, 1), torch.export.Dim.AUTO)
     program = torch.export.export(layers, (torch.randn(2, 3, 3),), dynamic_shapes=[shapes])
-    x = torch.randn(4, 8 if any_steps else 3, 3)
+    x = torch.randn(4, 8, 3)
     torch.testing.assert_close(program.module()(x)[0], layers(x)[0])

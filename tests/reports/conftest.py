@@ -1,5 +1,5 @@
 """Sweeps to report on."""
 
-from tests.written_sweeps import make_sweep, store
+from tests.written_sweeps import make_sweep, store, undrawn
 
-__all__ = ["make_sweep", "store"]
+__all__ = ["make_sweep", "store", "undrawn"]

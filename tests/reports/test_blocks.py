@@ -8,6 +8,7 @@ from recurrent_cells.reports.write import write_report
 from recurrent_cells.sweeps.results import read_sweeps
 from tests.written_sweeps import Made
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 RATES = ("0.1", "0.2", "0.3", "0.4")
 
 

@@ -12,7 +12,7 @@ from tests.written_sweeps import Made
 
 
 @pytest.fixture
-def report(make_sweep, tmp_path, capsys):
+def report(make_sweep, undrawn, tmp_path, capsys):
     """`report("csv")` reports on a sweep of two cells with three seeds; the files that are written beside the page."""
 
     def written(form):

@@ -90,7 +90,7 @@ def test_the_markdown_names_pictures_that_exist(written):
     assert "| GRU | 98.00 ± 0.37 | 0.09 | 3 |" in text
 
 
-def test_the_parent_run_holds_the_report(store, make_sweep):
+def test_the_parent_run_holds_the_report(store, make_sweep, undrawn):
     parent = make_sweep(Made("gru", 0), Made("lstm", 0))
     write_report(store, parent)
     assert {file.path for file in store.client.list_artifacts(parent, "report")} == {
@@ -104,7 +104,7 @@ def test_the_parent_run_holds_the_report(store, make_sweep):
     assert "| GRU | 90.00 |" in note
 
 
-def test_joined_sweeps_have_a_report_in_each(store, make_sweep):
+def test_joined_sweeps_have_a_report_in_each(store, make_sweep, undrawn):
     a, b = make_sweep(Made("gru", 0), name="a"), make_sweep(Made("lstm", 0), name="b")
     page = write_report(store, f"{a},{b}").page
     assert page.parent.name == f"{a[:8]}+{b[:8]}"
@@ -114,7 +114,7 @@ def test_joined_sweeps_have_a_report_in_each(store, make_sweep):
         ]
 
 
-def test_an_older_report_leaves_nothing_behind(store, make_sweep):
+def test_an_older_report_leaves_nothing_behind(store, make_sweep, undrawn):
     parent = make_sweep(Made("gru", 0))
     stray = store.folder / "reports" / parent / "figures" / "stray.png"
     stray.parent.mkdir(parents=True)
@@ -129,7 +129,7 @@ def test_a_sweep_without_finished_trials_says_so(store, make_sweep):
     assert "gru-h8x1-s0" in written.page.read_text()
 
 
-def test_at_the_end_of_a_sweep_a_fault_is_one_line(store, make_sweep, capsys, caplog):
+def test_at_the_end_of_a_sweep_a_fault_is_one_line(store, make_sweep, undrawn, capsys, caplog):
     report_sweep(store, make_sweep(Made("gru", 0)))
     verdict, report = capsys.readouterr().out.splitlines()
     assert verdict == "There is only GRU: nothing to compare it with."
@@ -139,7 +139,7 @@ def test_at_the_end_of_a_sweep_a_fault_is_one_line(store, make_sweep, capsys, ca
     assert "no report could be written (sweep=feed: no such sweep" in record.getMessage()
 
 
-def test_a_metric_of_an_extension_is_judged_as_the_runs_say(store, make_sweep):
+def test_a_metric_of_an_extension_is_judged_as_the_runs_say(store, make_sweep, undrawn):
     tags = {"metric": "mse", "metric.higher_is_better": "false", "metric.is_share": "false"}
     cells = {"gru": 0.2, "lstm": 0.1}
     rates = {"0.1": 0.0, "0.2": 0.05}
@@ -275,13 +275,13 @@ def test_twelve_configurations_of_one_cell_look_different(store, make_sweep):
     assert len({style.color for style in look.values()}) == 12
 
 
-def test_all_right_is_not_known_for_sure(store, make_sweep):
+def test_all_right_is_not_known_for_sure(store, make_sweep, undrawn):
     parent = make_sweep(*(Made(cell, 0, 1.0, confusion="10,0\n0,10\n") for cell in ("gru", "lstm")))
     text = (write_report(store, parent).page.parent / "report.md").read_text()
     assert "an accuracy of 100.0 % is itself only known to lie between 83.9 and 100.0 %" in text
 
 
-def test_curves_of_the_test_images_are_not_called_validation(store, make_sweep):
+def test_curves_of_the_test_images_are_not_called_validation(store, make_sweep, undrawn):
     watched = {"protocol": "test-watched"}
     texts = [
         (write_report(store, make_sweep(*trials, name=name)).page.parent / "report.md").read_text()
@@ -305,7 +305,7 @@ def test_p_shows_on_which_side_of_5_per_cent_it_lies(p):
     assert (float(shown.columns["p"][0]) < 0.05) == (p < 0.05)
 
 
-def test_what_guessing_comes_to_stands_beside_results_of_a_made_task(store, make_sweep):
+def test_what_guessing_comes_to_stands_beside_results_of_a_made_task(store, make_sweep, undrawn):
     trials = [Made(cell, seed, params={"data.name": "parity"}) for cell in ("gru", "lstm") for seed in (0, 1)]
     text = (write_report(store, make_sweep(*trials)).page.parent / "report.md").read_text()
     assert "Guessing comes to test/acc 50.00 % on data=parity." in text

@@ -56,7 +56,7 @@ def test_the_outline_is_read_as_it_was_written():
     assert from_json(OUTLINE) == Outline(RANGES, SETTINGS)
 
 
-def test_a_search_has_its_pictures_and_its_sentence(store, make_sweep):
+def test_a_search_has_its_pictures_and_its_sentence(store, make_sweep, undrawn):
     written = write_report(store, make_sweep(*tried(pruned=(0, 1, 2, 11)), outline=OUTLINE))
     assert {"search_history", "search_importances", "search_parallel"} < names(written.page)
     assert not any(name.startswith("effect_") for name in names(written.page))

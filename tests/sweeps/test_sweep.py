@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
+from recurrent_cells.sweeps import limits
 from recurrent_cells.sweeps import sweep as sweeps
+from recurrent_cells.tracking import journal
 from recurrent_cells.tracking.manifest import local_folder
 from recurrent_cells.tracking.steering import ask_to_stop
 from recurrent_cells.training.module import TrialModule
@@ -358,10 +360,18 @@ def test_the_plan_of_a_sweep_is_replaced_as_a_whole(sweep, parents, monkeypatch)
     assert plan.read_bytes() == before
 
 
+@pytest.fixture
+def eager(monkeypatch) -> None:
+    """Processes look for tags that stop them every half second."""
+    for module in (journal, limits):
+        monkeypatch.setattr(module, "SECONDS_BETWEEN_LOOKS", 0.5)
+    monkeypatch.setattr(journal, "SECONDS_BETWEEN_DELIVERIES", 0.25)
+
+
 def test_a_trial_stopped_by_its_tag_is_left_out_until_it_is_asked_for(
-    sweep, in_background, steps, store, trials, parents
+    sweep, in_background, steps, store, trials, parents, eager
 ):
-    steps.seconds = 0.4
+    steps.seconds = 0.15
     first = in_background(lambda: sweep("seed=0,1", "trainer.max_steps=200", train=steps.train))
     steps.wait_for(2)
     (stopped, _) = trials()
@@ -389,9 +399,9 @@ def test_a_trial_stopped_by_its_tag_is_left_out_until_it_is_asked_for(
 
 
 def test_a_sweep_stopped_by_its_tag_ends_what_runs_and_goes_on_when_it_is_given_again(
-    sweep, in_background, steps, store, trials, parents
+    sweep, in_background, steps, store, trials, parents, eager
 ):
-    steps.seconds = 0.4
+    steps.seconds = 0.15
     command = ("seed=0,1", "trainer.max_steps=400", "trainer.eval_every=200")
     first = in_background(lambda: sweep(*command, train=steps.train, launcher="hydra.launcher.slots=1"))
     steps.wait_for(1)

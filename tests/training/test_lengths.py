@@ -163,9 +163,14 @@ def looped(network: Classifier, task: Task, split: Split) -> Tensor:
     return torch.stack(losses).mean()
 
 
-@pytest.mark.parametrize(("cell", "kernel"), OF_CPU)
+READOUTS = [("last", False), ("mean", False), ("every", False), ("every", True)]
+# A readout knows nothing of the cell: every route with the one that reads all steps, every readout over some routes.
+READ = [(*route, "every", True) for route in OF_CPU]
+READ += [(cell, "auto", *readout) for cell in ("gru", "lstm", "min_gru") for readout in READOUTS]
+
+
+@pytest.mark.parametrize(("cell", "kernel", "readout", "of_steps"), READ)
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize(("readout", "of_steps"), [("last", False), ("mean", False), ("every", False), ("every", True)])
 def test_losses_and_gradients_are_those_of_a_loop_over_sequences(cell, kernel, bidirectional, readout, of_steps):
     model = ModelConfig(
         cell=cell, hidden_size=4, num_layers=2, bidirectional=bidirectional, kernel=kernel, readout=readout,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import cache
 from importlib import resources
 from types import UnionType
 from typing import Any, get_args, get_origin
@@ -91,6 +92,7 @@ def _files() -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "config.yaml", dict(_leaves(_read((folder / "config.yaml").read_text()), ""))
 
 
+@cache
 def _read(text: str) -> Any:
     return OmegaConf.to_container(OmegaConf.create(text), resolve=False)
 
