@@ -24,7 +24,7 @@ from recurrent_cells.paths import TRACKING
 
 SYSTEM_USER = "postgres"  # the database refuses to run as root
 DATABASE, OWNER = "mlflow", "mlflow"
-SECONDS_TO_START = 120.0
+SECONDS_TO_START = 600.0
 
 
 class NoPostgres(Exception):

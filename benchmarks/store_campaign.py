@@ -32,6 +32,7 @@ TIMINGS = {"epoch_seconds", "samples_per_second"}
 TRIAL = ("trainer=cpu", "model.hidden_size=16", "trainer.max_epochs=20", "trainer.log_every=5")
 SWEEP = ("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", *TRIAL, "trainer.checkpoint_every=20", "sweep.report=false")
 DISK_MB = 40
+SECONDS_TO_START = 600.0
 
 Points = dict[str, list[tuple[int, float]]]
 
@@ -159,7 +160,7 @@ class Server:
                 stderr=output,
                 start_new_session=True,
             )
-        if wait and not wait_until(self.answers):
+        if wait and not wait_until(self.answers, SECONDS_TO_START):
             raise RuntimeError(f"the server did not start: {self._folder / 'server.log'}")
 
     def answers(self) -> bool:

@@ -254,7 +254,7 @@ def _cells() -> Iterator[tuple[str, ...]]:
         ("slstm", "heads", "0", "7", "abc", "1000"),
         ("slstm", "forget_gate", "abc", "1", "[sigmoid]", "null"),
         ("delta_net", "heads", "0", "7", "abc"),
-        ("delta_net", "max_beta", "0", "3", "abc", "true"),
+        ("delta_net", "max_beta", "0", "3", "abc"),
         ("lru", "r_min", "-1", "2", "abc"),
         ("lru", "max_phase", "0", "abc", "inf"),
         ("lstm", "variant", "abc", "3", "null", "[standard]"),

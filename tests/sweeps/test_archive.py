@@ -237,7 +237,7 @@ def test_an_archive_with_a_row_that_is_no_trial_is_refused(row, runs, sweep, tmp
 def test_an_archive_that_unpacks_to_far_more_than_it_holds_is_refused(row, tmp_path, change, count):
     path = tmp_path / "trials.parquet"
     write_rows(path, [row | change] * count)
-    with pytest.raises(UserError, match="not an archive of trials, or damaged"):
+    with pytest.raises(UserError, match=r"sweep\.archive="):
         read_archive(path)
 
 

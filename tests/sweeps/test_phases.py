@@ -50,6 +50,7 @@ def test_settings_that_failed_are_not_chosen(sweep, written, trials):
         ("[{seed:'0,9',optimizer.lr:'0.1,0.2'},{seed:'0,1'}]", "both phases"),
         ("[{seed:'0,9'}]", "two mappings"),
         ("[{seed:8},{seed:0}]", "two mappings"),
+        ("[{seed:'8',sweep.parent:'abc'},{seed:'0'}]", "sweep.parent=abc: no choice of a trial"),
         ("[{seed:'8'},{seed:'0',optimizer.eps:'0'}]", "optimizer.eps=0"),
     ],
 )

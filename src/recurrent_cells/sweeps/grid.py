@@ -94,7 +94,13 @@ def raise_together(faults: Iterable[str], limit: int = 6) -> None:
 def read_overrides(
     config_loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]
 ) -> dict[str, Override]:
-    """The overrides of a sweep by key, those of the command line in the place of `hydra.sweeper.params`."""
+    """The overrides of a sweep by key, those of the command line in the place of `hydra.sweeper.params`.
+
+    Raises:
+        UserError: if a range is endless, or among `params` is what a whole sweep has one value of.
+    """
+    if of_all := [key for key in params if key.startswith((*OF_THE_WHOLE_SWEEP, "hydra"))]:
+        raise UserError(f"{of_all[0]}={params[of_all[0]]}: no choice of a trial; give it outside phases and params")
     lines = [f"{key}={value}" for key, value in params.items()] + list(arguments)
     parsed = OverridesParser.create(config_loader=config_loader).parse_overrides(lines)
     for override in parsed:
