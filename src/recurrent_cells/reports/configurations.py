@@ -16,9 +16,9 @@ from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.trial.fingerprint import IRRELEVANT, is_within
 
+CELL, SIZE = "model.cell", "model.hidden_size"
 # As in run names.
-SHORT = {"model.hidden_size": "h", "data.name": ""}
-CELL = "model.cell"
+SHORT = {SIZE: "h", "data.name": ""}
 # Runs of earlier versions lack the params that came later: those had today's defaults.
 DEFAULTS = {key: str(default_of(field)) for key, field in schema_fields()}
 # Their files set keys of any section, a file of another group those of its own.
@@ -88,7 +88,7 @@ def configurations(data: SweepData, chosen: Sequence[str] = ()) -> list[Configur
 
     Args:
         chosen: keys whose values a phase has chosen: labels leave them out where others tell configurations apart, as
-            they do a hidden size that follows from `model.match`.
+            they do a hidden size that was not swept but follows from a number of parameters.
     """
     members: dict[tuple[tuple[str, str], ...], list[FinishedTrial]] = defaultdict(list)
     for trial in data.finished:
@@ -98,7 +98,7 @@ def configurations(data: SweepData, chosen: Sequence[str] = ()) -> list[Configur
     varied = differing(settings)
     if set(varied) & {"data", *block_keys()}:  # other data have another digest
         varied = [key for key in varied if key != Tag.DATA_DIGEST]
-    said = [key for key in varied if not is_within(key, chosen) and not _is_matched(key, settings)]
+    said = [key for key in varied if not is_within(key, chosen) and (key != SIZE or _is_given(data, SIZE))]
     labels = [_label(one, trials[0], said) for one, trials in zip(settings, groups, strict=True)]
     if len(set(labels)) < len(labels):
         said = varied
@@ -109,9 +109,11 @@ def configurations(data: SweepData, chosen: Sequence[str] = ()) -> list[Configur
     ]
 
 
-def _is_matched(key: str, settings: Sequence[Mapping[str, str]]) -> bool:
-    """Whether a key is the hidden size and follows, in all settings, from a number of parameters."""
-    return key == "model.hidden_size" and all(one.get("model.match", "None") != "None" for one in settings)
+def _is_given(data: SweepData, key: str) -> bool:
+    """Whether some trial has a value of its own that was given; of sweeps of earlier versions that is not known."""
+    name = key.rpartition(".")[2]
+    varied = [trial.varied for trial in data.trials if trial.varied]
+    return not varied or any(key in one or name in one.get("model", "") for one in varied)
 
 
 def settings_of(record: TrialRecord) -> dict[str, str]:
