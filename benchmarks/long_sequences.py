@@ -79,7 +79,7 @@ def harness(cell: str, data: Split, hidden_size: int) -> Train:
     task, schedule = task_of("auto", "last"), Schedule.from_config(config.trainer, len(data), BATCH)
     progress = Progress(config, schedule, task, lambda point, step: None)
     classifier = build_classifier(config.model, num_features, CLASSES, seed=0)
-    member = Member(config, classifier, progress, SimpleNamespace())  # type: ignore[arg-type]
+    member = Member(config, classifier, progress, SimpleNamespace(stop=None))  # type: ignore[arg-type]
     splits = Splits(data, data, data, CLASSES, None, False, (num_steps, num_features), "", 0.0, 1.0)
     program = Program([member], splits, task, resolve_device(config.trainer))
 

@@ -122,6 +122,7 @@ def test_a_trial_trains_and_says_by_what_it_is_judged(run_cli, given, runs):
     assert run.info.run_name == "output_gru-h5x1-s0"
 
 
+@pytest.mark.slow
 def test_the_cell_is_its_own_equations(run_cli, given, runs):
     """The network that is kept answers as a loop over the steps in float64 does."""
     assert run_cli(*given).code == 0
@@ -145,6 +146,7 @@ def test_the_cell_is_its_own_equations(run_cli, given, runs):
     torch.testing.assert_close(found, answers.float(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_killed_anywhere_it_ends_as_if_never_killed(run_cli, given, runs, monkeypatch):
     assert run_cli(*given).code == 0
     (undisturbed,) = runs()
@@ -173,6 +175,7 @@ def test_killed_anywhere_it_ends_as_if_never_killed(run_cli, given, runs, monkey
     assert all(torch.equal(value, wanted[name]) for name, value in weights(latest).items())
 
 
+@pytest.mark.slow
 def test_a_sweep_in_the_users_pool_is_reported_and_the_best_exported(run_cli, given, runs, tmp_path, capsys):
     answer = run_cli("-m", *given, "model=output_gru,gru", "seed=0,1", "hydra/launcher=one_by_one")
     assert answer.code == 0, answer.err
@@ -187,6 +190,7 @@ def test_a_sweep_in_the_users_pool_is_reported_and_the_best_exported(run_cli, gi
     assert best.info.run_id in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_packs_train_what_trials_alone_train(run_cli, given, runs):
     assert run_cli("-m", *given, "seed=0,1,2").code == 0
     alone = {run.data.tags["seed"]: run for run in runs() if "fingerprint" in run.data.tags}
@@ -202,6 +206,7 @@ def test_packs_train_what_trials_alone_train(run_cli, given, runs):
             assert value == pytest.approx(alone[run.data.tags["seed"]].data.metrics[name], rel=1e-3, abs=1e-5), name
 
 
+@pytest.mark.slow
 def test_a_search_looks_for_the_lowest_error(run_cli, given, runs):
     answer = run_cli(
         *("-m", *given, "hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.startup_trials=2"),
@@ -211,6 +216,7 @@ def test_a_search_looks_for_the_lowest_error(run_cli, given, runs):
     assert len([run for run in runs() if "fingerprint" in run.data.tags]) == 4
 
 
+@pytest.mark.slow
 def test_without_its_file_a_network_is_not_loaded_and_with_another_neither(run_cli, given, tmp_path, capsys):
     assert run_cli(*given).code == 0
     from recurrent_cells.config import extensions
@@ -222,6 +228,7 @@ def test_without_its_file_a_network_is_not_loaded_and_with_another_neither(run_c
     assert "changed" in said
 
 
+@pytest.mark.slow
 def test_a_network_of_series_is_not_asked_about_pictures(run_cli, given, tmp_path, capsys):
     from recurrent_cells.cli import predict
 

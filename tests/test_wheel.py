@@ -38,6 +38,7 @@ def wheel(tmp_path_factory) -> Path:
     return built
 
 
+@pytest.mark.slow
 def test_it_holds_every_file_of_the_package_and_of_conf(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     places = {"src/recurrent_cells": "recurrent_cells", "src/hydra_plugins": "hydra_plugins"}

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ from recurrent_cells.training.progress import Progress
 from recurrent_cells.training.schedule import Schedule
 
 BATCH_SIZE = 128
-NO_RUN: Any = None  # nothing is written down
+NO_RUN: Any = SimpleNamespace(stop=None)  # nothing is written down
 KINDS = {
     "products": ("gemm", "bmm", "mm", "cutlass", "sm90", "sm80"),
     "copies": ("copy", "memcpy", "memset", "cat", "gather", "index"),

@@ -133,12 +133,14 @@ def test_a_network_that_no_memory_holds_is_not_built(run_cli, idx_folder, runs, 
     assert "of memory, and there are" in answer.err
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_one_trial_trains_nothing(run_cli, idx_folder, store_file, runs):
     answer = run_cli(*SHORT, f"data.root={idx_folder}", "sweep.dry_run=true")
     assert (answer.code, answer.err, runs()) == (0, "", [])
     assert answer.out.splitlines()[-1] == "1 trial, 0 to be left out, 1 to run; nothing started"
 
 
+@pytest.mark.slow
 def test_an_error_without_a_log_does_not_name_one(run_cli, monkeypatch):
     def fail(_: object) -> None:
         raise RuntimeError("odd")
@@ -350,6 +352,7 @@ def test_a_tracking_uri_that_is_rubbish(refused, idx_folder, monkeypatch):
     assert message.startswith("MLFLOW_TRACKING_URI=foo: MLflow keeps no runs in folders any more;\nallowed are sqlite:")
 
 
+@pytest.mark.slow
 def test_odd_data_trains_and_dropout_without_effect_is_one_line(run_cli, idx_folder, store_file, runs):
     answer = run_cli(*SHORT, f"data.root={idx_folder}", "model.dropout=0.5")
     assert answer.code == 0

@@ -48,6 +48,7 @@ def as_csv(values, header="left,right\n"):
     return header + "\n".join(",".join(map(str, step)) for step in values.tolist())
 
 
+@pytest.mark.slow
 def test_every_form_of_file_has_one_answer(trained, values, predict, tmp_path):
     (tmp_path / "all.json").write_text(json.dumps(values.tolist()))
     (tmp_path / "named.json").write_text(json.dumps({"values": values.tolist(), "lengths": [12] * len(values)}))

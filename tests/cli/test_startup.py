@@ -38,6 +38,7 @@ def test_help_and_refusals_import_nothing_heavy(line, tmp_path):
     assert (found & HEAVY, ended) == (set(), 0 if line == "--help" else 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["seed=1", "-m seed=0,1"])
 def test_a_dry_run_needs_neither_what_trains_nor_what_draws_nor_mlflow(line, tmp_path, idx_folder, store_file):
     open_store(EXPERIMENT)

@@ -108,6 +108,7 @@ def test_points_are_where_they_belong(use_store, stripes):
     assert [step for step, _ in points["train/loss"]] == [3, 6, 9, 12, 15, 18, 20]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 def test_same_seed_same_bits_and_zero_is_a_seed(use_store, stripes, cell):
     results = {}
@@ -119,6 +120,7 @@ def test_same_seed_same_bits_and_zero_is_a_seed(use_store, stripes, cell):
     assert results["one"]["train/loss"] != results["other"]["train/loss"]
 
 
+@pytest.mark.slow
 def test_how_often_it_is_logged_changes_no_weight(use_store, stripes):
     # Steps between two points are one call: nothing, weights cast for autocast say, may outlive a step within it.
     found = []
@@ -153,6 +155,7 @@ def in_killed_child(action: Callable[[], object], step: int, signum: int) -> int
 HARD = ("model=lstm", "model.num_layers=2", "model.dropout=0.3", "optimizer.warmup_steps=5", "trainer.log_every=4")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "extra", [("trainer.checkpoint_every=3",), ("trainer.checkpoint_every=7", "data.order=file"), ("registry=true",)]
 )
@@ -160,6 +163,7 @@ def test_a_trial_killed_anywhere_ends_as_if_never_killed(use_store, stripes, ext
     killed_anywhere(use_store, compose_config(*TINY, stripes, *HARD, *extra))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["by_length", "shuffled"])
 def test_a_trial_on_sequences_of_all_lengths_killed_anywhere_ends_as_if_never_killed(use_store, order):
     small = ("data.length=12", "data.examples=240", "data.val_size=40", "data.batch_size=20", "trainer.max_epochs=4")
@@ -240,6 +244,7 @@ def test_early_stopping_counts_evaluations(use_store, stripes):
     assert [step for step, _ in curves(store, only_run(store))["val/acc"]] == [10, 20, 30]
 
 
+@pytest.mark.slow
 def test_a_budget_in_steps_with_evaluations_from_step_zero(use_store, stripes):
     store = use_store()
     train(compose_config(*TINY, stripes, "trainer.max_steps=25", "trainer.eval_every=8", "trainer.eval_at_start=true"))
@@ -254,6 +259,7 @@ def test_watching_the_test_images_is_tagged(use_store, stripes):
     assert run.data.metrics["test/acc"] == run.data.metrics["val/acc"]
 
 
+@pytest.mark.slow
 def test_every_step_is_scored_with_readout_every(use_store, stripes):
     store = use_store()
     train(compose_config(*TINY, stripes, "model.readout=every"))
@@ -290,6 +296,7 @@ def test_a_graph_trains_as_its_kernels_do(use_store, stripes, caplog, cell, prec
             assert one == pytest.approx(other, rel=tolerance, abs=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["deliver", "set_ended", "clear"])
 def test_a_trial_killed_after_its_end_was_written_is_told_of_and_not_trained_again(
     use_store, stripes, run_cli, monkeypatch, place

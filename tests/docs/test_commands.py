@@ -66,6 +66,7 @@ def test_make_knows_its_targets(targets):
     assert all("python" in runs or "rm -rf" in runs or "sed" in runs for runs in targets.values())
 
 
+@pytest.mark.slow
 def test_sweeps_that_make_starts_are_planned(targets, run_cli, store_file, tmp_path):
     started = {line for runs in targets.values() for line in re.findall(r"python -m src\.train.*", runs)}
     assert started
@@ -158,6 +159,7 @@ def test_the_tutorial_comes_to_a_verdict_and_to_answers(run_cli, store_file, tmp
     assert "80 test examples" in evaluated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", WITH_A_NETWORK)
 def test_commands_on_a_trained_network_run(command, store_file, idx_folder, tmp_path, monkeypatch, capsys):
     """On a tiny network, which is no champion."""

@@ -12,6 +12,7 @@ from tests.support import TINY
 SWEEP = ("-m", *TINY, "sweep.report=false", "trainer.max_epochs=1", "model.hidden_size=4")
 
 
+@pytest.mark.slow
 def test_a_sweep_registers_its_best_network_once(run_cli, store_file, idx_folder):
     import mlflow
 
@@ -32,6 +33,7 @@ def test_a_sweep_registers_its_best_network_once(run_cli, store_file, idx_folder
     assert loaded.metadata.run_id == best.run_id
 
 
+@pytest.mark.slow
 def test_trials_that_left_no_model_get_one_when_they_win(run_cli, store_file, idx_folder):
     command = (*SWEEP, f"data.root={idx_folder}")
     without = run_cli(*command, "registry=false")
@@ -45,6 +47,7 @@ def test_trials_that_left_no_model_get_one_when_they_win(run_cli, store_file, id
     assert "model/MLmodel" in [file.path for file in store.client.list_artifacts(winner.run_id, "model")]
 
 
+@pytest.mark.slow
 def test_a_registry_that_fails_is_one_line_and_the_sweep_is_finished(run_cli, store_file, idx_folder, monkeypatch):
     def fail(*_):
         raise RuntimeError("no registry today")
@@ -57,6 +60,7 @@ def test_a_registry_that_fails_is_one_line_and_the_sweep_is_finished(run_cli, st
     )
 
 
+@pytest.mark.slow
 def test_a_sweep_with_a_failed_trial_registers_nothing(run_cli, store_file, idx_folder):
     answer = run_cli(*SWEEP, f"data.root={idx_folder}", "registry=true", "optimizer=sgd", "optimizer.lr=0.01,3e38")
     assert answer.code == 1

@@ -26,6 +26,7 @@ def train_default(folder):
     train_tiny(write_data_set(folder / "data"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", ["model=gru", "model.readout=every", "data.eval_batch_size=7"])
 def test_it_scores_what_the_trial_scored(store_file, idx_folder, override):
     trained = train_tiny(idx_folder, override)
@@ -92,6 +93,7 @@ def test_images_or_classes_the_network_does_not_know_are_refused(trained, tmp_pa
         load_held_out(trained, "idx", str(more))
 
 
+@pytest.mark.slow
 def test_a_data_set_without_test_files_is_asked_about_the_images_that_test_in_it(store_file):
     result = train(compose_config("trainer=cpu", "trainer.max_steps=2", "model.hidden_size=8"))
     store = open_store("recurrent-cells")

@@ -33,6 +33,7 @@ def loaded(trained, store_file):
     return mlflow.pyfunc.load_model(f"runs:/{trained.record.run_id}/model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -58,6 +59,7 @@ def test_series_of_several_lengths(store_file, tmp_path, overrides):
         assert trained.logits(alone).softmax(dim=1)[0].numpy() == pytest.approx(likely, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_series_after_which_nothing_or_null_stands_are_asked_about(store_file, tmp_path, capsys):
     trained = trained_on(tmp_path, np.arange(60) % 2, train_lengths=LENGTHS)
     short, long = VALUES[0, :3].tolist(), VALUES[1].tolist()
@@ -72,6 +74,7 @@ def test_series_after_which_nothing_or_null_stands_are_asked_about(store_file, t
     assert answers[0].count("\n") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_numbers_are_answered_in_their_unit(store_file, tmp_path, outputs):
     targets = 1000 + 50 * VALUES[:, 0, :1] * np.arange(1, outputs + 1)
@@ -88,6 +91,7 @@ def test_numbers_are_answered_in_their_unit(store_file, tmp_path, outputs):
     assert loaded(trained, store_file).predict(VALUES) == pytest.approx(answers, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arrays", [{}, {"train_lengths": LENGTHS}])
 def test_a_class_at_each_step(store_file, tmp_path, capsys, arrays):
     trained = trained_on(tmp_path, (VALUES[..., 0] > 0).astype(int), "model.readout=every", **arrays)

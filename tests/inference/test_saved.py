@@ -46,6 +46,7 @@ def test_it_answers_with_the_probabilities_of_the_best_network(store_file, idx_f
     assert answers.numpy() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_trials_that_differ_in_their_weights_share_an_export_and_others_do_not(store_file, idx_folder):
     mlflow.set_tracking_uri(f"sqlite:///{store_file}")
     shared = store_file.parent / "exports"

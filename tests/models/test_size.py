@@ -30,7 +30,7 @@ def test_no_other_size_is_nearer(wanted, more):
         for size in range(1, 80)
     }
     nearest = min(counts, key=lambda size: abs(counts[size] - wanted))
-    if abs(counts[nearest] - wanted) <= 0.02 * wanted:
+    if abs(counts[nearest] - wanted) <= 0.05 * wanted:
         assert size_of("simple_rnn", wanted, **more) == nearest
     else:
         with pytest.raises(UserError, match=rf"the nearest is model.hidden_size={nearest} with {counts[nearest]:,} "):
@@ -64,6 +64,6 @@ def test_sizes_that_a_cell_refuses_are_passed_over():
 
 @pytest.mark.parametrize(("wanted", "nearest"), [(10, 1), (150, 3)])
 def test_a_count_that_none_meets_is_refused(wanted, nearest):
-    said = rf"^model.match=parameters:{wanted}: no hidden size of simple_rnn comes within 2 %.*hidden_size={nearest} "
+    said = rf"^model.match=parameters:{wanted}: no hidden size of simple_rnn comes within 5 %.*hidden_size={nearest} "
     with pytest.raises(UserError, match=said):
         size_of("simple_rnn", wanted)

@@ -20,6 +20,7 @@ def by_rate(cell, seed, rate, accuracy, **more):
     return Made(cell, seed, accuracy, params={"optimizer.lr": rate}, **more)
 
 
+@pytest.mark.slow
 def test_a_lone_survivor_is_not_elected(store, make_sweep):
     trials = [by_rate("lstm", seed, "0.1", 0.90 + seed / 1000) for seed in range(3)]
     trials += [by_rate("lstm", 0, "9", 0.99), by_rate("lstm", 1, "9", 0.1, state="FAILED")]
@@ -40,6 +41,7 @@ def test_settings_of_a_cell_alone_count_where_they_are_not_the_defaults(store, m
         assert [(one.label, len(one.trials)) for one in found] == list(zip(labels, (2, 1), strict=True))
 
 
+@pytest.mark.slow
 def test_of_many_rates_the_worst_by_validation_are_left_out(store, make_sweep):
     trials = [
         by_rate("gru", seed, f"{place}", 0.5 + place / 100 + seed / 1000) for place in range(1, 43) for seed in range(2)
@@ -70,6 +72,7 @@ def test_many_configurations_are_answered_beside_the_best(store, make_sweep):
     assert open_ == "from it: LSTM lr 0.2, LSTM lr 0.5."
 
 
+@pytest.mark.slow
 def test_unequal_tuning_is_said(store, make_sweep):
     trials = [by_rate("lstm", seed, rate, 0.90 + seed / 1000) for rate in RATES for seed in range(3)]
     trials += [by_rate("gru", seed, "0.1", 0.95 + seed / 1000) for seed in range(3)]
@@ -93,6 +96,7 @@ def on_split(cell, seed, split, accuracy):
     return Made(cell, seed, accuracy, params=params, tags={"data.digest": f"d{split}"})
 
 
+@pytest.mark.slow
 def test_data_blocks_never_compete(store, make_sweep):
     random = np.random.default_rng(0)
     trials = [
@@ -113,6 +117,7 @@ def test_data_blocks_never_compete(store, make_sweep):
     assert "- data:" not in text
 
 
+@pytest.mark.slow
 def test_two_data_sets_have_a_verdict_each(store, make_sweep):
     trials = [
         Made(cell, seed, value + seed / 1000, params={"data.name": data}, tags={"data.digest": data})
@@ -146,6 +151,7 @@ def test_outcomes_say_whether_it_holds_for_other_examples(store, make_sweep, los
     assert "on other examples too" in text_of(written)
 
 
+@pytest.mark.slow
 def test_a_stated_margin_allows_equality_and_names_the_seeds_it_takes(store, make_sweep):
     trials = [Made(cell, seed, 0.9 + seed / 1000) for cell in ("gru", "lstm") for seed in range(3)]
     parent = make_sweep(*trials)

@@ -18,6 +18,7 @@ def test_each_cell_has_a_name_and_a_colour_of_its_own():
     assert len({cell.color.upper() for cell in cells}) == len(cells)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rates", [("0.1",), ("0.1", "0.01")])
 def test_all_cells_are_told_apart_and_named_below_the_axes(store, make_sweep, rates):
     trials = [

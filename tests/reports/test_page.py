@@ -53,6 +53,7 @@ def rows(page, table):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_verdict_and_the_tables(written):
     assert "GRU beats SimpleRNN by 2.0 ± 0.3 points." in written.headline
     assert "One seed cannot tell LSTM from GRU: nothing can be concluded." in written.headline
@@ -223,6 +224,7 @@ def test_no_axis_without_numbers(store, make_sweep, seconds):
     assert len([text for text in numbers(axes.xaxis) if text]) >= 2
 
 
+@pytest.mark.slow
 def test_an_interval_that_is_cut_off_has_a_mark(store, make_sweep):
     wide = [Made("gru", seed, 0.9 + seed / 100) for seed in range(2)]
     parent = make_sweep(*wide, *(Made("lstm", seed, 0.9 + seed / 1000) for seed in range(3)))
@@ -281,6 +283,7 @@ def test_all_right_is_not_known_for_sure(store, make_sweep, undrawn):
     assert "an accuracy of 100.0 % is itself only known to lie between 83.9 and 100.0 %" in text
 
 
+@pytest.mark.slow
 def test_curves_of_the_test_images_are_not_called_validation(store, make_sweep, undrawn):
     watched = {"protocol": "test-watched"}
     texts = [
@@ -305,6 +308,7 @@ def test_p_shows_on_which_side_of_5_per_cent_it_lies(p):
     assert (float(shown.columns["p"][0]) < 0.05) == (p < 0.05)
 
 
+@pytest.mark.slow
 def test_what_guessing_comes_to_stands_beside_results_of_a_made_task(store, make_sweep, undrawn):
     trials = [Made(cell, seed, params={"data.name": "parity"}) for cell in ("gru", "lstm") for seed in (0, 1)]
     text = (write_report(store, make_sweep(*trials)).page.parent / "report.md").read_text()

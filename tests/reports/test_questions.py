@@ -34,6 +34,7 @@ def texts(document) -> str:
     return " ".join(block.text for block in document.blocks if isinstance(block, Text))
 
 
+@pytest.mark.slow
 def test_the_look_that_decided_a_pair_gives_its_interval(store, make_sweep, report):
     parent = make_sweep(*trials({"simple_rnn": 3, "gru": 8, "lstm": 8}))
     write_question(store, parent, Question("decided", [0, 1, 2], 0.0, 8, []))

@@ -121,6 +121,7 @@ def test_what_decides_is_found_important(store, make_sweep):
     assert shares["optimizer.lr"].get_width() > 0.9 > shares["model"].get_width()
 
 
+@pytest.mark.slow
 def test_the_best_of_a_search_for_a_low_value_is_the_lowest(store, make_sweep):
     tags = {"metric": "mse", "metric.higher_is_better": "false", "metric.is_share": "false"}
     parent = make_sweep(*tried(pruned=(0, 1), sign=-1, **tags), outline=OUTLINE)

@@ -37,6 +37,7 @@ def ask(port):
     return request
 
 
+@pytest.mark.slow
 def test_it_says_that_it_is_there(ask):
     from mlflow import __version__
 

@@ -38,6 +38,7 @@ def make_sweep(store, *records):
     store.client.set_terminated(parent)
 
 
+@pytest.mark.slow
 def test_of_each_cell_the_best_of_the_latest_sweep_else_of_all(store, make_trial):
     swept = [make_trial("model=gru", f"seed={seed}", accuracy=0.5 + 0.1 * seed) for seed in (0, 1)]
     alone = make_trial("model=gru", "seed=2", accuracy=0.9)
@@ -54,6 +55,7 @@ def test_of_each_cell_the_best_of_the_latest_sweep_else_of_all(store, make_trial
     assert (models.scoring.record.run_id, models.choice) == (alone.run_id, "best")
 
 
+@pytest.mark.slow
 def test_of_several_data_the_latest_sweep_s_network_scores(store, make_trial):
     rows = make_trial("model=gru", accuracy=0.5)
     columns = make_trial("model=gru", "data.sequence=columns", accuracy=0.9)
@@ -99,6 +101,7 @@ def test_cells_that_were_trained_on_other_data_are_left_out(store, make_trial):
     assert models.left_out["lstm"] == "no trial of it is finished on the data of gru-h8x1-s0"
 
 
+@pytest.mark.slow
 def test_cells_come_in_the_order_of_their_training(make_trial, store):
     for cell in ("lstm", "gru"):
         make_trial(f"model={cell}", accuracy=0.5)

@@ -44,6 +44,7 @@ def body(**content) -> bytes:
     return json.dumps(content).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["instances", "inputs"])
 def test_series_are_scored_with_the_names_of_classes(made, form):
     models, values = made["classes"]

@@ -54,6 +54,7 @@ def states(answer):
     return {trial["name"]: trial["state"] for trial in answer["trials"]}
 
 
+@pytest.mark.slow
 def test_the_first_answer_has_all_trials_their_curves_and_the_verdict_of_the_report(watch, store):
     answer = watch(*COMPARED, status="FINISHED").since("")
     assert answer["whole"]

@@ -101,6 +101,7 @@ def test_standings_take_the_seeds_that_all_have():
     assert stand({}) == (0, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [2, 4])
 def test_whoever_stops_as_soon_as_standings_tell_a_pair_apart_is_rarely_wrong(groups):
     random, wrong = np.random.default_rng(0), 0

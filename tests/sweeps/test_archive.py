@@ -34,6 +34,7 @@ def elsewhere(tmp_path, monkeypatch, empty_store):
     return move
 
 
+@pytest.mark.slow
 def test_trials_of_an_archive_are_left_out_and_compared_as_if_they_had_been_trained_here(
     sweep, steps, store, elsewhere, tmp_path
 ):
@@ -81,6 +82,7 @@ def test_a_process_killed_while_it_took_trials_in_leaves_none_behind(sweep, stor
     assert [it.status for it in trial_records(other)] == ["FINISHED"] * 2
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_in_the_archive_what_other_sweeps_have_kept_there(sweep, steps, elsewhere, tmp_path):
     archive = f"sweep.archive={tmp_path / 'new' / 'trials.parquet'}"
     for seeds in ("seed=0,1", "seed=1,2"):
@@ -90,6 +92,7 @@ def test_a_sweep_leaves_in_the_archive_what_other_sweeps_have_kept_there(sweep, 
     assert again.err.splitlines()[1:] == ["3 of 3 trials are left out"]
 
 
+@pytest.mark.slow
 def test_an_archive_that_cannot_be_written_at_the_end_is_written_by_the_same_command(
     sweep, steps, tmp_path, monkeypatch
 ):
@@ -107,6 +110,7 @@ def full_disk(*_):
     raise OSError(28, "No space left on device")
 
 
+@pytest.mark.slow
 def test_a_search_takes_trials_from_an_archive(sweep, steps, elsewhere, tmp_path):
     search = (
         *("hydra/sweeper=optuna", "model.hidden_size=3,4", "hydra.sweeper.sampler=grid", "hydra.sweeper.n_trials=2"),

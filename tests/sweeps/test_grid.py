@@ -26,6 +26,7 @@ def test_the_grid_is_the_product_in_order(hydra_context):
     assert grid[0].varied == {"model": "lstm", "seed": "0"}
 
 
+@pytest.mark.slow
 def test_a_point_is_what_hydra_composes(hydra_context):
     loader, master = hydra_context
     grid = points(

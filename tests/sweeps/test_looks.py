@@ -33,6 +33,7 @@ def seeds(trials) -> dict[str, list[int]]:
     return {cell: sorted(used) for cell, used in found.items()}
 
 
+@pytest.mark.slow
 def test_a_clear_question_takes_the_first_look_alone(decide, trials, parents):
     answer = decide({"simple_rnn": 0.5, "gru": 0.9})
     assert answer.code == 0
@@ -43,6 +44,7 @@ def test_a_clear_question_takes_the_first_look_alone(decide, trials, parents):
     assert "after 3 seeds: gru beats simple_rnn (40 ± " in answer.err
 
 
+@pytest.mark.slow
 def test_seeds_are_added_only_where_a_pair_is_open(decide, trials):
     assert decide({"simple_rnn": 0.5, "lstm": 0.900, "gru": 0.901}, "sweep.max_seeds=8").code == 0
     found = seeds(trials)
@@ -57,6 +59,7 @@ def test_what_lies_within_the_margin_needs_no_more_seeds(decide, trials):
     assert seeds(trials) == {"lstm": [0, 1, 2], "gru": [0, 1, 2]}
 
 
+@pytest.mark.slow
 def test_the_same_command_with_more_seeds_goes_on_below_the_same_parent(decide, trials, parents):
     question = {"lstm": 0.900, "gru": 0.901}
     assert decide(question, "seed=1,4", "sweep.max_seeds=3").code == 0
@@ -67,6 +70,7 @@ def test_the_same_command_with_more_seeds_goes_on_below_the_same_parent(decide, 
     assert parent.data.tags["sweep.finished"] == "10"
 
 
+@pytest.mark.slow
 def test_a_failed_trial_is_named_and_tried_again_by_the_same_command(decide, trials):
     question = {"simple_rnn": 0.5, "gru": 0.9}
     answer = decide(question, fail=(("gru", 1),))
@@ -83,6 +87,7 @@ def test_where_every_trial_fails_nothing_is_decided_and_all_are_named(decide):
     assert answer.err.count("it fails") >= 6
 
 
+@pytest.mark.slow
 def test_of_each_cell_the_best_by_validation_at_the_first_look_is_compared(decide, trials):
     answer = decide({"lstm": 0.900, "gru": 0.901}, "optimizer.lr=0.1,0.2", "sweep.max_seeds=5")
     assert answer.code == 0
@@ -128,6 +133,7 @@ def fixed(sweep, written) -> Callable[..., Answer]:
     return run
 
 
+@pytest.mark.slow
 def test_a_fixed_sweep_that_has_ended_adds_seeds_once_its_tags_ask_for_them(fixed, store, trials, parents):
     question = {"lstm": 0.900, "gru": 0.901}
     assert fixed(question).code == 0
@@ -163,6 +169,7 @@ def test_seeds_that_are_asked_for_where_nothing_can_be_decided_are_not_added(fix
     assert seeds(trials) == {"gru": [0, 1, 2]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tags", [{"sweep.until": "done", "sweep.max_seeds": "5"}, {"sweep.until": "decided"}])
 def test_other_tags_ask_for_no_seeds(fixed, store, trials, parents, tags):
     assert fixed({"lstm": 0.900, "gru": 0.901}).code == 0

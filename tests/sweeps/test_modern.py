@@ -23,6 +23,7 @@ def test_no_cell_is_forgotten():
     assert sorted(names()) == CELLS.names
 
 
+@pytest.mark.slow
 def test_its_plan_is_four_rates_with_two_seeds_and_fresh_seeds_of_the_best(sweep):
     answer = sweep("+sweep=modern", "sweep.dry_run=true")
     assert answer.code == 0

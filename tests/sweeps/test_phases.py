@@ -5,6 +5,7 @@ import pytest
 PHASES = "sweep.phases=[{seed:'8,9',optimizer.lr:'0.1,0.2'},{seed:'0,1,2'}]"
 
 
+@pytest.mark.slow
 def test_settings_are_chosen_by_validation_and_compared_on_fresh_seeds(sweep, written, trials, parents):
     def accuracy(config) -> float:
         best = {"lstm": 0.1, "gru": 0.2}[config.model.cell]
@@ -22,6 +23,7 @@ def test_settings_are_chosen_by_validation_and_compared_on_fresh_seeds(sweep, wr
     assert (again.code, len(trials())) == (0, 14)
 
 
+@pytest.mark.slow
 def test_the_second_phase_may_go_on_until_all_is_decided(sweep, written, trials):
     phases = PHASES.replace(",{seed:'0,1,2'}", ",{}")
 
@@ -33,6 +35,7 @@ def test_the_second_phase_may_go_on_until_all_is_decided(sweep, written, trials)
     assert len(trials()) == 2 * 2 * 2 + 2 * 3
 
 
+@pytest.mark.slow
 def test_settings_that_failed_are_not_chosen(sweep, written, trials):
     def accuracy(config) -> float | None:
         if config.optimizer.lr == 0.2:

@@ -63,6 +63,7 @@ def study(run_cli, store_file, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_parts_of_a_study_come_to_the_page_of_the_whole(study, tmp_path):
     folder = tmp_path / "docs" / "studies"
     archive, page = folder / "tiny" / "quick.parquet", folder / "tiny.md"
@@ -88,6 +89,7 @@ def test_parts_of_a_study_come_to_the_page_of_the_whole(study, tmp_path):
     assert set(page.read_text().splitlines()) == set(lines)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_departs_from_a_study_leaves_its_file_and_page(study, store, tmp_path):
     answer = study("problem=first", "model=gru")
     assert answer.code == 0

@@ -31,6 +31,7 @@ def counts(run):
     return tuple(int(run.data.tags[f"sweep.{what}"]) for what in ("trials", "finished", "failed"))
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing_and_another_what_is_missing(sweep, steps, trials, parents):
     answer = sweep("seed=0,1,2", train=steps.train)
     assert answer.code == 0
@@ -90,6 +91,7 @@ def test_a_dry_run_prints_every_trial_and_starts_nothing(sweep, trials, parents)
     assert len(trials()) == 1
 
 
+@pytest.mark.slow
 def test_duplicates_are_one_trial_and_one_trial_is_a_sweep(sweep, trials, parents):
     assert sweep("seed=0,0").code == 0
     assert sweep().code == 0
@@ -132,6 +134,7 @@ def use_too_much_memory():
     raise MemoryError("no room")
 
 
+@pytest.mark.slow
 def test_trials_that_go_wrong_cost_themselves_alone(sweep, tmp_path, trials, parents):
     broken = Broken(
         tmp_path,
@@ -179,6 +182,7 @@ def test_a_killed_trial_is_tried_again(sweep, tmp_path, trials, retries, code):
     assert len(trials()) == 2
 
 
+@pytest.mark.slow
 def test_what_to_train_again_can_be_chosen(sweep, tmp_path, steps, trials):
     sweep("seed=0,1", train=Broken(tmp_path, {1: in_training(fail)}))
     answer = sweep("seed=0,1,2", "sweep.rerun=failed", train=steps.train)
@@ -193,6 +197,7 @@ def test_what_to_train_again_can_be_chosen(sweep, tmp_path, steps, trials):
     assert finished == {"0": 2, "1": 2, "2": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_has_trials_save_and_the_same_command_goes_on(
     sweep, in_background, steps, store, trials, parents, signum, code
@@ -232,6 +237,7 @@ def test_a_second_ctrl_c_ends_at_once(sweep, in_background, steps, trials, paren
     assert [run.info.status for run in parents()] == ["KILLED"]
 
 
+@pytest.mark.slow
 def test_a_killed_launcher_takes_its_trials_along_and_the_next_start_goes_on(
     sweep, in_background, steps, trials, parents
 ):
@@ -251,6 +257,7 @@ def test_a_killed_launcher_takes_its_trials_along_and_the_next_start_goes_on(
     assert [run.info.status for run in parents()] == ["FINISHED"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", ["seed=0,1,2", "seed=3,2,1"], ids=["identical", "overlapping"])
 def test_two_sweeps_at_once_train_each_trial_once(sweep, in_background, steps, trials, parents, others):
     steps.seconds = 0.02
@@ -263,6 +270,7 @@ def test_two_sweeps_at_once_train_each_trial_once(sweep, in_background, steps, t
     assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))] * (1 if identical else 2)
 
 
+@pytest.mark.slow
 def test_a_trial_that_another_machine_trains_is_waited_for(
     sweep, in_background, steps, store, trials, tmp_path, monkeypatch
 ):
@@ -282,6 +290,7 @@ def test_a_trial_that_another_machine_trains_is_waited_for(
     assert statuses(trials) == [(0, "FINISHED")]
 
 
+@pytest.mark.slow
 def test_training_all_again_goes_on_where_it_was_interrupted(sweep, in_background, steps, trials):
     sweep("seed=0,1,2")
     steps.seconds = 0.1
@@ -296,6 +305,7 @@ def test_training_all_again_goes_on_where_it_was_interrupted(sweep, in_backgroun
     assert Counter(statuses(trials)) == {(seed, "FINISHED"): 2 for seed in range(3)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ahead", [-3600, 3600], ids=["set back", "was ahead"])
 def test_training_all_again_needs_no_clock(sweep, steps, trials, monkeypatch, ahead):
     now = time.time
@@ -310,6 +320,7 @@ def test_training_all_again_needs_no_clock(sweep, steps, trials, monkeypatch, ah
     assert len(steps.begun()) == 2
 
 
+@pytest.mark.slow
 def test_with_hydras_own_launcher_too(sweep, tmp_path, trials, parents):
     basic = "hydra/launcher=basic"
     leaving = Broken(tmp_path, {1: fail, 2: lambda: sys.exit(0)})
@@ -337,6 +348,7 @@ def test_a_sweep_killed_over_and_over_ends_as_if_never_disturbed(tmp_path):
     assert sum(verdict.kills.values()) == 3
 
 
+@pytest.mark.slow
 def test_a_trial_whose_files_are_damaged_is_trained_again(sweep, steps, trials, parents):
     sweep("seed=0,1,2")
     damaged = trials()[1]
@@ -368,6 +380,7 @@ def eager(monkeypatch) -> None:
     monkeypatch.setattr(journal, "SECONDS_BETWEEN_DELIVERIES", 0.25)
 
 
+@pytest.mark.slow
 def test_a_trial_stopped_by_its_tag_is_left_out_until_it_is_asked_for(
     sweep, in_background, steps, store, trials, parents, eager
 ):
@@ -398,6 +411,7 @@ def test_a_trial_stopped_by_its_tag_is_left_out_until_it_is_asked_for(
     assert not {"sweep.stopped", "sweep.left"} & parent.data.tags.keys()
 
 
+@pytest.mark.slow
 def test_a_sweep_stopped_by_its_tag_ends_what_runs_and_goes_on_when_it_is_given_again(
     sweep, in_background, steps, store, trials, parents, eager
 ):
@@ -418,6 +432,7 @@ def test_a_sweep_stopped_by_its_tag_ends_what_runs_and_goes_on_when_it_is_given_
     assert "stop" not in parents()[0].data.tags
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept_and_the_same_command_goes_on(sweep, steps, store, trials, parents):
     steps.seconds = 0.5
     command = ("seed=0,1", "trainer.max_steps=2000", "trainer.eval_every=1000", "trainer.checkpoint_every=1000")

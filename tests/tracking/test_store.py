@@ -44,6 +44,7 @@ def test_without_a_uri_the_store_is_the_repositorys(tmp_path, monkeypatch):
     assert tracking_uri() == f"sqlite:///{tmp_path}/mlruns/mlflow.db"
 
 
+@pytest.mark.slow
 def test_a_store_in_a_missing_folder_is_made(tmp_path, use, capsys):
     use(f"sqlite:///{tmp_path}/deep/er/cells.db")
     opened = open_store("cells")
@@ -210,6 +211,7 @@ def test_connections_can_be_closed_before_a_fork(store_file: Path):
     assert opened.client.get_experiment(opened.experiment_id).name == "cells"
 
 
+@pytest.mark.slow
 def test_four_processes_on_a_fresh_store_all_work(tmp_path, store_file):
     store_file.unlink()
     ready, go = os.pipe()
@@ -234,6 +236,7 @@ def test_four_processes_on_a_fresh_store_all_work(tmp_path, store_file):
     assert [path for path in tmp_path.iterdir() if ".new" in path.name] == []
 
 
+@pytest.mark.slow
 def test_killed_while_it_makes_the_store_it_leaves_none_or_a_whole_one(store_file):
     store_file.unlink()
     for seconds in (0.1, 0.6):

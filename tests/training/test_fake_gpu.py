@@ -118,6 +118,7 @@ def test_a_packs_layer_goes_forward_and_backward_on_the_gpu(monkeypatch, cell, r
         assert {it.dtype for it in (outputs, last, *gradients)} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_a_packs_masks_are_drawn_at_once_and_its_steps_can_be_a_graph(configs, tmp_path, monkeypatch, no_engine):
     each = [{"seed": seed, "model.dropout": 0.1 * seed} for seed in range(3)]
     chosen, kept = configs("model=lstm", "model.num_layers=2", each=each), Kept(tmp_path)

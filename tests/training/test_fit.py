@@ -125,6 +125,7 @@ DIFFERENT = [
 RATES = [{"model.dropout": 0.4}, {"model.output_dropout": 0.3}, {"model.dropout": 0.1, "model.output_dropout": 0.5}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_layers", "dropout"), [(1, False), (3, True)], ids=["1", "3-dropout"])
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 def test_after_200_steps_each_is_what_it_is_alone(configs, tmp_path, cell, num_layers, dropout):
@@ -138,6 +139,7 @@ def test_after_200_steps_each_is_what_it_is_alone(configs, tmp_path, cell, num_l
     assert kept.errors == {0: None, 1: None, 2: None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -163,6 +165,7 @@ def test_other_optimisers_and_networks(configs, tmp_path, overrides):
         assert_same(kept.points[place], points)
 
 
+@pytest.mark.slow
 def test_in_float32_curves_agree_within_rounding(configs, tmp_path):
     chosen = configs("model=lstm", "trainer.precision=32-true", "optimizer.lr=0.01", each=[{"seed": 0}, {"seed": 1}])
     kept = packed(chosen, tmp_path)
@@ -171,6 +174,7 @@ def test_in_float32_curves_agree_within_rounding(configs, tmp_path):
         assert_same(kept.points[place], points, tolerance=1e-4)
 
 
+@pytest.mark.slow
 def test_one_that_diverges_fails_and_touches_no_other(configs, tmp_path):
     chosen = configs(
         "model=simple_rnn", "optimizer=sgd", each=[{"seed": 0}, {"seed": 1, "optimizer.lr": 1e308}, {"seed": 2}]
@@ -184,6 +188,7 @@ def test_one_that_diverges_fails_and_touches_no_other(configs, tmp_path):
         assert_same(kept.points[place], points)
 
 
+@pytest.mark.slow
 def test_each_stops_early_by_itself(configs, tmp_path):
     each = [{"seed": seed, "trainer.early_stopping": 1 + seed, "optimizer.lr": 0.05} for seed in range(4)]
     chosen = configs("model=gru", "trainer.eval_every=20", each=each)
@@ -195,6 +200,7 @@ def test_each_stops_early_by_itself(configs, tmp_path):
     assert len({content["step"] for content in kept.states.values()}) > 1
 
 
+@pytest.mark.slow
 def test_programs_that_are_too_large_go_on_in_halves(configs, tmp_path, monkeypatch):
     """Memory runs out in the middle of a stretch, and in an evaluation."""
     chosen = configs("model=lstm", "trainer.max_steps=100", each=[{"seed": seed} for seed in range(4)])
@@ -256,6 +262,7 @@ def test_a_trial_that_has_nothing_left_to_train_is_ended_at_once(configs, tmp_pa
     assert again.points == [{}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS.names)
 def test_a_signal_saves_all_and_members_go_on_from_different_steps(configs, tmp_path, cell):
     shared = (f"model={cell}", "model.hidden_size=8", "trainer.max_steps=90")

@@ -25,7 +25,7 @@ def test_it_has_the_fingerprint_the_name_and_the_results(store_file, idx_folder)
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("parameters:30", "model.match=parameters:30: no hidden size of lstm comes within 2 %; the nearest is "),
+        ("parameters:30", "model.match=parameters:30: no hidden size of lstm comes within 5 %; the nearest is "),
         ("82186", "model.match=82186: allowed is parameters:COUNT, or null"),
     ],
 )

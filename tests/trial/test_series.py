@@ -38,6 +38,7 @@ def given(tmp_path, store_file) -> tuple[str, ...]:
     return f"extensions=[{file}]", "data=series", "optimizer.lr=0.03", "registry=false", *SHORT
 
 
+@pytest.mark.slow
 def test_numbers_are_answered_in_their_own_unit_and_drawn(run_cli, given, runs):
     answer = run_cli(*given, "data.root=numbers")
     assert answer.code == 0, answer.err

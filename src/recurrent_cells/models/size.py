@@ -14,7 +14,7 @@ from recurrent_cells.models.classifier import Classifier, num_parameters
 # Networks with a larger size may have more weights than torch can count.
 COUNTABLE = 1_000_000
 # How far a network may be from the parameters that it is to match, as a part of these.
-MATCHED_WITHIN = 0.02
+MATCHED_WITHIN = 0.05
 # Sizes one after another that a cell may refuse, where they are no multiple of its heads say.
 MOST_REFUSED = 1000
 
@@ -42,7 +42,7 @@ def matching_size(model: ModelConfig, num_features: int, num_outputs: int) -> in
     """The hidden size with which a network comes closest to the parameters that `model.match` asks for.
 
     Raises:
-        UserError: if none comes within 2 %, or the cell refuses all sizes about it.
+        UserError: if none comes within 5 %, or the cell refuses all sizes about it.
     """
     assert model.match is not None
     wanted = int(model.match.partition(":")[2])

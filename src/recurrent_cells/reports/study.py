@@ -19,7 +19,7 @@ from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.progress import progress
 from recurrent_cells.reports.questions import question_of
 from recurrent_cells.reports.verdicts import verdict_section
-from recurrent_cells.reports.write import draw
+from recurrent_cells.reports.write import save_picture
 from recurrent_cells.statistics.comparisons import estimate
 from recurrent_cells.statistics.letters import letters
 from recurrent_cells.sweeps.results import SweepData, joined
@@ -57,7 +57,7 @@ def write_page(archive: Path, study: StudyConfig) -> Path:
     for block in document.blocks:
         if isinstance(block, Pictures):
             for picture in block.pictures:
-                draw(picture.figure, folder / picture.name)
+                save_picture(picture.figure, folder / picture.name)
     page = archive.parent.parent / f"{study.name}{'' if study.size == 'quick' else f'-{study.size}'}.md"
     page.write_text(as_markdown(document, _footer(study, archive), pictures=str(folder.relative_to(page.parent))))
     return page

@@ -111,17 +111,22 @@ def _write(document: Document, folder: Path, footer: str) -> None:
     for block in document.blocks:
         if isinstance(block, Pictures):
             for picture in block.pictures:
-                svg[picture.name] = draw(picture.figure, folder / "figures" / picture.name)
+                svg[picture.name] = _draw(picture.figure, folder / "figures" / picture.name)
         elif isinstance(block, Table):
             (folder / "tables" / f"{block.name}.csv").write_text(_as_csv(block))
     (folder / PAGE).write_text(as_html(document, svg, footer))
     (folder / MARKDOWN).write_text(as_markdown(document, footer))
 
 
-def draw(figure: Figure, path: Path) -> str:
-    """Save a figure as PNG and SVG, the same bytes for equal figures; returns the SVG."""
+def save_picture(figure: Figure, path: Path) -> None:
+    """Save a figure as PNG."""
     FigureCanvasAgg(figure)
     figure.savefig(path.with_suffix(".png"), dpi=DPI, metadata={"Software": None})
+
+
+def _draw(figure: Figure, path: Path) -> str:
+    """Save a figure as PNG and SVG, the same bytes for equal figures; returns the SVG."""
+    save_picture(figure, path)
     text = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": path.name}):
         figure.savefig(text, format="svg", metadata={"Date": None})

@@ -41,7 +41,7 @@ def test_trials_run_in_processes_of_their_own_at_most_slots_at_once(launch, tmp_
     def train(cfg):
         (running / str(cfg.seed)).touch()
         most = len(list(running.iterdir()))
-        time.sleep(0.1)
+        time.sleep(0.3)
         (running / str(cfg.seed)).unlink()
         return {"seed": cfg.seed, "pid": os.getpid(), "at once": most}
 

@@ -74,6 +74,7 @@ def train_slowly(patched, tmp_path) -> Callable[[], bool]:
     return lambda: (tmp_path / "third").exists()
 
 
+@pytest.mark.slow
 def test_its_trials_are_ordinary_runs_and_finished_for_every_launcher(sweep, in_packs, store, trials, parents):
     answer = in_packs("seed=0,1,2", "optimizer.lr=0.01,0.03")
     assert answer.code == 0
@@ -94,6 +95,7 @@ def test_its_trials_are_ordinary_runs_and_finished_for_every_launcher(sweep, in_
         assert found[trial] == pytest.approx(points, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_log_has_its_own_trial_alone(in_packs, store, trials, tmp_path):
     in_packs("seed=0,1", "model.hidden_size=4,5")
     for record in trials():
@@ -102,6 +104,7 @@ def test_a_log_has_its_own_trial_alone(in_packs, store, trials, tmp_path):
         assert ["step 10/20" in lines[0], "step 20/20" in lines[1], len(lines)] == [True, True, 2]
 
 
+@pytest.mark.slow
 def test_what_fits_no_pack_trains_alone(in_packs, trials):
     answer = in_packs("seed=0,1", "model.hidden_size=4,5", "data.batch_size=10")
     assert (answer.code, answer.err.splitlines()[0]) == (0, "4 trials in 2 packs")
@@ -111,12 +114,14 @@ def test_what_fits_no_pack_trains_alone(in_packs, trials):
     assert ["pack" in record.tags for record in others(trials(), known)] == [False, False]
 
 
+@pytest.mark.slow
 def test_without_a_gpu_trials_have_processes_of_their_own(sweep, trials):
     answer = sweep("seed=0,1", launcher=PACKED)
     assert answer.err.splitlines()[0].startswith("no GPU: trials run in processes of their own")
     assert ["pack" in record.tags for record in trials()] == [False, False]
 
 
+@pytest.mark.slow
 def test_one_that_diverges_fails_and_the_others_finish(in_packs, store, trials):
     answer = in_packs("seed=0,1", "optimizer=sgd", "optimizer.lr=0.1,1e38", "optimizer.clip_norm=null")
     assert answer.code == 1
@@ -127,6 +132,7 @@ def test_one_that_diverges_fails_and_the_others_finish(in_packs, store, trials):
     assert answer.err.count("the training loss is nan between steps 1 and 20") + answer.err.count("loss is inf") >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_ended_in_the_middle_it_goes_on_where_it_was(
     in_packs, in_background, train_slowly, store, trials, parents, patched, signum
@@ -148,6 +154,7 @@ def test_ended_in_the_middle_it_goes_on_where_it_was(
     assert results(store, others(trials(), disturbed)) == results(store, disturbed)
 
 
+@pytest.mark.slow
 def test_a_pack_whose_process_dies_is_trained_on(in_packs, store, trials, monkeypatch, tmp_path):
     train = Program.train
 
@@ -164,6 +171,7 @@ def test_a_pack_whose_process_dies_is_trained_on(in_packs, store, trials, monkey
     assert [record.status for record in trials()] == ["FINISHED"] * 3
 
 
+@pytest.mark.slow
 def test_interrupted_before_their_ends_trained_ones_say_so_and_need_no_training_again(
     in_packs, in_background, trials, patched, tmp_path
 ):
@@ -187,6 +195,7 @@ def test_interrupted_before_their_ends_trained_ones_say_so_and_need_no_training_
     assert [record.status for record in trials()] == ["FINISHED"] * 3
 
 
+@pytest.mark.slow
 def test_a_trial_that_another_sweep_trains_is_waited_for(in_packs, in_background, train_slowly, trials, parents):
     command = in_background(lambda: in_packs("seed=0,1"))
     wait_until(train_slowly)
@@ -212,6 +221,7 @@ def test_what_will_not_do_is_refused(sweep, runs, override, said):
     assert runs() == []
 
 
+@pytest.mark.slow
 def test_trials_of_one_shape_are_grouped(tmp_path):
     root = write_data_set(tmp_path / "data")
 
@@ -237,6 +247,7 @@ def test_trials_of_one_shape_are_grouped(tmp_path):
     assert [len(pack) for pack in packed([trial(f"seed={seed}") for seed in range(5)], slots=2)] == [3, 2]
 
 
+@pytest.mark.slow
 def test_a_packed_trial_is_evaluated_and_trained_again_as_any_other(in_packs, run_cli, store, trials):
     in_packs("seed=0,1")
     record = trials()[0]

@@ -196,6 +196,7 @@ def test_a_job_that_dies_is_submitted_again_and_a_cancelled_one_is_not(
     assert [parent.info.status for parent in parents()] == ["FAILED"]
 
 
+@pytest.mark.slow
 def test_a_job_near_its_time_limit_saves_and_is_requeued_and_goes_on(sweep, steps, cluster, trials):
     steps.seconds = 0.2
     sweep("seed=0", *LEFT, train=steps.train)
@@ -213,6 +214,7 @@ def test_a_job_near_its_time_limit_saves_and_is_requeued_and_goes_on(sweep, step
     assert len(steps.begun()) == 2
 
 
+@pytest.mark.slow
 def test_a_requeued_job_takes_up_the_run_that_another_node_left(sweep, steps, cluster, trials, store):
     steps.seconds = 0.2
     sweep("seed=0", *LEFT, train=steps.train)
@@ -226,6 +228,7 @@ def test_a_requeued_job_takes_up_the_run_that_another_node_left(sweep, steps, cl
     assert [(record.run_id, record.status) for record in trials()] == [(run.run_id, "FINISHED")]
 
 
+@pytest.mark.slow
 def test_ctrl_c_cancels_what_waits_and_the_parent_is_killed(sweep, in_background, cluster, trials, parents):
     waiting = in_background(lambda: sweep("seed=0,1", SLURM))
     wait_until(lambda: len(cluster.waiting) == 2)
@@ -235,6 +238,7 @@ def test_ctrl_c_cancels_what_waits_and_the_parent_is_killed(sweep, in_background
     assert [parent.info.status for parent in parents()] == ["KILLED"]
 
 
+@pytest.mark.slow
 def test_no_more_jobs_than_slots_run_at_once_whichever_command_submitted_them(sweep, cluster):
     sweep("seed=0,1", *LEFT, "hydra.launcher.slots=2")
     sweep("seed=0,1,2,3", *LEFT, "hydra.launcher.slots=2")
@@ -245,6 +249,7 @@ def test_no_more_jobs_than_slots_run_at_once_whichever_command_submitted_them(sw
     assert "--dependency=afterany:1" in second
 
 
+@pytest.mark.slow
 def test_slurm_is_asked_for_what_the_command_line_says(sweep, cluster):
     asked = ("partition=gpu", "time_limit=240", "cpus=4", "gpus=1", "mem=8G")
     assert sweep("seed=0", *LEFT, *(f"hydra.launcher.{it}" for it in asked)).code == 0
@@ -270,6 +275,7 @@ def test_what_slurm_or_the_sweep_cannot_do_is_refused_before_a_run_is_opened(swe
     assert cluster.jobs == {}
 
 
+@pytest.mark.slow
 def test_jobs_that_slurm_refuses_when_they_are_submitted_fail_and_the_same_command_goes_on(sweep, cluster, parents):
     (cluster.folder / "full").touch()
     answer = sweep("seed=0,1", *LEFT)

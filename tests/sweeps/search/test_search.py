@@ -39,6 +39,7 @@ def plan_of(run):
     return json.loads((Path(run.info.artifact_uri.removeprefix("file://")) / "plan.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing_and_a_larger_one_the_rest(search, steps, trials, parents):
     assert search("sweep.dry_run=true").out == (
         "3 trials: 0 to be left out, 0 to run, 3 to be proposed by tpe; nothing started\n"
@@ -71,6 +72,7 @@ def test_the_same_command_again_trains_nothing_and_a_larger_one_the_rest(search,
     assert [(run.info.run_id, counts(run)) for run in parents()] == [(parent.info.run_id, (4, 4, 0))]
 
 
+@pytest.mark.slow
 def test_pruned_trials_are_finished_for_their_search_and_no_other(search, sweep, steps, trials, parents):
     answer = search(*ASHA, train=steps.train)
     assert answer.code == 0
@@ -94,6 +96,7 @@ def test_pruned_trials_are_finished_for_their_search_and_no_other(search, sweep,
     assert [record.status for record in whole] == ["FINISHED"]
 
 
+@pytest.mark.slow
 def test_what_another_sweep_has_finished_is_told_and_not_trained(search, sweep, steps, trials):
     assert sweep("optimizer.lr=0.1,0.2").code == 0
     assert search("optimizer.lr=0.1,0.2", "hydra.sweeper.n_trials=5", train=steps.train).code == 0
@@ -101,6 +104,7 @@ def test_what_another_sweep_has_finished_is_told_and_not_trained(search, sweep, 
     assert len(trials()) == 2
 
 
+@pytest.mark.slow
 def test_equal_trials_are_trained_once(search, steps, parents):
     random = ("optimizer.lr=0.1,0.2", "hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=6")
     assert search(*random, train=steps.train, launcher="hydra.launcher.slots=2").code == 0
@@ -108,6 +112,7 @@ def test_equal_trials_are_trained_once(search, steps, parents):
     assert [counts(run) for run in parents()] == [(2, 2, 0)]
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_where_it_was(search, in_background, steps, trials, parents):
     steps.seconds = 0.2
     first = in_background(lambda: search(*ASHA, train=steps.train))
@@ -125,6 +130,7 @@ def test_a_killed_search_goes_on_where_it_was(search, in_background, steps, tria
     assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))]
 
 
+@pytest.mark.slow
 def test_a_signal_has_trials_save_and_the_same_command_goes_on(search, in_background, steps, trials, parents):
     steps.seconds = 0.5
     first = in_background(lambda: search(train=steps.train, launcher="hydra.launcher.slots=2"))
@@ -142,6 +148,7 @@ def test_a_signal_has_trials_save_and_the_same_command_goes_on(search, in_backgr
     assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))]
 
 
+@pytest.mark.slow
 def test_a_trial_killed_after_it_was_pruned_is_not_trained_on(search, tmp_path, trials):
     """The process ends between the evaluation that ended training and the test."""
 
@@ -164,6 +171,7 @@ def test_a_trial_killed_after_it_was_pruned_is_not_trained_on(search, tmp_path, 
     assert len(trials()) == 3
 
 
+@pytest.mark.slow
 def test_trials_that_fail_cost_themselves_and_are_tried_again(search, steps, trials, parents):
     def breaks(cfg):
         if not (steps.file.parent / "mended").exists() and len(steps.begun()) == 1:
@@ -206,6 +214,7 @@ def test_a_trial_stopped_by_its_tag_is_left_out_until_it_is_asked_for(
     assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (2, 2, 0))]
 
 
+@pytest.mark.slow
 def test_a_trial_killed_too_often_is_left_for_the_next_start(search, tmp_path, trials):
     def dies(cfg):
         if not (tmp_path / "mended").exists():
@@ -220,6 +229,7 @@ def test_a_trial_killed_too_often_is_left_for_the_next_start(search, tmp_path, t
     assert len(trials()) == 2
 
 
+@pytest.mark.slow
 def test_two_at_once_share_the_trials(search, in_background, steps, trials, parents):
     steps.seconds = 0.02
     both = [in_background(lambda: search("hydra.sweeper.n_trials=4", train=steps.train)) for _ in range(2)]
@@ -229,6 +239,7 @@ def test_two_at_once_share_the_trials(search, in_background, steps, trials, pare
     assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (4, 4, 0))]
 
 
+@pytest.mark.slow
 def test_on_another_machine_what_is_finished_is_not_trained(search, steps, store, trials):
     """Another machine has the MLflow store and no study."""
     assert search(*ASHA, train=steps.train).code == 0
@@ -248,6 +259,7 @@ def test_training_all_again_is_another_study(search, steps, trials):
     assert len(trials()) == 4
 
 
+@pytest.mark.slow
 def test_a_trial_that_another_machine_trains_is_waited_for(
     search, sweep, in_background, steps, store, trials, tmp_path, monkeypatch
 ):
@@ -270,6 +282,7 @@ def test_a_trial_that_another_machine_trains_is_waited_for(
     assert "busy" not in answer.err
 
 
+@pytest.mark.slow
 def test_packs_are_for_grids_which_a_search_says(search, trials):
     answer = search("hydra.sweeper.n_trials=1", "hydra.launcher.max_pack=8", launcher="hydra/launcher=packed")
     assert answer.code == 0
@@ -278,18 +291,21 @@ def test_packs_are_for_grids_which_a_search_says(search, trials):
     )
 
 
+@pytest.mark.slow
 def test_with_hydras_own_launcher_too(search, steps, trials):
     assert search(*ASHA, launcher="hydra/launcher=basic").code == 0
     assert len(trials()) == 3
     assert any(record.pruned for record in trials())
 
 
+@pytest.mark.slow
 def test_accuracy_and_size_together(search, trials):
     objectives = ("hydra.sweeper.objectives=[val/acc,n_params]", "hydra.sweeper.n_trials=2")
     assert search("model.hidden_size=int(interval(4,8))", *objectives).code == 0
     assert [record.status for record in trials()] == ["FINISHED"] * 2
 
 
+@pytest.mark.slow
 def test_of_two_objectives_those_far_from_the_front_are_pruned(search, steps, trials, parents):
     """All are of one size, and the first alone learns."""
     arguments = (*ASHA, "hydra.sweeper.objectives=[n_params,val/acc]")
@@ -303,6 +319,7 @@ def test_of_two_objectives_those_far_from_the_front_are_pruned(search, steps, tr
     assert [counts(run) for run in parents()] == [(3, 3, 0)]
 
 
+@pytest.mark.slow
 def test_a_point_that_makes_no_config_is_one_failed_trial(search, parents):
     """Every end will do with the others at their first, but two of them contradict each other."""
     ranges = ("trainer.max_steps=null", "trainer.max_images=50,20", "data.batch_size=10,30", "optimizer.lr=0.1")
@@ -313,6 +330,7 @@ def test_a_point_that_makes_no_config_is_one_failed_trial(search, parents):
     assert [(run.info.status, counts(run)) for run in parents()] == [("FAILED", (3, 3, 1))]
 
 
+@pytest.mark.slow
 def test_bad_input_starts_nothing(search, runs, storage):
     before = storage.read_bytes()
     for arguments, words in (
@@ -328,6 +346,7 @@ def test_bad_input_starts_nothing(search, runs, storage):
     assert storage.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_point_whose_files_are_damaged_is_trained_again(search, steps, trials, parents):
     search("hydra.sweeper.n_trials=2")
     damaged = trials()[0]
@@ -343,6 +362,7 @@ def test_a_point_whose_files_are_damaged_is_trained_again(search, steps, trials,
 SEEDS = ("hydra.sweeper.seeds=3", "hydra.sweeper.startup_trials=1", "hydra.sweeper.sampler=grid")
 
 
+@pytest.mark.slow
 def test_a_poor_proposal_is_given_up_after_its_first_seed(search, steps, trials, parents):
     """The first learns, the two that follow do not."""
     arguments = (*SEEDS, "optimizer.lr=0.1,1e-6,1e-7", "hydra.sweeper.seed=5", *LENGTH)
@@ -358,6 +378,7 @@ def test_a_poor_proposal_is_given_up_after_its_first_seed(search, steps, trials,
     assert told.startswith("5 trials: 5 to be left out, 0 to run, 0 to be proposed by grid, each with up to 3 seeds;")
 
 
+@pytest.mark.slow
 def test_a_search_with_seeds_that_is_killed_goes_on_where_it_was(search, in_background, steps, trials, parents):
     arguments = (*SEEDS, "optimizer.lr=0.1,0.05", *LENGTH)
     steps.seconds = 0.2

@@ -5,6 +5,7 @@ from recurrent_cells.sweeps.search import settings
 from recurrent_cells.sweeps.search.settings import SearchSettings, checked
 
 
+@pytest.mark.slow
 def test_the_defaults_will_do():
     assert checked(SearchSettings()) == SearchSettings()
 

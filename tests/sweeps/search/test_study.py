@@ -97,6 +97,7 @@ def test_a_kill_while_a_trial_is_made_changes_nothing(store, open_study, monkeyp
     assert disturbed == undisturbed
 
 
+@pytest.mark.slow
 def test_two_processes_never_ask_for_more_than_there_are_to_be(open_study):
     study = open_study(n_trials=6)
     fork = get_context("fork")
