@@ -16,10 +16,10 @@ ARCHIVES = sorted((REPOSITORY / "docs" / "studies").glob("*/*.parquet"))
 FETCHED = ("japanese_vowels",)  # problems whose data are not in the repository
 
 
-def problem(path):
-    """The first problem of a study that needs no file."""
+def problems(path):
+    """The problems of a study that need no file."""
     params = OmegaConf.load(path).hydra.sweeper.params
-    return next(name for name in params.problem.split(",") if name not in FETCHED)
+    return [name for name in params.problem.split(",") if name not in FETCHED]
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -36,9 +36,8 @@ def test_a_study_has_its_file_s_name_a_question_and_a_protocol(path):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_study_can_be_planned(path, size, run_cli, store_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    answer = run_cli(
-        "-m", f"+study={path.stem}", f"study.size={size}", f"problem={problem(path)}", "sweep.dry_run=true"
-    )
+    of_all = f"problem={','.join(problems(path))}"
+    answer = run_cli("-m", f"+study={path.stem}", f"study.size={size}", of_all, "sweep.dry_run=true")
     assert answer.code == 0, answer.err
     assert "nothing started" in answer.out
 
@@ -50,7 +49,13 @@ def test_trials_of_a_study_train(path, run_cli, store_file, tmp_path, monkeypatc
     rates = 'optimizer.lr:"1e-3"'
     two_phases = f'[{{seed:"9",{rates}}},{{seed:"0"}}]' if "phases" in OmegaConf.load(path).sweep else "[]"
     answer = run_cli(
-        *("-m", f"+study={path.stem}", f"problem={problem(path)}", f"sweep.phases={two_phases}", "sweep.until=done"),
+        *(
+            "-m",
+            f"+study={path.stem}",
+            f"problem={problems(path)[0]}",
+            f"sweep.phases={two_phases}",
+            "sweep.until=done",
+        ),
         *("optimizer.lr=1e-3", "seed=0")[: 2 if two_phases == "[]" else 0],
         *("trainer.max_steps=2", "trainer.eval_every=2", "sweep.report=false", "registry=false"),
     )
