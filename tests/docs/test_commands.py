@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import os
 import re
 import shlex
 import subprocess
@@ -57,7 +58,14 @@ def test_every_command_is_of_a_kind_tested_here():
 def targets() -> dict[str, str]:
     """What each make command would run; one shell asks for all, as starting it takes the time."""
     script = "\n".join(f"echo '== {number}'; make -nB {command[5:]} || exit 1" for number, command in enumerate(MAKE))
-    result = subprocess.run(["bash", "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "ARGS")
+    }
+    result = subprocess.run(
+        ["bash", "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False, env=own
+    )
     assert result.returncode == 0, result.stderr
     return dict(zip(MAKE, re.split(r"^== \d+\n", result.stdout, flags=re.MULTILINE)[1:], strict=True))
 
