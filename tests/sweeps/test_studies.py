@@ -19,9 +19,8 @@ defaults:
 study:
   name: tiny
   question: which cell is better?
-  finding: GRU is.
   protocol: [Each cell with the better of two rates., Fresh seeds.]
-  quick: {seeds: "0,1"}
+  quick: {seeds: "0,1", finding: GRU is.}
   full: {seeds: "0,1,2"}
 
 model: {hidden_size: 4}
@@ -90,6 +89,13 @@ def test_parts_of_a_study_come_to_the_page_of_the_whole(study, tmp_path):
 
 
 @pytest.mark.slow
+def test_another_archive_makes_another_sweep(study, tmp_path):
+    mine = tmp_path / "mine" / "trials.parquet"
+    assert study("problem=first", "model=gru", f"sweep.archive={mine}").code == 0
+    assert len(read_archive(mine)) == 4
+    assert not list(tmp_path.rglob("tiny.md"))
+
+
 def test_a_sweep_that_departs_from_a_study_leaves_its_file_and_page(study, store, tmp_path):
     answer = study("problem=first", "model=gru")
     assert answer.code == 0

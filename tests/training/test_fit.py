@@ -2,6 +2,7 @@
 
 import math
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -293,6 +294,18 @@ def test_a_signal_saves_all_and_members_go_on_from_different_steps(configs, tmp_
         assert_same(again.points[place], points)
 
 
+def assert_goes_on_as_alone(kept: Kept, chosen: Sequence[Config], folder: Path) -> None:
+    """The first member, stopped and trained on, and those that were not stopped, are each what they are alone."""
+    again = Kept(folder)
+    again.add(chosen[0], kept.members[0].state)
+    again.points[0] |= kept.points[0]
+    again.train()
+    for place, found in enumerate([again, *[kept] * (len(chosen) - 1)]):
+        wanted, points = alone(chosen[place], folder)
+        assert_same(found.states[place], wanted)
+        assert_same(found.points[place], points)
+
+
 @pytest.mark.parametrize("at", [20, 30, 60])  # between evaluations, at one, at that before the last
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_member_that_is_asked_to_stop_ends_at_once_and_goes_on_later(configs, tmp_path, count, at):
@@ -315,14 +328,7 @@ def test_a_member_that_is_asked_to_stop_ends_at_once_and_goes_on_later(configs, 
     assert str(kept.errors[0]) == "stopped: seen enough"
     assert first.state is not None
     assert first.state["step"] == at
-    again = Kept(tmp_path)
-    again.add(chosen[0], first.state)
-    again.points[0] |= kept.points[0]
-    again.train()
-    for place, found in enumerate([again, *[kept] * (count - 1)]):
-        wanted, points = alone(chosen[place], tmp_path)
-        assert_same(found.states[place], wanted)
-        assert_same(found.points[place], points)
+    assert_goes_on_as_alone(kept, chosen, tmp_path)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -342,14 +348,7 @@ def test_a_member_that_is_asked_to_stop_takes_no_further_step(configs, tmp_path,
         kept.train()
     assert first.state is not None
     assert first.state["step"] == 38
-    again = Kept(tmp_path)
-    again.add(chosen[0], first.state)
-    again.points[0] |= kept.points[0]
-    again.train()
-    for place, found in enumerate([again, *[kept] * (count - 1)]):
-        wanted, points = alone(chosen[place], tmp_path)
-        assert_same(found.states[place], wanted)
-        assert_same(found.points[place], points)
+    assert_goes_on_as_alone(kept, chosen, tmp_path)
 
 
 @pytest.fixture

@@ -47,9 +47,9 @@ def _lines() -> Iterator[str]:
     for name in options("study"):
         study = study_of(name)
         archives = [path for size in SIZES if (path := FOLDER / name / f"{size}.parquet").exists()]
+        if not archives:
+            yield from (f"{name}: not begun", f"  {study.question}")
         for path in archives:
             it = progress(path)
             yield f"{name} ({path.stem}): {it.finished} of {it.planned} trials, {it.core_hours:.2f} core-hours"
-        if not archives:
-            yield f"{name}: not begun"
-        yield f"  {study.finding or study.question}"
+            yield f"  {replace(study, size=path.stem).finding or study.question}"

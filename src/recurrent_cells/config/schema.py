@@ -271,12 +271,24 @@ class StudyConfig:
 
     name: str | None = key(None, "what the study is called: the name of its file", or_null(A_NAME))
     size: str = key("quick", "which of its two sizes", one_of("quick", "full"))
-    quick: dict[str, Any] = key({}, "values of the small size, to which the file refers")
-    full: dict[str, Any] = key({}, "values of the large size, to which the file refers")
+    quick: dict[str, Any] = key({}, "of the small size: values to which the file refers, finding, deviations")
+    full: dict[str, Any] = key({}, "of the large size: values to which the file refers, finding, deviations")
     question: str | None = key(None, "what is asked")
     protocol: list[str] = key([], "what was settled before the first trial ran", SENTENCES)
-    deviations: list[str] = key([], "what was done otherwise, and why", SENTENCES)
-    finding: str | None = key(None, "the answer, in a sentence that the report bears out")
+
+    @property
+    def finding(self) -> str:
+        """The answer that the trials of this size gave, in a sentence or two; empty while there is none."""
+        return str(self._of_size.get("finding", ""))
+
+    @property
+    def deviations(self) -> list[str]:
+        """What was done otherwise than the protocol has it, and why."""
+        return list(self._of_size.get("deviations", []))
+
+    @property
+    def _of_size(self) -> dict[str, Any]:
+        return self.full if self.size == "full" else self.quick
 
 
 # Keys of a sweep that it sets itself, for its trials.

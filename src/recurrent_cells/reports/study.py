@@ -48,7 +48,7 @@ def write_page(archive: Path, study: StudyConfig) -> Path:
     with opened_archive(archive) as (store, parent):
         data = joined(store, [parent], trial_records(store))
         if not data.finished:
-            raise UserError(f"{archive}: no trial is finished, of which a page could tell")
+            raise UserError(f"{archive}: no trial is finished; the page tells of finished trials")
         document = compose_study(store, data, study, progress(archive).core_hours)
     folder = archive.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,9 +114,9 @@ def _grid(found: Sequence[Competition], metric: Metric) -> Iterator[Picture]:
 
 def _column(found: Competition, metric: Metric) -> dict[str, Entry]:
     """What is compared on a data block, the best first."""
-    ranked = sorted(found.without_block_names().compared, key=lambda one: -metric.rank(one.mean(metric)))
-    pairs = found.without_block_names().pairs
-    separated = [frozenset((pair.better, pair.worse)) for pair in pairs if pair.is_separated]
+    found = found.without_block_names()
+    ranked = sorted(found.compared, key=lambda one: -metric.rank(one.mean(metric)))
+    separated = [frozenset((pair.better, pair.worse)) for pair in found.pairs if pair.is_separated]
     shared = letters([one.label for one in ranked], separated)
     alone = len({one.cell for one in ranked}) == len(ranked)
     estimates = {one.label: estimate(list(one.values(metric).values()), len(ranked)) for one in ranked}

@@ -28,10 +28,7 @@ UNNAMED = ("hydra", "sweep", *CIRCUMSTANCES)
 PART = "problem"
 OF_A_START = (
     *("hydra", "study", *CIRCUMSTANCES),
-    *(
-        f"sweep.{name}"
-        for name in ("rerun", "dry_run", "retries", "budget", "stop_after_failures", "report", "archive")
-    ),
+    *(f"sweep.{name}" for name in ("rerun", "dry_run", "retries", "budget", "stop_after_failures", "report")),
 )
 # The seeds with which `sweep.until=decided` begins where none are given.
 FIRST_LOOK = {"seed": "0,1,2"}
@@ -62,8 +59,9 @@ class TrialSweeper(Sweeper):
 
         sweep, tracking = self.settings()
         study = self.study(arguments)
-        if study is None and self.config.study.name is not None:
-            sweep.archive = None
+        given = any(argument.startswith("sweep.archive=") for argument in arguments)
+        if study is None and self.config.study.name is not None and not given:
+            sweep.archive = None  # that of the study
         part = study is not None and any(argument.startswith(f"{PART}=") for argument in arguments)
         return Runner(self.pool, self.train, self.config, sweep, tracking, self.name(arguments), study, part)
 

@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 
 from recurrent_cells.models.cells import Weights
 from recurrent_cells.models.cells.s4d import S4D
+from recurrent_cells.models.routes import linear
 
 if TYPE_CHECKING:
     from recurrent_cells.models.layers import RecurrentLayers
@@ -23,8 +24,8 @@ STEPS = 32
 
 def fits(layers: "RecurrentLayers", x: Tensor, lengths: Tensor | None) -> bool:
     """Autocast would lower the precision of the state."""
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return isinstance(layers.cell, S4D) and not recorded and not torch.is_autocast_enabled(x.device.type)
+    can_scan = linear.fits(layers, x, lengths)
+    return can_scan and isinstance(layers.cell, S4D) and not torch.is_autocast_enabled(x.device.type)
 
 
 def layer(cell: S4D, x: Tensor, weights: Weights, hidden_size: int, reverse: bool) -> tuple[Tensor, Tensor]:

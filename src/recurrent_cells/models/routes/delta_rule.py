@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recurrent_cells.models.cells import Weights
 from recurrent_cells.models.cells.delta_net import DeltaNet
+from recurrent_cells.models.routes import linear
 
 if TYPE_CHECKING:
     from recurrent_cells.models.layers import RecurrentLayers
@@ -21,8 +22,8 @@ STEPS = 16
 
 def fits(layers: "RecurrentLayers", x: Tensor, lengths: Tensor | None) -> bool:
     """Autocast would lower the precision of the state."""
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return isinstance(layers.cell, DeltaNet) and not recorded and not torch.is_autocast_enabled(x.device.type)
+    can_scan = linear.fits(layers, x, lengths)
+    return can_scan and isinstance(layers.cell, DeltaNet) and not torch.is_autocast_enabled(x.device.type)
 
 
 def layer(cell: DeltaNet, x: Tensor, weights: Weights, hidden_size: int, reverse: bool) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from recurrent_cells.models.cells import Weights
 from recurrent_cells.models.cells.s6 import S6
+from recurrent_cells.models.routes import linear
 
 if TYPE_CHECKING:
     from recurrent_cells.models.layers import RecurrentLayers
@@ -25,9 +26,8 @@ LOG2_E = math.log2(math.e)
 
 def fits(layers: "RecurrentLayers", x: Tensor, lengths: Tensor | None) -> bool:
     """Autocast would lower the precision of the state."""
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
     on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-    return isinstance(layers.cell, S6) and on_cpu and not recorded
+    return on_cpu and isinstance(layers.cell, S6) and linear.fits(layers, x, lengths)
 
 
 def layer(cell: S6, x: Tensor, weights: Weights, hidden_size: int, reverse: bool) -> tuple[Tensor, Tensor]:
