@@ -19,6 +19,8 @@ def test_settings_are_chosen_by_validation_and_compared_on_fresh_seeds(sweep, wr
     assert used == sorted(tuning + fresh)
     (parent,) = parents()
     assert (parent.info.status, parent.data.tags["sweep.trials"]) == ("FINISHED", "14")
+    means = [line for line in answer.out.splitlines() if " over " in line]
+    assert [line.partition(" over ")[2] for line in means] == ["3 seeds"] * 2
     again = sweep("model=lstm,gru", PHASES, train=written(accuracy))
     assert (again.code, len(trials())) == (0, 14)
 

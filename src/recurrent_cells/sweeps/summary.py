@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from recurrent_cells.statistics.comparisons import Estimate, estimate
 from recurrent_cells.sweeps.plan import Trial
@@ -12,8 +12,12 @@ from recurrent_cells.tracking.queries import TrialRecord
 SHOWN_BY_OTHER_COLUMNS = ("model", "model.cell", "model.hidden_size", "seed")
 
 
-def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
-    """A row per finished trial in the order of the plan, then means over seeds with intervals that hold at once."""
+def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord], tuning: Collection[Trial] = ()) -> str:
+    """A row per finished trial in the order of the plan, then means over seeds with intervals that hold at once.
+
+    Args:
+        tuning: trials that chose among settings; no mean is of them.
+    """
     extra = [key for key in trials[0].varied if key not in SHOWN_BY_OTHER_COLUMNS]
     first = next((records[trial.fingerprint] for trial in trials if trial.fingerprint in records), None)
     rows, metric = [], first.metric if first else "acc"
@@ -36,8 +40,9 @@ def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> str:
                 f"{record.seconds or math.nan:.1f}",
             ]
         )
-        group = (model.cell, str(model.hidden_size), *(f"{key}={trial.varied[key]}" for key in extra))
-        groups[group].append(test)
+        if trial not in tuning:
+            group = (model.cell, str(model.hidden_size), *(f"{key}={trial.varied[key]}" for key in extra))
+            groups[group].append(test)
     header = ["cell", "hidden", "parameters", "seed", *extra, f"best val {metric}", f"test {metric}", "seconds"]
     lines = table([header, *rows])
     if any(len(values) > 1 for values in groups.values()):

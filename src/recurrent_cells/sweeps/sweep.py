@@ -172,7 +172,7 @@ def run_sweep(points: Sequence[Point], runner: Runner, tuning: Sequence[Point] =
         again_too = {trial.fingerprint for trial in todo}
         before = {name: record for name, record in records.items() if name not in again_too}
         standings = None if first_phase else Standings(trials, before)
-        return carry_out(runner, feed, store, parent, summary, standings)
+        return carry_out(runner, feed, store, parent, partial(summary, tuning=first_phase), standings)
 
 
 def _stages(
