@@ -33,6 +33,17 @@ def test_a_row_for_each_finished_trial_then_means_over_seeds():
     ]
 
 
+def test_models_given_as_mappings_are_told_apart_and_trials_that_tuned_are_in_no_mean():
+    biases = [replace(trial(0, "0.1"), varied={"model": f"{{cell:lstm,forget_bias:{it}}}"}) for it in (0, 1)]
+    planned = [replace(one, fingerprint=f"{place}") for place, one in enumerate([*biases, *biases, biases[0]])]
+    records = {t.fingerprint: record(t, test) for t, test in zip(planned, (0.6, 0.8, 0.6, 0.8, 0.1), strict=True)}
+    lines = summary(planned, records, tuning=planned[4:]).splitlines()
+    assert lines[7:] == [
+        "lstm 128 model={cell:lstm,forget_bias:0}: test acc 60.00 % over 2 seeds",
+        "lstm 128 model={cell:lstm,forget_bias:1}: test acc 80.00 % over 2 seeds",
+    ]
+
+
 def test_columns_line_up():
     assert table([["a", "n"], ["long", "1"], ["b", "100"]]) == ["a       n", "long    1", "b     100"]
 

@@ -18,7 +18,8 @@ def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord], tuning:
     Args:
         tuning: trials that chose among settings; no mean is of them.
     """
-    extra = [key for key in trials[0].varied if key not in SHOWN_BY_OTHER_COLUMNS]
+    mapped = ["model"] if any(trial.varied.get("model", "").startswith("{") for trial in trials) else []
+    extra = [*mapped, *(key for key in trials[0].varied if key not in SHOWN_BY_OTHER_COLUMNS)]
     first = next((records[trial.fingerprint] for trial in trials if trial.fingerprint in records), None)
     rows, metric = [], first.metric if first else "acc"
     groups: dict[tuple[str, ...], list[float]] = defaultdict(list)
