@@ -16,10 +16,13 @@ def recipe(name, *overrides):
     return validated(compose_config(f"experiment={name}", *overrides))
 
 
-def test_all_seven_are_there():
+def test_all_seven_are_there_and_what_three_of_them_were_compared_with():
     assert NAMES == [
+        "keras_cnn_rnn_last_step",
         "keras_cnn_rnn_per_step",
         "keras_lstm",
+        "keras_lstm_simple_rnn",
+        "keras_rnn_last_step",
         "keras_rnn_per_step",
         "keras_simple_rnn",
         "keras_simple_rnn_as_published",
@@ -34,6 +37,8 @@ def test_all_seven_are_there():
         ("keras_simple_rnn", 4460),
         ("keras_simple_rnn_as_published", 4570),
         ("keras_lstm", 16310),
+        ("keras_lstm_simple_rnn", 4460),
+        ("keras_rnn_last_step", 4460),
         ("keras_rnn_per_step", 4460),
         ("keras_cnn_rnn_per_step", 80 + 584 + 4460),
         ("tf_lstm_projected", (28 * 128 + 128) + (256 * 512 + 512) + 1290),
@@ -50,6 +55,9 @@ def test_parameters(name, n_params):
         ("keras_simple_rnn", 4001),
         ("keras_simple_rnn_as_published", 4001),
         ("keras_lstm", 5000),
+        ("keras_lstm_simple_rnn", 5000),
+        ("keras_rnn_last_step", 200 * 500),
+        ("keras_cnn_rnn_last_step", 200 * 500),
         ("keras_rnn_per_step", 200 * 500),
         ("keras_cnn_rnn_per_step", 200 * 500),
         ("tf_lstm_projected", 781),
@@ -62,7 +70,9 @@ def test_budgets(name, steps):
     assert Schedule.from_config(config.trainer, train_size, config.data.batch_size).total_steps == steps
 
 
-@pytest.mark.parametrize("name", ["keras_simple_rnn", "keras_simple_rnn_as_published", "keras_lstm"])
+@pytest.mark.parametrize(
+    "name", ["keras_simple_rnn", "keras_simple_rnn_as_published", "keras_lstm", "keras_lstm_simple_rnn"]
+)
 def test_recipes_that_watch_the_test_images_train_on_all_and_score_the_last_step(name):
     config = recipe(name)
     assert (config.data.validate_on, config.data.val_size, config.trainer.test_with) == ("test", 0, "last")

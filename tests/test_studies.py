@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from recurrent_cells.cli.studies import study_of
 from recurrent_cells.reports.study import write_page
 from src import REPOSITORY
+from tests.support import write_data_set
 
 STUDIES = sorted((REPOSITORY / "conf" / "study").glob("*.yaml"))
 ARCHIVES = sorted((REPOSITORY / "docs" / "studies").glob("*/*.parquet"))
@@ -17,9 +18,22 @@ FETCHED = ("japanese_vowels",)  # problems whose data are not in the repository
 
 
 def problems(path):
-    """The problems of a study that need no file."""
+    """The problems of a study that need no file; none if its experiments bring their data."""
     params = OmegaConf.load(path).hydra.sweeper.params
-    return [name for name in params.problem.split(",") if name not in FETCHED]
+    return [name for name in params.get("problem", "").split(",") if name and name not in FETCHED]
+
+
+@pytest.fixture
+def data(tmp_path):
+    """`data(path)`: the arguments that give a study what it needs in the place of files that are fetched."""
+
+    def of(path, count=None):
+        if found := problems(path)[:count]:
+            return (f"problem={','.join(found)}",)
+        folder = write_data_set(tmp_path / "digits", train=400, test=200)
+        return (f"data.root={folder}", "data.val_size=100", "data.validate_on=validation")
+
+    return of
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -34,17 +48,16 @@ def test_a_study_has_its_file_s_name_a_question_and_a_protocol(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("size", ["quick", "full"])
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_a_study_can_be_planned(path, size, run_cli, store_file, tmp_path, monkeypatch):
+def test_a_study_can_be_planned(path, size, data, run_cli, store_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    of_all = f"problem={','.join(problems(path))}"
-    answer = run_cli("-m", f"+study={path.stem}", f"study.size={size}", of_all, "sweep.dry_run=true")
+    answer = run_cli("-m", f"+study={path.stem}", f"study.size={size}", *data(path), "sweep.dry_run=true")
     assert answer.code == 0, answer.err
     assert "nothing started" in answer.out
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_trials_of_a_study_train(path, run_cli, store_file, tmp_path, monkeypatch):
+def test_trials_of_a_study_train(path, data, run_cli, store_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rates = 'optimizer.lr:"1e-3"'
     two_phases = f'[{{seed:"9",{rates}}},{{seed:"0"}}]' if "phases" in OmegaConf.load(path).sweep else "[]"
@@ -52,7 +65,7 @@ def test_trials_of_a_study_train(path, run_cli, store_file, tmp_path, monkeypatc
         *(
             "-m",
             f"+study={path.stem}",
-            f"problem={problems(path)[0]}",
+            *data(path, 1),
             f"sweep.phases={two_phases}",
             "sweep.until=done",
         ),

@@ -17,6 +17,7 @@ from recurrent_cells.reports.grid import Entry, draw_grid
 from recurrent_cells.reports.markdown import as_markdown
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.progress import progress
+from recurrent_cells.reports.published import published_sections
 from recurrent_cells.reports.questions import question_of
 from recurrent_cells.reports.verdicts import verdict_section
 from recurrent_cells.reports.write import save_picture
@@ -74,12 +75,17 @@ def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours:
     question = question_of(store, data) or Question("done", [], 0.0, 0, [])
     tuning = [trial.record for trial in data.finished if trial.record.fingerprint in question.tuning]
     look = styles(contest.everything)
+    finding = [Text(study.finding)] if study.finding else []
+    protocol = [Heading("Protocol"), Bullets(study.protocol), *_deviations(study)]
+    cost = [Heading("Cost"), Text(_cost(store, data, core_hours))]
+    title = f"{study.name}: {study.question}"
+    if study.published:
+        held = published_sections(store, data, contest.everything, study.published, metric)
+        return Document(title, [*finding, *protocol, *held, *cost])
     blocks: list[Block] = [
-        *([Text(study.finding)] if study.finding else []),
+        *finding,
         Pictures([*_grid(found, metric), seeds_picture(contest.everything, found, look, metric)]),
-        Heading("Protocol"),
-        Bullets(study.protocol),
-        *_deviations(study),
+        *protocol,
         *verdict_section(data, found, across(contest.everything, metric), metric, contest.margin),
         *effects(data, contest.everything, look, metric),
         Heading("Results"),
@@ -87,10 +93,9 @@ def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours:
         *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
         *_chosen(data, contest.everything, question.keys),
         *careless_section(found, tuning, metric),
-        Heading("Cost"),
-        Text(_cost(store, data, core_hours)),
+        *cost,
     ]
-    return Document(f"{study.name}: {study.question}", blocks)
+    return Document(title, blocks)
 
 
 def _deviations(study: StudyConfig) -> list[Block]:

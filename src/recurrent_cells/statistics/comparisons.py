@@ -99,6 +99,12 @@ def estimate(values: Sequence[float], groups: int = 1) -> Estimate:
     return Estimate(float(mean), sd, float(half) if sd > 0 else math.nan, len(values))
 
 
+def one_more(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and half the 95 % interval of one more value of the same normal distribution; NaN with one value."""
+    mean, half = mean_interval(values)
+    return float(mean), float(half) * math.sqrt(len(values) + 1)
+
+
 def share_interval(share: float, count: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share of `count` examples; it has a width where all are right, too."""
     z2 = float(stats.norm.isf(ALPHA / 2)) ** 2 / count
