@@ -31,7 +31,7 @@ def data(tmp_path):
         if found := problems(path)[:count]:
             return (f"problem={','.join(found)}",)
         folder = write_data_set(tmp_path / "digits", train=400, test=200)
-        return (f"data.root={folder}", "data.val_size=100", "data.validate_on=validation")
+        return "data=idx", f"data.root={folder}", "data.val_size=100", "data.validate_on=val"
 
     return of
 
@@ -70,7 +70,13 @@ def test_trials_of_a_study_train(path, data, run_cli, store_file, tmp_path, monk
             "sweep.until=done",
         ),
         *("optimizer.lr=1e-3", "seed=0")[: 2 if two_phases == "[]" else 0],
-        *("trainer.max_steps=2", "trainer.eval_every=2", "sweep.report=false", "registry=false"),
+        *(
+            "trainer.max_steps=2",
+            "trainer.max_images=null",
+            "trainer.eval_every=2",
+            "sweep.report=false",
+            "registry=false",
+        ),
     )
     assert answer.code == 0, answer.err
     assert "this is not the study" in answer.err

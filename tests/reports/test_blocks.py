@@ -160,3 +160,16 @@ def test_a_stated_margin_allows_equality_and_names_the_seeds_it_takes(store, mak
     written = write_report(store, parent, margin=0.1)
     assert "are not told apart" in written.headline[0]
     assert "a difference of 0.1 points would take about " in text_of(written)
+
+
+def test_what_a_value_does_is_drawn_for_each_problem_and_what_a_problem_does_is_not(store, make_sweep):
+    def trial(seed, rate, problem):
+        choices = {"problem": problem, "optimizer.lr": rate}
+        tags = {"data.digest": problem}
+        return Made("lstm", seed, 0.9 + seed / 100, params={"optimizer.lr": rate}, choices=choices, tags=tags)
+
+    trials = [trial(seed, rate, problem) for seed in (0, 1) for rate in RATES for problem in ("near", "far")]
+    text = text_of(write_report(store, make_sweep(*trials)))
+    for name in ("near", "far"):
+        assert f"What optimizer.lr does on {name}: small points are seeds, lines join means." in text
+    assert "What problem does" not in text

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from recurrent_cells.reports import tables
 from recurrent_cells.reports.blocks import Competition, across
-from recurrent_cells.reports.configurations import Configuration, differing
+from recurrent_cells.reports.configurations import PROBLEM, Configuration, differing
 from recurrent_cells.reports.confusion import Confusion, read_confusion
 from recurrent_cells.reports.contest import Contest, contest_of
 from recurrent_cells.reports.curves import X_AXES, band
@@ -85,7 +85,7 @@ def compose(store: Store, data: SweepData, contest: Contest | None = None) -> Do
         Pictures(
             [Picture(f"cost_{cost}", words, draw_cost(everything, look, metric, cost)) for cost, words in COSTS.items()]
         ),
-        *([] if outline else effects(data, everything, look, metric)),
+        *([] if outline else effects(data, found, look, metric)),
         *_curves(curves, drawn, len(compared), histories, look),
         *_errors(confusions, _hardest(store, records)),
         Heading("Trials"),
@@ -141,23 +141,29 @@ def _how_sure(found: Sequence[Competition], metric: Metric, confusions: Sequence
     return [Text(f"{words} With {images:,} test examples {known}.")]
 
 
-def effects(
-    data: SweepData, everything: Sequence[Configuration], look: Mapping[str, Style], metric: Metric
-) -> list[Block]:
-    """What each swept key does."""
-    varied = differing([one.settings for one in everything])
-    swept = [key for key in varied if data.swept is None or key in data.swept]
-    keys = effect_keys(everything, [key for key in swept if all(key in one.said for one in everything)])
-    rest = ", other keys at their best by validation" if len(keys) > 1 else ""
-    pictures = [
-        Picture(
-            f"effect_{key.replace('.', '_')}",
-            f"What {key} does: small points are seeds, lines join means{rest}.",
-            draw_effect(everything, look, metric, key),
-        )
-        for key in keys
-    ]
+def effects(data: SweepData, found: Sequence[Competition], look: Mapping[str, Style], metric: Metric) -> list[Block]:
+    """What each swept key does, on each data block if it has several values there, else over all of them."""
+    everything = [one for competition in found for one in competition.everything]
+    groups = {competition.name: competition.everything for competition in found}
+    pictures = []
+    for key in _effective(data, everything):
+        within = {name: drawn for name, drawn in groups.items() if effect_keys(drawn, [key])}
+        for place, (name, drawn) in enumerate((within or {"": everything}).items()):
+            on_block = f" on {name}" if name else ""
+            others = len(_effective(data, drawn)) > 1
+            rest = ", other keys at their best by validation" if others else ""
+            words = f"What {key} does{on_block}: small points are seeds, lines join means{rest}."
+            number = f"_{place + 1}" if len(within) > 1 else ""
+            figure = draw_effect(drawn, look, metric, key)
+            pictures.append(Picture(f"effect_{key.replace('.', '_')}{number}", words, figure))
     return [Heading("Effect of the swept values"), Pictures(pictures)] if pictures else []
+
+
+def _effective(data: SweepData, drawn: Sequence[Configuration]) -> list[str]:
+    """The swept keys of which some cell has several values; a problem is no value of a scale."""
+    varied = [key for key in differing([one.settings for one in drawn]) if key != PROBLEM]
+    swept = [key for key in varied if data.swept is None or key in data.swept]
+    return effect_keys(drawn, [key for key in swept if all(key in one.said for one in drawn)])
 
 
 def seeds_picture(

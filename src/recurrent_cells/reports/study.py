@@ -87,7 +87,7 @@ def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours:
         Pictures([*_grid(found, metric), seeds_picture(contest.everything, found, look, metric)]),
         *protocol,
         *verdict_section(data, found, across(contest.everything, metric), metric, contest.margin),
-        *effects(data, contest.everything, look, metric),
+        *effects(data, found, look, metric),
         Heading("Results"),
         tables.results(contest.everything, found, metric),
         *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
