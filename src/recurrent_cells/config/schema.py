@@ -15,7 +15,7 @@ from recurrent_cells.tables import CELLS, OPTIMIZERS, SOURCES, TASKS
 EXPERIMENT = "recurrent-cells"
 HEAD_LAYERS = ("linear", "softmax", "relu", "tanh")
 BLOCKS = ("none", "residual")
-KERNELS = ("auto", "reference", "torch", "numpy", "triton", "scan", "chunks")
+KERNELS = ("auto", "reference", "torch", "numpy", "triton", "scan", "chunks", "steps")
 SCALINGS = ("none", "unit", "standard")
 SEQUENCES = ("rows", "columns", "image", "pixels")
 SPLITS = ("random", "tail", "stratified")

@@ -16,6 +16,7 @@ from recurrent_cells.models.precision import leaves_autocast
 from recurrent_cells.models.routes import (
     convolution,
     delta_rule,
+    exponential,
     linear,
     numpy_loop,
     reference,
@@ -35,6 +36,7 @@ ROUTES: dict[str, tuple[ModuleType, ...]] = {
     "triton": (triton,),
     "scan": (linear,),
     "chunks": (delta_rule, convolution, selective),
+    "steps": (exponential,),
 }
 # What computes layers only where model.kernel names it: not measured on a GPU yet.
 ON_REQUEST = ("triton",)

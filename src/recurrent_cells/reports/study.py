@@ -75,9 +75,9 @@ def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours:
     question = question_of(store, data) or Question("done", [], 0.0, 0, [])
     tuning = [trial.record for trial in data.finished if trial.record.fingerprint in question.tuning]
     look = styles(contest.everything)
-    finding = [Text(study.finding)] if study.finding else []
-    protocol = [Heading("Protocol"), Bullets(study.protocol), *_deviations(study)]
-    cost = [Heading("Cost"), Text(_cost(store, data, core_hours))]
+    finding: list[Block] = [Text(study.finding)] if study.finding else []
+    protocol: list[Block] = [Heading("Protocol"), Bullets(study.protocol), *_deviations(study)]
+    cost: list[Block] = [Heading("Cost"), Text(_cost(store, data, core_hours))]
     title = f"{study.name}: {study.question}"
     if study.published:
         held = published_sections(store, data, contest.everything, study.published, metric)

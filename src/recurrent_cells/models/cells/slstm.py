@@ -29,6 +29,7 @@ class SLSTM(Cell):
         "forget_gate": Option("sigmoid", "what the forget gate is of its input", one_of("sigmoid", "exponential")),
     }
     num_states = 4
+    routes = ("steps",)
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
         heads, units = self.settings["heads"], units_of_head(self.settings["heads"], hidden_size)
