@@ -275,7 +275,9 @@ class StudyConfig:
     full: dict[str, Any] = key({}, "of the large size: values to which the file refers, finding, deviations")
     question: str | None = key(None, "what is asked")
     protocol: list[str] = key([], "what was settled before the first trial ran", SENTENCES)
-    published: dict[str, Any] = key({}, "recipe → its published metric and values by step, or above|below: RECIPE")
+    published: dict[str, Any] = key(
+        {}, "recipe → its published metric and values by step, or above or below another recipe"
+    )
 
     @property
     def finding(self) -> str:

@@ -39,7 +39,7 @@ def test_a_second_way_back_is_refused():
         outputs.sum().backward()
 
 
-def test_under_autocast_autograd_goes_back(cell, route, monkeypatch):
+def test_under_autocast_autograd_goes_back(monkeypatch):
     routes = taken(monkeypatch)
     layers = RecurrentLayers("slstm", 3, 8)
     layers(torch.randn(2, 4, 3))
