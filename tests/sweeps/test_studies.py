@@ -75,6 +75,7 @@ def test_parts_of_a_study_come_to_the_page_of_the_whole(study, tmp_path):
     assert lines[:5:2] == ["# tiny: which cell is better?", "GRU is.", lines[4]]
     assert {"- Fresh seeds.", "**On first:**", "**On second:**"} <= set(lines)
     assert (folder / "tiny" / "quick" / "grid.png").exists()
+    assert "is an end of what was tried" in parts  # of two rates either is
     found = progress(archive)
     assert (found.finished, found.planned) == (16, 16)
 

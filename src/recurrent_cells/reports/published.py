@@ -18,7 +18,8 @@ NONE = "–"
 WORDS = (
     "A published figure is of one run: ± here is half of a 95 % interval for one more run with another seed, and a "
     "figure within it is what such a run may give. Of an order, ± is half of a 95 % interval of the difference of "
-    "means. Each line is judged by itself. † watches the test images and trains on all others, as published."
+    "means. Each line is judged by itself. † watches the test images, of which its val/acc is then, and "
+    "trains on all others, as published."
 )
 # In which direction a recipe's mean lies from the other's.
 DIRECTIONS = {"above": 1, "below": -1}

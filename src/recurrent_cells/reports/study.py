@@ -27,13 +27,14 @@ from recurrent_cells.sweeps.results import SweepData, joined
 from recurrent_cells.tracking.archive import opened_archive
 from recurrent_cells.tracking.artifacts import Question, read_code
 from recurrent_cells.tracking.names import Tag
-from recurrent_cells.tracking.queries import trial_records
+from recurrent_cells.tracking.queries import TrialRecord, trial_records
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.fingerprint import is_within
 
 # Packages whose version may change a result.
 NAMED = ("torch", "numpy", "pytorch-lightning", "recurrent-cells")
 NONE = "–"
+AT_END = " *"
 GRID = (
     "Mean {} over seeds with 95 % intervals that hold at once in a column. "
     "Of two in a column that share a letter neither is shown to be better."
@@ -81,7 +82,8 @@ def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours:
     title = f"{study.name}: {study.question}"
     if study.published:
         held = published_sections(store, data, contest.everything, study.published, metric)
-        return Document(title, [*finding, *protocol, *held, *cost])
+        seeds = Pictures([seeds_picture(contest.everything, found, look, metric)])
+        return Document(title, [*finding, seeds, *protocol, *held, *cost])
     blocks: list[Block] = [
         *finding,
         Pictures([*_grid(found, metric), seeds_picture(contest.everything, found, look, metric)]),
@@ -91,7 +93,7 @@ def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours:
         Heading("Results"),
         tables.results(contest.everything, found, metric),
         *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
-        *_chosen(data, contest.everything, question.keys),
+        *_chosen(data, contest.everything, question.keys, tuning),
         *careless_section(found, tuning, metric),
         *cost,
     ]
@@ -102,12 +104,30 @@ def _deviations(study: StudyConfig) -> list[Block]:
     return [Heading("Deviations"), Bullets(study.deviations)] if study.deviations else []
 
 
-def _chosen(data: SweepData, everything: Sequence[Configuration], keys: Sequence[str]) -> list[Block]:
-    """The settings of each configuration that a phase chose by validation."""
+def _chosen(
+    data: SweepData, everything: Sequence[Configuration], keys: Sequence[str], tuning: Sequence[TrialRecord]
+) -> list[Block]:
+    """The settings of each configuration that a phase chose by validation, with a mark at the ends of what it tried."""
     chosen = [key for key in sorted(data.swept or ()) if is_within(key, keys)]
-    columns = {key: [one.settings.get(key, NONE) for one in everything] for key in chosen}
+    columns = {
+        key: [one.settings.get(key, NONE) + AT_END * _is_at_end(key, one, tuning) for one in everything]
+        for key in chosen
+    }
     names = {"": [one.label for one in everything]}
-    return [Table("chosen", "Chosen by validation, with seeds of its own", names | columns)] if chosen else []
+    title = "Chosen by validation, with seeds of its own"
+    if any(value.endswith(AT_END) for column in columns.values() for value in column):
+        title += f";{AT_END} is an end of what was tried, beyond which the cell might do better"
+    return [Table("chosen", title, names | columns)] if chosen else []
+
+
+def _is_at_end(key: str, one: Configuration, tuning: Sequence[TrialRecord]) -> bool:
+    """Whether a number is the least or the greatest of several that were tried."""
+    try:
+        value = float(one.settings[key])
+        tried = {float(it.params[key]) for it in tuning if it.block == one.block}
+    except (KeyError, ValueError):
+        return False
+    return len(tried) > 1 and value in (min(tried), max(tried))
 
 
 def _grid(found: Sequence[Competition], metric: Metric) -> Iterator[Picture]:
