@@ -27,6 +27,8 @@ OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C00")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SIZE = (4.8, 3.5)
+# Characters of a label for which there is room, and inches of each beyond.
+SHORT_LABEL, LETTER = 26, 0.09
 MOST_ROWS = 40
 FEW_POINTS = 15
 HARD_IN_A_ROW = 4
@@ -112,7 +114,9 @@ def draw_seeds(
     blocks = list(dict.fromkeys(one.block for one in drawn))
     shown_ones = (one for one in drawn if one.values(metric))
     rows = sorted(shown_ones, key=lambda one: (-blocks.index(one.block), metric.rank(one.mean(metric))))[-MOST_ROWS:]
-    figure, axes = plain_axes(height=1.3 + 0.55 * len(rows) if len(rows) < 8 else 1.3 + 0.3 * len(rows))
+    beyond_width = max(max(len(one.label) for one in rows) - SHORT_LABEL, 0) * LETTER
+    height = 1.3 + (0.55 if len(rows) < 8 else 0.3) * len(rows)
+    figure, axes = plain_axes(height, SIZE[0] + beyond_width)
     shown: list[float] = []
     intervals: list[tuple[float, float, float, str]] = []
     for height, one in enumerate(rows):
@@ -260,9 +264,9 @@ def draw_hardest(examples: Sequence[HardExample], names: Sequence[str] | None) -
     return figure
 
 
-def plain_axes(height: float = SIZE[1]) -> tuple[Figure, Axes]:
+def plain_axes(height: float = SIZE[1], width: float = SIZE[0]) -> tuple[Figure, Axes]:
     """A figure of one panel with a light grid."""
-    figure = Figure(figsize=(SIZE[0], height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
