@@ -16,8 +16,8 @@ def problem(name, *overrides):
     return validated(compose_config(f"problem={name}", *overrides))
 
 
-def test_all_six_are_there():
-    assert NAMES == ["adding", "japanese_vowels", "mnist1d", "mnist_rows", "parity", "selective_copy"]
+def test_all_seven_are_there():
+    assert NAMES == ["adding", "japanese_vowels", "mnist1d", "mnist_pixels", "mnist_rows", "parity", "selective_copy"]
 
 
 @pytest.mark.parametrize("name", NAMES)

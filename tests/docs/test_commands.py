@@ -92,7 +92,7 @@ def is_planned(command, run_cli, tmp_path):
 
 def in_small(arguments, folder):
     """The same command on a tiny data set where it asks for one the reader must have."""
-    if not any(argument == "data=mnist" or argument.startswith("experiment=") for argument in arguments):
+    if not any(it in ("data=mnist", "+study=published") or it.startswith("experiment=") for it in arguments):
         return arguments
     write_data_set(folder, train=240, test=60)
     kept = [argument for argument in arguments if argument != "data=mnist" and not argument.startswith("data.root=")]
