@@ -1,5 +1,6 @@
 """The studies of conf/study, and the pages in docs/studies that are made of their trials."""
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -92,5 +93,7 @@ def test_a_page_is_what_the_trials_say(archive, tmp_path):
     shutil.copy(archive, copy)
     page = write_page(copy, replace(study_of(name), size=archive.stem))
     assert page.read_text() == (archive.parent.parent / page.name).read_text()
-    pictures = archive.with_suffix("")
-    assert {it.name for it in pictures.iterdir()} == {it.name for it in copy.with_suffix("").iterdir()}
+    beside = archive.with_suffix("")
+    assert {it.name for it in beside.iterdir()} == {it.name for it in copy.with_suffix("").iterdir()}
+    for table in re.findall(r"more rows are in (\S+\.csv)", page.read_text()):
+        assert (archive.parent.parent / table).exists()

@@ -7,17 +7,17 @@ from recurrent_cells.reports.document import Block, Bullets, Document, Heading, 
 MOST_ROWS = 60
 
 
-def as_markdown(document: Document, footer: str, pictures: str = "figures") -> str:
+def as_markdown(document: Document, footer: str, pictures: str = "figures", tables: str = "tables") -> str:
     """The whole report; long tables are cut and name their CSV.
 
     Args:
-        pictures: the folder of the pictures, from where the report lies.
+        pictures: the folder of the pictures, from where the report lies; `tables` that of the CSVs.
     """
-    blocks = [_block(block, pictures) for block in document.blocks]
+    blocks = [_block(block, pictures, tables) for block in document.blocks]
     return "\n\n".join([f"# {_plain(document.title)}", *blocks, f"---\n{footer}"]) + "\n"
 
 
-def _block(block: Block, folder: str) -> str:
+def _block(block: Block, folder: str, tables: str) -> str:
     match block:
         case Heading(text):
             return f"## {_plain(text)}"
@@ -26,19 +26,19 @@ def _block(block: Block, folder: str) -> str:
         case Bullets(items):
             return "\n".join(f"- {_plain(item)}" for item in items)
         case Table():
-            return f"{_plain(block.title)}:\n\n{as_table(block)}"
+            return f"{_plain(block.title)}:\n\n{as_table(block, tables)}"
         case Pictures(pictures):
             return "\n\n".join(
                 f"![{_plain(it.caption)}]({folder}/{it.name}.png)\n{_plain(it.caption)}" for it in pictures
             )
 
 
-def as_table(table: Table) -> str:
+def as_table(table: Table, folder: str = "tables") -> str:
     """A table's rows, the first column to the left."""
     lines = [_row(table.columns), _row(["---", *["---:"] * (len(table.columns) - 1)])]
     lines += [_row(_plain(cell).replace("|", "\\|") for cell in row) for row in table.rows[:MOST_ROWS]]
     if len(table.rows) > MOST_ROWS:
-        lines.append(f"\n{len(table.rows) - MOST_ROWS} more rows are in tables/{table.name}.csv.")
+        lines.append(f"\n{len(table.rows) - MOST_ROWS} more rows are in {folder}/{table.name}.csv.")
     return "\n".join(lines)
 
 

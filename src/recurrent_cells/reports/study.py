@@ -14,13 +14,13 @@ from recurrent_cells.reports.contest import contest_of
 from recurrent_cells.reports.document import Block, Bullets, Document, Heading, Pictures, Table, Text
 from recurrent_cells.reports.figures import Picture, styles
 from recurrent_cells.reports.grid import Entry, draw_grid
-from recurrent_cells.reports.markdown import as_markdown
+from recurrent_cells.reports.markdown import MOST_ROWS, as_markdown
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.reports.progress import progress
 from recurrent_cells.reports.published import published_sections
 from recurrent_cells.reports.questions import question_of
 from recurrent_cells.reports.verdicts import verdict_section
-from recurrent_cells.reports.write import save_picture
+from recurrent_cells.reports.write import as_csv, save_picture
 from recurrent_cells.statistics.comparisons import estimate
 from recurrent_cells.statistics.letters import letters
 from recurrent_cells.sweeps.results import SweepData, joined
@@ -54,14 +54,17 @@ def write_page(archive: Path, study: StudyConfig) -> Path:
         document = compose_study(store, data, study, progress(archive).core_hours)
     folder = archive.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("*.png"):
+    for path in [*folder.glob("*.png"), *folder.glob("*.csv")]:
         path.unlink()
     for block in document.blocks:
         if isinstance(block, Pictures):
             for picture in block.pictures:
                 save_picture(picture.figure, folder / picture.name)
+        if isinstance(block, Table) and len(block.rows) > MOST_ROWS:
+            (folder / f"{block.name}.csv").write_text(as_csv(block))
     page = archive.parent.parent / f"{study.name}{'' if study.size == 'quick' else f'-{study.size}'}.md"
-    page.write_text(as_markdown(document, _footer(study, archive), pictures=str(folder.relative_to(page.parent))))
+    beside = str(folder.relative_to(page.parent))
+    page.write_text(as_markdown(document, _footer(study, archive), pictures=beside, tables=beside))
     return page
 
 

@@ -113,7 +113,7 @@ def _write(document: Document, folder: Path, footer: str) -> None:
             for picture in block.pictures:
                 svg[picture.name] = _draw(picture.figure, folder / "figures" / picture.name)
         elif isinstance(block, Table):
-            (folder / "tables" / f"{block.name}.csv").write_text(_as_csv(block))
+            (folder / "tables" / f"{block.name}.csv").write_text(as_csv(block))
     (folder / PAGE).write_text(as_html(document, svg, footer))
     (folder / MARKDOWN).write_text(as_markdown(document, footer))
 
@@ -134,7 +134,7 @@ def _draw(figure: Figure, path: Path) -> str:
     return text.getvalue()
 
 
-def _as_csv(table: Table) -> str:
+def as_csv(table: Table) -> str:
     columns: Columns = table.columns if table.raw is None else table.raw
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns, *zip(*columns.values(), strict=True)])
