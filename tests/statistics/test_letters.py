@@ -27,3 +27,9 @@ def test_two_share_a_letter_if_and_only_if_they_are_not_told_apart(drawn):
     for pair in pairs:
         one, other = pair
         assert bool(set(found[one]) & set(found[other])) == (pair not in separated)
+
+
+def test_in_whatever_order_the_pairs_are_given_the_letters_are_the_same():
+    pairs = [frozenset(pair) for pair in ("AG", "BF", "CE", "AD", "DG", "AE")]
+    found = {tuple(letters("ABCDEFG", order).items()) for order in (pairs, pairs[::-1], pairs[3:] + pairs[:3])}
+    assert len(found) == 1

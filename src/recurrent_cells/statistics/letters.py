@@ -21,7 +21,7 @@ def letters(names: Sequence[str], separated: Collection[frozenset[str]]) -> dict
         split = [group for group in groups if {one, other} <= group]
         parts = [group - {name} for group in split for name in (one, other)]
         groups = _largest([group for group in groups if group not in split] + parts)
-    groups.sort(key=lambda group: min(map(names.index, group)))
+    groups.sort(key=lambda group: sorted(map(names.index, group)))
     return {name: "".join(_letter(place) for place, group in enumerate(groups) if name in group) for name in names}
 
 
