@@ -30,7 +30,7 @@ def rows(store, make_sweep):
     return of
 
 
-@pytest.mark.parametrize(("published", "side"), [(0.74, "within"), (0.99, "published above"), (0.3, "published below")])
+@pytest.mark.parametrize(("published", "side"), [(0.74, "within"), (0.99, "above"), (0.3, "below")])
 def test_a_figure_is_held_against_the_interval_of_one_more_run(rows, published, side):
     # mean 0.7, sd 0.02: half is 4.303 · 0.02 · √(1 + 1/3)
     found, _ = rows({"one": {"metric": "test/acc", "values": {AT_END: published}}}, one=[0.68, 0.7, 0.72])

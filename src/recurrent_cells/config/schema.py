@@ -276,7 +276,7 @@ class StudyConfig:
     question: str | None = key(None, "what is asked")
     protocol: list[str] = key([], "what was settled before the first trial ran", SENTENCES)
     published: dict[str, Any] = key(
-        {}, "recipe → its published metric and values by step, or above or below another recipe"
+        {}, "recipe → what was published of it: metric and values by step, or above or below another recipe"
     )
 
     @property

@@ -191,12 +191,12 @@ def _label(settings: Mapping[str, str], trial: FinishedTrial, varied: Sequence[s
 def short_label(settings: Mapping[str, str], keys: Sequence[str]) -> str:
     """The cell, and the values of these keys but its own and its model file's."""
     told = {key: settings[key] for key in keys if settings.get(key, "None") not in ("None", settings[CELL])}
-    parts = [_said(key, value) for key, value in told.items()]
+    parts = [_part(key, value) for key, value in told.items()]
     return " ".join([cell_label(settings[CELL]), *parts])
 
 
-def _said(key: str, value: str) -> str:
-    """`h64`, `lr 0.003`, `adam`; of what is true or false `peepholes` or `no peepholes`."""
+def _part(key: str, value: str) -> str:
+    """What a label says of a key: `h64`, `lr 0.003`, `adam`, `peepholes` or `no peepholes`."""
     short = short_key(key)
     if value in ("True", "False"):
         return f"{'' if value == 'True' else 'no '}{short.strip()}"

@@ -114,9 +114,8 @@ def draw_seeds(
     blocks = list(dict.fromkeys(one.block for one in drawn))
     shown_ones = (one for one in drawn if one.values(metric))
     rows = sorted(shown_ones, key=lambda one: (-blocks.index(one.block), metric.rank(one.mean(metric))))[-MOST_ROWS:]
-    beyond_width = max(max(len(one.label) for one in rows) - SHORT_LABEL, 0) * LETTER
-    height = 1.3 + (0.55 if len(rows) < 8 else 0.3) * len(rows)
-    figure, axes = plain_axes(height, SIZE[0] + beyond_width)
+    room = max(max(len(one.label) for one in rows) - SHORT_LABEL, 0) * LETTER
+    figure, axes = plain_axes(1.3 + (0.55 if len(rows) < 8 else 0.3) * len(rows), SIZE[0] + room)
     shown: list[float] = []
     intervals: list[tuple[float, float, float, str]] = []
     for height, one in enumerate(rows):

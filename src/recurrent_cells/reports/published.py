@@ -16,10 +16,10 @@ from recurrent_cells.tracking.store import Store
 
 NONE = "–"
 WORDS = (
-    "A published figure is of one run: ± here is half of a 95 % interval for one more run with another seed, and a "
-    "figure within it is what such a run may give. Of an order, ± is half of a 95 % interval of the difference of "
-    "means. Each line is judged by itself. † watches the test images, of which its val/acc is then, and "
-    "trains on all others, as published."
+    "A published figure is of one run: ± beside it is half of a 95 % interval for one more run with another seed, and "
+    "a figure within that interval is what such a run may give. Where an order was published, ± is half of a 95 % "
+    "interval of the difference of means. Each row is judged by itself. † watches the test images (its val/acc is of "
+    "these) and trains on all training images, as published."
 )
 # In which direction a recipe's mean lies from the other's.
 DIRECTIONS = {"above": 1, "below": -1}
@@ -46,7 +46,7 @@ def published_sections(
         mark = " †" if one.trials[0].record.tags.get(Tag.PROTOCOL) == TEST_WATCHED else ""
         score = metric.value(one.mean(metric))
         rows.append((recipe + mark, *said, score, f"{one.n_params:,}", str(len(one.trials)), f"{one.seconds:.0f}"))
-    heads = ("", "published", "here", "says", metric.label, "parameters", "seeds", "seconds")
+    heads = ("", "published", "here", "the figure or order is", metric.label, "parameters", "seeds", "seconds")
     title = "Each recipe beside what was published of it"
     table = Table("published", title, dict(zip(heads, zip(*rows, strict=True), strict=True)))
     more = [_curve_table(recipe, published[recipe], found) for recipe, found in curves.items() if len(found) > 1]
@@ -78,7 +78,7 @@ def _figure(said: Mapping[str, Any], curve: Mapping[int, Sequence[float]], metri
     middle, half = one_more(curve[step])
     if not half > 0:
         return shown, metric.value(middle), NONE
-    side = "within" if abs(value - middle) <= half else "published above" if value > middle else "published below"
+    side = "within" if abs(value - middle) <= half else "above" if value > middle else "below"
     return shown, f"{metric.value(middle)} ± {half * metric.scale:.2g}", side
 
 

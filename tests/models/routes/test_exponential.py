@@ -1,4 +1,4 @@
-"""The way back of the sLSTM that is written by hand is that of autograd."""
+"""The backward pass of the sLSTM that is written by hand has the gradients of autograd."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_gates_far_from_zero_do_not_overflow():
     assert all(it.isfinite().all() for it in results(layers, x))
 
 
-def test_a_second_way_back_is_refused():
+def test_a_second_backward_pass_is_refused():
     outputs, _ = RecurrentLayers("slstm", 3, 8, kernel="steps")(torch.randn(2, 4, 3))
     outputs.sum().backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="cannot go backward twice"):

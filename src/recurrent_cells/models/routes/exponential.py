@@ -1,8 +1,9 @@
-"""The sLSTM with a way back that is written by hand: what steps share is done for all of them at once.
+"""The sLSTM with a backward pass written by hand: what steps share is done for all of them at once.
 
 Each gate is a plane of its own, so that a step works on whole pieces of memory.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -76,31 +77,7 @@ class _Layer(torch.autograd.Function):
         if ctx.kept is None:
             raise RuntimeError("these layers cannot go backward twice; model.kernel=reference can")
         (is_sigmoid, reverse, gates, h, c, n, decay), ctx.kept = ctx.kept, None
-        i, f, z, o = gates
-        of_o, of_ratio = h * (1 - o), o / n
-        of_f = f.neg().sigmoid_().mul_(decay) if is_sigmoid else decay
-        of_z = i * (1 - z * z)
-        order = list(_steps(reverse, d_outputs, *gates, c / n, of_o, of_ratio, of_f, of_z, decay, c, n))
-        d_h, d_c, d_n = (torch.zeros_like(h[:, 0]) for _ in range(3))
-        d_gates = h.new_empty(len(x), *blocks.shape[1:2], h.shape[2], blocks.shape[2])
-        for place, (d_output, i, f, z, o, ratio, by_o, by_ratio, by_f, by_z, kept, *_) in enumerate(order):
-            d_h = d_h + d_output
-            torch.mul(d_h, by_o, out=o)
-            d_ratio = d_h.mul_(by_ratio)
-            d_c.add_(d_ratio)
-            d_n.addcmul_(d_ratio, ratio, value=-1)
-            i.mul_(torch.addcmul(d_n, d_c, z))
-            torch.mul(d_c, by_z, out=z)
-            if place + 1 == len(order):
-                f.zero_()
-                break
-            *_, c_before, n_before = order[place + 1]
-            torch.mul(d_c, c_before, out=f).addcmul_(d_n, n_before).mul_(by_f)
-            d_c.mul_(kept)
-            d_n.mul_(kept)
-            for gate, part in zip((i, f, z, o), d_gates.chunk(GATES, dim=-1), strict=True):
-                part.copy_(_by_head(gate, blocks.shape[1]))
-            d_h = torch.matmul(d_gates, blocks).transpose(1, 2).flatten(2)
+        _backward(is_sigmoid, reverse, d_outputs, blocks, gates, h, c, n, decay)
         now, before = (slice(0, -1), slice(1, None)) if reverse else (slice(1, None), slice(0, -1))
         states = _by_head(h[:, before].flatten(1, 2), blocks.shape[1])
         to_blocks = [_by_head(gate[:, now].flatten(1, 2), blocks.shape[1]).mT @ states for gate in gates]
@@ -114,6 +91,45 @@ class _Layer(torch.autograd.Function):
         d_weight = torch.cat([torch.bmm(gate.mT, rows) for gate in of_rows], dim=1)
         d_bias = torch.cat([gate.sum(dim=1) for gate in of_rows], dim=1)
         return None, None, d_x, d_weight, d_bias, torch.cat(to_blocks, dim=-2)
+
+
+def _backward(
+    is_sigmoid: bool,
+    reverse: bool,
+    d_outputs: Tensor,
+    blocks: Tensor,
+    gates: Sequence[Tensor],
+    h: Tensor,
+    c: Tensor,
+    n: Tensor,
+    decay: Tensor,
+) -> None:
+    """Turn the gates of all steps into the gradients of their inputs, in place."""
+    i, f, z, o = gates
+    of_o, of_ratio = h * (1 - o), o / n
+    of_f = f.neg().sigmoid_().mul_(decay) if is_sigmoid else decay
+    of_z = i * (1 - z * z)
+    order = list(_steps(reverse, d_outputs, *gates, c / n, of_o, of_ratio, of_f, of_z, decay, c, n))
+    d_h, d_c, d_n = (torch.zeros_like(h[:, 0]) for _ in range(3))
+    d_gates = h.new_empty(len(h), *blocks.shape[1:2], h.shape[2], blocks.shape[2])
+    for place, (d_output, i, f, z, o, ratio, by_o, by_ratio, by_f, by_z, kept, *_) in enumerate(order):
+        d_h = d_h + d_output
+        torch.mul(d_h, by_o, out=o)
+        d_ratio = d_h.mul_(by_ratio)
+        d_c.add_(d_ratio)
+        d_n.addcmul_(d_ratio, ratio, value=-1)
+        i.mul_(torch.addcmul(d_n, d_c, z))
+        torch.mul(d_c, by_z, out=z)
+        if place + 1 == len(order):
+            f.zero_()
+            break
+        *_, c_before, n_before = order[place + 1]
+        torch.mul(d_c, c_before, out=f).addcmul_(d_n, n_before).mul_(by_f)
+        d_c.mul_(kept)
+        d_n.mul_(kept)
+        for gate, part in zip((i, f, z, o), d_gates.chunk(GATES, dim=-1), strict=True):
+            part.copy_(_by_head(gate, blocks.shape[1]))
+        d_h = torch.matmul(d_gates, blocks).transpose(1, 2).flatten(2)
 
 
 def _by_head(rows: Tensor, heads: int) -> Tensor:
