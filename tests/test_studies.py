@@ -97,3 +97,10 @@ def test_a_page_is_what_the_trials_say(archive, tmp_path):
     assert {it.name for it in beside.iterdir()} == {it.name for it in copy.with_suffix("").iterdir()}
     for table in re.findall(r"more rows are in (\S+\.csv)", page.read_text()):
         assert (archive.parent.parent / table).exists()
+
+
+@pytest.mark.parametrize("said", ["{metric: val/acc}", "5", "{above: gru, below: lstm}"])
+def test_what_was_published_is_a_figure_or_an_order(said, run_cli, store_file):
+    answer = run_cli("-m", "+study=depth", f"+study.published.lstm={said}", "sweep.dry_run=true")
+    assert answer.code == 2
+    assert "study.published" in answer.err

@@ -39,6 +39,13 @@ PHASES = Rule(
     lambda value: len(value) in (0, 2),
     "a list of two mappings such as {seed: '8,9', optimizer.lr: '1e-3,3e-3'} and {seed: '0,1,2'}, or nothing",
 )
+PUBLISHED = Rule(
+    lambda value: all(
+        isinstance(said, Mapping) and set(said) in ({"metric", "values"}, {"above"}, {"below"})
+        for said in value.values()
+    ),
+    "a mapping such as {RECIPE: {metric: test/acc, values: {2577: 0.985}}} or {RECIPE: {above: OTHER}}",
+)
 A_MATCH = Rule(lambda value: bool(re.fullmatch(r"parameters:[1-9]\d{0,14}", value)), "parameters:COUNT")
 RUN_IDS = Rule(lambda value: all(value), "a list of run ids")
 A_NAME = Rule(lambda value: bool(value.strip()), "a name that is not blank")
@@ -276,7 +283,7 @@ class StudyConfig:
     question: str | None = key(None, "what is asked")
     protocol: list[str] = key([], "what was settled before the first trial ran", SENTENCES)
     published: dict[str, Any] = key(
-        {}, "recipe → what was published of it: metric and values by step, or above or below another recipe"
+        {}, "recipe → what was published of it: metric and values by step, or above or below another recipe", PUBLISHED
     )
 
     @property
