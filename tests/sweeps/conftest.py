@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -108,9 +109,15 @@ class Background:
     def kill(self, signum: int) -> None:
         os.kill(self.pid, signum)
 
-    def wait(self) -> Answer:
-        """Its answer; the code is -N if signal N ended it."""
-        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+    def wait(self, seconds: float = 300.0) -> Answer:
+        """Its answer; the code is -N if signal N ended it. One that hangs writes where, and is ended by SIGABRT."""
+        deadline = time.monotonic() + seconds
+        while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
+            if time.monotonic() > deadline:
+                self.kill(signal.SIGABRT)  # pytest's fault handler writes the stack
+                deadline += seconds
+            time.sleep(0.02)
+        code = os.waitstatus_to_exitcode(ended[1])
         return pickle.loads(self.answer_file.read_bytes()) if code == 0 else Answer(code, "", "")
 
 
