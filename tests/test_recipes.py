@@ -16,7 +16,7 @@ def recipe(name, *overrides):
     return validated(compose_config(f"experiment={name}", *overrides))
 
 
-def test_all_seven_are_there_and_what_three_of_them_were_compared_with():
+def test_all_eight_are_there_and_what_three_of_them_were_compared_with():
     assert NAMES == [
         "keras_cnn_rnn_last_step",
         "keras_cnn_rnn_per_step",
@@ -26,6 +26,7 @@ def test_all_seven_are_there_and_what_three_of_them_were_compared_with():
         "keras_rnn_per_step",
         "keras_simple_rnn",
         "keras_simple_rnn_as_published",
+        "mnist1d_gru",
         "tf_gru_stacked",
         "tf_lstm_projected",
     ]
@@ -49,6 +50,11 @@ def test_parameters(name, n_params):
     assert num_parameters(build_classifier(recipe(name).model, 28, 10, seed=0)) == n_params
 
 
+def test_the_recipe_of_mnist_1d_has_a_weight_of_the_head_for_each_output_of_each_step():
+    network = build_classifier(recipe("mnist1d_gru").model, 1, 10, seed=0, num_steps=40)
+    assert num_parameters(network) == 2 * 3 * (6 * 1 + 6 * 6 + 2 * 6) + 40 * 12 * 10 + 10
+
+
 @pytest.mark.parametrize(
     ("name", "steps"),
     [
@@ -62,6 +68,7 @@ def test_parameters(name, n_params):
         ("keras_cnn_rnn_per_step", 200 * 500),
         ("tf_lstm_projected", 781),
         ("tf_gru_stacked", 3 * 859),
+        ("mnist1d_gru", 6000),
     ],
 )
 def test_budgets(name, steps):

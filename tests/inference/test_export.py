@@ -21,12 +21,13 @@ NETWORKS = [
     ["model=simple_rnn", "model.readout=every"],
     ["model=lstm", "model.num_layers=2", "data.sequence=columns"],
     ["model=gru", "model.bidirectional=true"],
+    ["model=gru", "model.readout=flatten"],
     ["model=lstm", "model.block=residual", "model.num_layers=2", "model.bidirectional=true"],
     ["model.frontend=conv", "model.frontend_size=2", "model.readout=mean", "data.sequence=image"],
 ]
 
 
-@pytest.mark.parametrize("overrides", NETWORKS, ids=["simple_rnn", "lstm", "gru", "blocks", "conv"])
+@pytest.mark.parametrize("overrides", NETWORKS, ids=["simple_rnn", "lstm", "gru", "flat", "blocks", "conv"])
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_file_answers_as_the_network(store_file, idx_folder, tmp_path, form, overrides):
     trained = train_tiny(idx_folder, "trainer.max_steps=2", *overrides)

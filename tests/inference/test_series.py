@@ -6,6 +6,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+from mlflow.exceptions import MlflowException
 
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
@@ -87,6 +88,18 @@ def test_the_mlflow_model_takes_series_of_any_number_of_steps(store_file, tmp_pa
         expected = trained.logits(given)
         expected = expected.softmax(dim=1) if trained.task.has_classes else expected
         assert loaded.predict(given) == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+def test_with_a_flat_readout_the_mlflow_model_takes_series_as_long_as_those_of_training(store_file, tmp_path):
+    trained = train_series(tmp_path, "registry=true", "model.readout=flatten")
+    mlflow.set_tracking_uri(f"sqlite:///{store_file}")
+    loaded = mlflow.pyfunc.load_model(f"runs:/{trained.record.run_id}/model")
+    values = load_held_out(trained).values
+    assert loaded.predict(values) == pytest.approx(trained.logits(values).softmax(dim=1).numpy(), abs=1e-5)
+    with pytest.raises(MlflowException):
+        loaded.predict(values[:, :5])
+    with pytest.raises(UserError, match="series of 5 x 2, but run .* was trained on series of 12 x 2"):
+        trained.logits(values[:, :5])
 
 
 @pytest.mark.parametrize("form", FORMATS)

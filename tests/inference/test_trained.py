@@ -137,7 +137,9 @@ def test_answers_after_each_step_end_in_the_answer(store_file, idx_folder, overr
             assert torch.allclose(by_step[:, count - 1], answer, atol=1e-5)
 
 
-@pytest.mark.parametrize("override", ["model.readout=mean", "model.bidirectional=true", "model.frontend=conv"])
+@pytest.mark.parametrize(
+    "override", ["model.readout=mean", "model.readout=flatten", "model.bidirectional=true", "model.frontend=conv"]
+)
 def test_a_network_that_has_no_answer_after_each_step_says_so(store_file, idx_folder, override):
     trained, images = network_and_images(idx_folder, override, "model.frontend_size=2")
     with pytest.raises(UserError, match=override):

@@ -14,6 +14,7 @@ from recurrent_cells.tables import CELLS
         ("none", "last", (5, 3)),
         ("none", "mean", (5, 3)),
         ("none", "every", (5, 7, 3)),
+        ("none", "flatten", (5, 3)),
         ("linear", "every", (5, 7, 3)),
         ("conv", "every", (5, 8 * 7, 3)),
     ],
@@ -28,8 +29,20 @@ def test_logits_have_one_row_per_answer(cell, bidirectional, frontend, readout, 
         frontend_size=8,
         readout=readout,
     )
-    classifier = build_classifier(model, num_features=4, num_outputs=3, seed=0)
+    classifier = build_classifier(model, num_features=4, num_outputs=3, seed=0, num_steps=7)
     assert classifier(torch.rand(5, 7, 4)).shape == shape
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_flat_readout_weighs_each_step_by_itself(bidirectional):
+    model = ModelConfig(cell="gru", hidden_size=4, bidirectional=bidirectional, readout="flatten")
+    classifier = build_classifier(model, 3, 2, seed=0, num_steps=5)
+    x = torch.rand(6, 5, 3)
+    outputs, _ = classifier.recurrent(x)
+    linear = classifier.head[0]
+    weights = linear.weight.view(2, 5, -1)
+    expected = torch.einsum("bth,cth->bc", outputs, weights) + linear.bias
+    torch.testing.assert_close(classifier(x), expected)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,9 @@ class Kept:
 
     def add(self, config: Config, state: dict[str, Any] | None = None) -> Member:
         splits = load_splits(config.data)
-        classifier = build_classifier(config.model, splits.num_features, splits.num_outputs, config.seed)
+        classifier = build_classifier(
+            config.model, splits.num_features, splits.num_outputs, config.seed, splits.num_steps
+        )
         schedule = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size)
         points: Points = {}
 
@@ -147,6 +149,7 @@ def test_after_200_steps_each_is_what_it_is_alone(configs, tmp_path, cell, num_l
         ("optimizer=rmsprop", "optimizer.lr=0.003"),
         ("optimizer=sgd", "optimizer.lr=0.1", "model.readout=every"),
         ("optimizer=adamw", "model.block=residual", "model.num_layers=2", "model.dropout=0.3"),
+        ("model.readout=flatten", "model.bidirectional=true"),
         ("model.biases=1", "model.bidirectional=true", "trainer.eval_at_start=true", "trainer.log_train=batch"),
         ("model.frontend=conv", "model.frontend_size=2", "model.readout=mean", "trainer.eval_every=30"),
     ],

@@ -86,6 +86,10 @@ def test_classes_of_series_are_named_and_their_hardest_drawn_as_they_were(run_cl
         (("data.root=classes", "task=regression"), "task=regression: data=series has classes as targets"),
         (("data.root=numbers", "model.readout=every"), "model.readout=every: with data=series task=regression"),
         (("data.root=classes", "task=per_step"), "model.readout=last: with data=series task=per_step"),
+        (
+            ("data.root=classes", "model.readout=flatten"),
+            "model.readout=flatten: data=series has sequences of different",
+        ),
         (("data.root=classes", "model.frontend=conv"), "model.frontend=conv: data=series has sequences of different"),
         (("data.root=classes", "trainer.flush_denormals=true", "trainer.threads=2"), "trainer.flush_denormals=true"),
     ],

@@ -174,9 +174,10 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
         config = OmegaConf.to_object(merged)
         assert isinstance(config, Config)
         load_recorded(config.extensions, record.tags, store.folder)
-        parameters = count_parameters(config.model, saved["num_features"], saved["num_classes"])
+        features, classes, steps = saved["num_features"], saved["num_classes"], saved.get("num_steps", 1)
+        parameters = count_parameters(config.model, features, classes, steps)
         check_memory(WEIGHT_BYTES * parameters, f"{Artifact.CHECKPOINT} of run {record.run_id}", "it is not loaded")
-        classifier = build_classifier(config.model, saved["num_features"], saved["num_classes"], config.seed)
+        classifier = build_classifier(config.model, features, classes, config.seed, steps)
         classifier.load_state_dict(saved["weights"])
         height, width = saved["image_size"]
         read = Reading(config.data.sequence, config.data.patch, saved.get("order"))
@@ -187,5 +188,5 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
             f"{Artifact.CHECKPOINT} of run {record.run_id} is not of this version ({first_line(error)}); train it again"
         ) from None
     network, names = Network(classifier, task, read, *form).eval(), saved.get("class_names")
-    known, features = None if names is None else tuple(names), tuple(saved.get("feature_names") or config.data.features)
-    return Trained(record, config, classifier, network, (height, width), saved["num_classes"], known, features)
+    known, named = None if names is None else tuple(names), tuple(saved.get("feature_names") or config.data.features)
+    return Trained(record, config, classifier, network, (height, width), classes, known, named)

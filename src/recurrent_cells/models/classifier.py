@@ -9,7 +9,7 @@ from recurrent_cells.models.block import recurrent_part
 from recurrent_cells.models.frontends import FRONT_ENDS
 from recurrent_cells.models.init import initialize
 from recurrent_cells.models.layers import RecurrentLayers
-from recurrent_cells.models.readouts import READOUTS, head
+from recurrent_cells.models.readouts import READOUTS, flatten, head
 from recurrent_cells.seeds import derive
 
 
@@ -20,6 +20,7 @@ class Classifier(nn.Module):
         model: the network's config.
         num_features: F of the input (B, T, F).
         num_outputs: O of the outputs.
+        num_steps: T of the input, on which the weights of the head depend with `readout=flatten`.
 
     Shapes:
         input (B, T, F) and lengths (B,) or None → outputs (B, O), or (B, T', O) with `readout=every`, where T' = T
@@ -27,15 +28,21 @@ class Classifier(nn.Module):
         at valid steps or of any gradient.
     """
 
-    def __init__(self, model: ModelConfig, num_features: int, num_outputs: int) -> None:
+    def __init__(self, model: ModelConfig, num_features: int, num_outputs: int, num_steps: int = 1) -> None:
         super().__init__()
         self.frontend = FRONT_ENDS[model.frontend](num_features, model.frontend_size)
         self.recurrent = recurrent_part(model, self.frontend.num_features)
         self.readout = READOUTS[model.readout]
         self.output_dropout = nn.Dropout(model.output_dropout)
         directions = 2 if model.bidirectional else 1
-        self.head = head(model.head, directions * model.hidden_size, num_outputs)
+        read = 1 if self.takes_any_steps else num_steps
+        self.head = head(model.head, read * directions * model.hidden_size, num_outputs)
         initialize(self, model.init, model.forget_bias)
+
+    @property
+    def takes_any_steps(self) -> bool:
+        """Whether no weight depends on the number of steps."""
+        return self.readout is not flatten
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         if lengths is not None:
@@ -44,11 +51,13 @@ class Classifier(nn.Module):
         return self.head(self.output_dropout(self.readout(outputs, last, lengths)))
 
 
-def build_classifier(model: ModelConfig, num_features: int, num_outputs: int, seed: int) -> Classifier:
+def build_classifier(
+    model: ModelConfig, num_features: int, num_outputs: int, seed: int, num_steps: int = 1
+) -> Classifier:
     """A classifier on the CPU whose initial weights depend on nothing but its config and `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "init"))
-        return Classifier(model, num_features, num_outputs)
+        return Classifier(model, num_features, num_outputs, num_steps)
 
 
 def trained_parameters(model: nn.Module) -> dict[str, bool]:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from recurrent_cells.data.reading import Reading
 from recurrent_cells.lengths import without_padding
+from recurrent_cells.models.classifier import Classifier
 from recurrent_cells.tasks import Task
 
 
@@ -27,7 +28,7 @@ class Network(nn.Module):
 
     def __init__(
         self,
-        classifier: nn.Module,
+        classifier: Classifier,
         task: Task,
         reading: Reading,
         offset: float | Tensor,
@@ -47,7 +48,7 @@ class Network(nn.Module):
     @property
     def takes_any_steps(self) -> bool:
         """Whether series may have any number of steps: theirs are those of the classifier."""
-        return not self.is_image and self.reading.sequence == "rows"
+        return not self.is_image and self.reading.sequence == "rows" and self.classifier.takes_any_steps
 
     def read(self, values: Tensor) -> tuple[Tensor, ...]:
         """What the classifier reads: sequences (N, T, F), and lengths (N,) where there are any."""

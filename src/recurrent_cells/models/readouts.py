@@ -25,7 +25,12 @@ def mean_step(outputs: Tensor, last: Sequence[Tensor], lengths: Tensor | None) -
     return outputs.mean(dim=-2) if lengths is None else outputs.sum(dim=-2) / lengths.unsqueeze(-1)
 
 
-READOUTS = {"last": last_step, "every": every_step, "mean": mean_step}
+def flatten(outputs: Tensor, last: Sequence[Tensor], lengths: Tensor | None) -> Tensor:
+    """All steps side by side, of sequences that are equally long: (B, T, D·H) → (B, T·D·H)."""
+    return outputs.flatten(-2)
+
+
+READOUTS = {"last": last_step, "every": every_step, "mean": mean_step, "flatten": flatten}
 
 
 def head(layers: list[str], in_features: int, num_outputs: int) -> nn.Sequential:

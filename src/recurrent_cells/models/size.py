@@ -19,27 +19,34 @@ MATCHED_WITHIN = 0.05
 MOST_REFUSED = 1000
 
 
-def count_parameters(model: ModelConfig, num_features: int, num_outputs: int) -> int:
-    """The parameters that a network would have, counted without building it."""
-    one = _count(replace(model, num_layers=1), num_features, num_outputs)
+def count_parameters(model: ModelConfig, *sizes: int) -> int:
+    """The parameters that a network would have, counted without building it.
+
+    Args:
+        sizes: the features, outputs and steps of its `Classifier`.
+    """
+    one = _count(replace(model, num_layers=1), *sizes)
     if model.num_layers == 1:
         return one
-    return one + (model.num_layers - 1) * (_count(replace(model, num_layers=2), num_features, num_outputs) - one)
+    return one + (model.num_layers - 1) * (_count(replace(model, num_layers=2), *sizes) - one)
 
 
-def _count(model: ModelConfig, num_features: int, num_outputs: int) -> int:
+def _count(model: ModelConfig, *sizes: int) -> int:
     try:
         with torch.device("meta"):
-            return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), num_features, num_outputs))
+            return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), *sizes))
     except (RuntimeError, TypeError, OverflowError):
         settings = (value for value in model.options.values() if isinstance(value, int))
-        if max(model.hidden_size, model.frontend_size, num_outputs, *settings) <= COUNTABLE:
+        if max(model.hidden_size, model.frontend_size, *sizes, *settings) <= COUNTABLE:
             raise
         return sys.maxsize
 
 
-def matching_size(model: ModelConfig, num_features: int, num_outputs: int) -> int:
+def matching_size(model: ModelConfig, *sizes: int) -> int:
     """The hidden size with which a network comes closest to the parameters that `model.match` asks for.
+
+    Args:
+        sizes: the features, outputs and steps of its `Classifier`.
 
     Raises:
         UserError: if none comes within 5 %, or the cell refuses all sizes about it.
@@ -51,12 +58,12 @@ def matching_size(model: ModelConfig, num_features: int, num_outputs: int) -> in
     def count(size: int) -> int | None:
         """The parameters with a hidden size; None for one that the cell refuses."""
         try:
-            return count_parameters(replace(model, hidden_size=size), num_features, num_outputs)
+            return count_parameters(replace(model, hidden_size=size), *sizes)
         except UserError:
             return None
 
-    def first_taken(sizes: range) -> int | None:
-        return next((size for size in sizes[:MOST_REFUSED] if count(size) is not None), None)
+    def first_taken(tried: range) -> int | None:
+        return next((size for size in tried[:MOST_REFUSED] if count(size) is not None), None)
 
     def count_from(size: int) -> int:
         """The parameters with the first size from here on that the cell takes."""
@@ -67,7 +74,7 @@ def matching_size(model: ModelConfig, num_features: int, num_outputs: int) -> in
     about = first_taken(range(above - 1, 0, -1)), first_taken(range(above, COUNTABLE + 1))
     found = [(abs(total - wanted), size, total) for size in about if size and (total := count(size)) is not None]
     if not found:
-        count_parameters(replace(model, hidden_size=above), num_features, num_outputs)  # the cell says why
+        count_parameters(replace(model, hidden_size=above), *sizes)  # the cell says why
     distance, size, total = min(found)
     if distance > MATCHED_WITHIN * wanted:
         raise UserError(

@@ -39,6 +39,7 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
         "config": asdict(config),
         "num_features": splits.num_features,
         "num_classes": splits.num_outputs,
+        "num_steps": splits.num_steps,
         "image_size": splits.image_size,
         "order": splits.reading.order,
         "is_image": splits.is_image,

@@ -71,7 +71,8 @@ def surroundings(config: Config) -> Surroundings:
 def opened(config: Config, around: Surroundings, courier: Courier | None = None) -> Iterator[Member]:
     """A trial as an open run, standing where it was if it was killed; raises as `trial_run`."""
     splits = around.splits
-    classifier = build_classifier(config.model, splits.num_features, splits.num_outputs, config.seed)
+    sizes = splits.num_features, splits.num_outputs
+    classifier = build_classifier(config.model, *sizes, config.seed, splits.num_steps)
     with trial_run(around.store, run_spec(config, splits, classifier, around.device), courier) as run:
         run.keep(lambda: write_config(run.artifacts, config))
         run.keep(lambda: write_code(run.artifacts))

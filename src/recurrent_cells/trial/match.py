@@ -19,7 +19,8 @@ def matched(config: Config) -> Config:
     if config.model.match is None:
         return config
     splits = load_splits(config.data)
-    key = str((asdict(replace(config.model, hidden_size=1)), splits.num_features, splits.num_outputs))
+    sizes = splits.num_features, splits.num_outputs, splits.num_steps
+    key = str((asdict(replace(config.model, hidden_size=1)), *sizes))
     if key not in _found:
-        _found[key] = matching_size(config.model, splits.num_features, splits.num_outputs)
+        _found[key] = matching_size(config.model, *sizes)
     return replace(config, model=replace(config.model, hidden_size=_found[key], match=None))

@@ -20,7 +20,7 @@ def check_trial(config: Config, splits: Splits, accelerator: str) -> int:
             memory is left to torch.
     """
     check_kernel(config.model.kernel, accelerator)
-    parameters = count_parameters(config.model, splits.num_features, splits.num_outputs)
+    parameters = count_parameters(config.model, splits.num_features, splits.num_outputs, splits.num_steps)
     needed = _estimate(config, splits, parameters)
     if accelerator == "gpu":
         needed = {what: count for what, count in needed.items() if what.startswith("model.")}

@@ -15,6 +15,7 @@ from recurrent_cells.config.schema import Config
 from recurrent_cells.data.examples import load_examples
 from recurrent_cells.data.sources import Part
 from recurrent_cells.data.splits import Splits, held_out
+from recurrent_cells.models.classifier import Classifier
 from recurrent_cells.models.network import Network, with_probabilities
 from recurrent_cells.tasks import Task
 from recurrent_cells.tracking.model import save_model, versions
@@ -22,7 +23,7 @@ from recurrent_cells.tracking.run import TrialRun
 from recurrent_cells.trial.spec import trial_task
 
 
-def save_network(run: TrialRun, config: Config, classifier: nn.Module, splits: Splits) -> None:
+def save_network(run: TrialRun, config: Config, classifier: Classifier, splits: Splits) -> None:
     """Save a trial's network with the files that the trial leaves; raises OSError if there is no room."""
     classifier, task = copy.deepcopy(classifier).cpu().float().eval(), trial_task(config, splits)
     form = (splits.offset, splits.scale, splits.is_image, splits.has_lengths)

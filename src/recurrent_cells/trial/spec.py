@@ -39,7 +39,7 @@ def trial_task(config: Config, splits: Splits) -> Task:
     if targets.of_steps and not task.every_step:
         raise UserError(f"task={config.task}: {data} has a class for each step; use task=per_step")
     if task.every_step != (model.readout == "every"):
-        needed = "every" if task.every_step else "last or mean"
+        needed = "every" if task.every_step else "last, mean or flatten"
         raise UserError(f"model.readout={model.readout}: with {data} task={task.name} needs model.readout={needed}")
     if config.data.order == "by_length" and splits.train.lengths is None:
         raise UserError(f"data.order=by_length: the training sequences of {data} are of one length; leave it out")
@@ -47,6 +47,9 @@ def trial_task(config: Config, splits: Splits) -> Task:
     if model.frontend == "conv" and (has_lengths or targets.of_steps):
         what = "sequences of different lengths" if has_lengths else "a class for each step"
         raise UserError(f"model.frontend=conv: {data} has {what}; use model.frontend=none or linear")
+    if model.readout == "flatten" and (has_lengths or model.frontend == "conv"):
+        what = f"{data} has sequences of different lengths" if has_lengths else "model.frontend=conv makes other steps"
+        raise UserError(f"model.readout=flatten: {what}; use model.readout=last or mean")
     return task
 
 
