@@ -98,7 +98,7 @@ def test_with_a_flat_readout_the_mlflow_model_takes_series_as_long_as_those_of_t
     assert loaded.predict(values) == pytest.approx(trained.logits(values).softmax(dim=1).numpy(), abs=1e-5)
     with pytest.raises(MlflowException):
         loaded.predict(values[:, :5])
-    with pytest.raises(UserError, match="series of 5 x 2, but run .* was trained on series of 12 x 2"):
+    with pytest.raises(UserError, match=r"series of 5 x 2, but run .* was trained on series of 12 x 2"):
         trained.logits(values[:, :5])
 
 
