@@ -1,7 +1,9 @@
 """What strikes a command at each of its writes, and a sample of it."""
 
 import errno
+import fcntl
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +94,24 @@ def test_calls_of_threads_and_forked_processes_are_counted_together_or_apart(fol
         for path in folder.iterdir():
             path.rmdir()
     assert counts == [2, 1, 1]
+
+
+def test_after_a_kill_no_process_is_left(folder):
+    lock = folder.parent / "lock"
+
+    def body() -> int:
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fork() == 0:
+                time.sleep(60)
+                os._exit(0)
+            (folder / "file").touch()
+        return 0
+
+    for _ in range(10):  # the kill comes before or after the child's first step
+        assert run_traced(body, folder, Striker("all", 1, KILL)) == -9
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def left_after(folder: Path, work: Callable[[], None], kind: str) -> dict[str, bytes | None]:

@@ -9,6 +9,7 @@ import platform
 import signal
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -53,12 +54,14 @@ CALLS = {
 FLAGS_OF = {"open": 1, "openat": 2, "unlinkat": 2}  # the argument that holds flags
 AT_REMOVEDIR = 0x200
 LONGEST_PATH = 4096
+SECONDS_TO_DIE = 10.0
 
 ALL_CHILDREN = 0x40000000  # __WALL
-TRACEME, CONT, GETREGS, SETREGS, SYSCALL, SETOPTIONS = 0, 7, 12, 13, 24, 0x4200
+TRACEME, CONT, GETREGS, SETREGS, SYSCALL, SETOPTIONS, GETEVENTMSG = 0, 7, 12, 13, 24, 0x4200, 0x4201
 # A system call's end is told from a signal; follow fork, vfork and clone; stop at filtered calls; die with the tracer.
 OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x80 | 0x100000
 SECCOMP_STOP = 7
+NEW_TASK_STOPS = (1, 2, 3)  # after fork, vfork and clone
 SYSCALL_STOP = signal.SIGTRAP | 0x80
 NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER_MODE = 38, 22, 2
 LOAD_NUMBER, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
@@ -254,11 +257,10 @@ class _Tracer:
         for task in self._alive:
             with suppress(ProcessLookupError):
                 os.kill(task, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            while self._alive:
-                task, status = os.waitpid(-1, ALL_CHILDREN)
-                if not os.WIFSTOPPED(status):
-                    self._alive.discard(task)
+        deadline = time.monotonic() + SECONDS_TO_DIE
+        while self._alive and time.monotonic() < deadline:  # a process ends after all its other threads
+            self._alive = {task for task in self._alive if not _has_ended(task)}
+            time.sleep(0.001)
 
     def _stopped(self, task: int, status: int) -> None:
         number, event = os.WSTOPSIG(status), status >> 16
@@ -268,6 +270,9 @@ class _Tracer:
             call = self._unfinished.pop(task, None)
             if call is not None and ctypes.c_longlong(_registers(task).rax).value >= 0:
                 self._watcher.after(call)
+            _ptrace(CONT, task)
+        elif event in NEW_TASK_STOPS:
+            self._alive.add(_new_task(task))  # which a kill must not miss, though it has not stopped yet
             _ptrace(CONT, task)
         else:  # a new task begins with SIGSTOP, other signals are the task's own
             own = number not in (signal.SIGTRAP, signal.SIGSTOP) and not event
@@ -310,6 +315,21 @@ class _Tracer:
             lines = Path(f"/proc/{task}/status").read_text().splitlines()
             self._process_of[task] = next(int(line.split()[1]) for line in lines if line.startswith("Tgid:"))
         return self._process_of[task]
+
+
+def _has_ended(task: int) -> bool:
+    try:
+        ended, status = os.waitpid(task, ALL_CHILDREN | os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return ended != 0 and not os.WIFSTOPPED(status)
+
+
+def _new_task(task: int) -> int:
+    """The id of the task that a task has just made."""
+    made = ctypes.c_ulong()
+    _ptrace(GETEVENTMSG, task, ctypes.byref(made))
+    return made.value
 
 
 def _registers(task: int) -> Registers:

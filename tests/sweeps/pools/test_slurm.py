@@ -1,5 +1,6 @@
 """Sweeps through Slurm's commands, which are played here by one small program that runs jobs as it is told to."""
 
+import fcntl
 import json
 import os
 import signal
@@ -20,11 +21,13 @@ pytest.importorskip("submitit")
 
 # sbatch keeps a job's command and trials' number, squeue lists them; `start` and `end` play the node.
 FAKE = """#!{python}
-import json, os, re, sys
+import fcntl, json, os, re, sys
 from pathlib import Path
 
 name, arguments, folder = Path(sys.argv[0]).name, sys.argv[1:], Path({folder!r})
 jobs = folder / "jobs.json"
+lock = (folder / "lock").open("w")
+fcntl.flock(lock, fcntl.LOCK_EX)
 known = json.loads(jobs.read_text()) if jobs.exists() else {{}}
 if name == "sbatch" and "--test-only" in arguments:
     sys.exit("sbatch: error: invalid partition specified: nope" if "--partition=nope" in arguments else 0)
@@ -43,6 +46,9 @@ if name == "squeue":
     for job, it in known.items():
         number, _, index = job.partition("_")
         print("|".join([number, index or "N/A", it["state"], it["comment"]]))
+if name == "scancel" and (folder / "deaf").exists():
+    (folder / "deaf").unlink()
+    sys.exit("scancel: error: Unable to contact slurm controller")
 if name == "scancel":
     for job in arguments[1:]:
         known[job]["state"] = "CANCELLED"
@@ -83,9 +89,11 @@ class Cluster:
         return [job for job, it in self.jobs.items() if it["state"] == "PENDING"]
 
     def set(self, job: str, state: str) -> None:
-        jobs = self.jobs
-        jobs[job]["state"] = state
-        write_atomically(self.folder / "jobs.json", json.dumps(jobs).encode())
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            jobs = self.jobs
+            jobs[job]["state"] = state
+            write_atomically(self.folder / "jobs.json", json.dumps(jobs).encode())
 
     def start(self, job: str, restarts: int = 0) -> int:
         """Run what the job's script says; its process."""
@@ -229,7 +237,10 @@ def test_a_requeued_job_takes_up_the_run_that_another_node_left(sweep, steps, cl
 
 
 @pytest.mark.slow
-def test_ctrl_c_cancels_what_waits_and_the_parent_is_killed(sweep, in_background, cluster, trials, parents):
+@pytest.mark.parametrize("answers", [True, False], ids=["at once", "when asked again"])
+def test_ctrl_c_cancels_what_waits_and_the_parent_is_killed(sweep, in_background, cluster, parents, answers):
+    if not answers:
+        (cluster.folder / "deaf").touch()
     waiting = in_background(lambda: sweep("seed=0,1", SLURM))
     wait_until(lambda: len(cluster.waiting) == 2)
     waiting.kill(signal.SIGINT)

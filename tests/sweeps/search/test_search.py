@@ -230,6 +230,16 @@ def test_a_trial_killed_too_often_is_left_for_the_next_start(search, tmp_path, t
 
 
 @pytest.mark.slow
+def test_two_at_once_whose_trials_are_killed_too_often_do_not_wait_for_each_other(search, in_background):
+    def dies(_):
+        time.sleep(1)  # so that each has a trial of its own
+        end_by_sigkill()
+
+    both = [in_background(lambda: search("hydra.sweeper.n_trials=2", train=dies)) for _ in range(2)]
+    assert [one.wait().code for one in both] == [1, 1]
+
+
+@pytest.mark.slow
 def test_two_at_once_share_the_trials(search, in_background, steps, trials, parents):
     steps.seconds = 0.02
     both = [in_background(lambda: search("hydra.sweeper.n_trials=4", train=steps.train)) for _ in range(2)]

@@ -73,6 +73,7 @@ class SlurmPool(Pool):
         self._ended: list[tuple[Trial, Outcome]] = []
         self._next_look = 0.0
         self._stopping = False
+        self._to_cancel: set[Task] = set()
 
     def prepare(self, train: Train, config: "DictConfig", store: "Store") -> None:
         """Have Slurm say whether it would take such jobs.
@@ -147,15 +148,21 @@ class SlurmPool(Pool):
         yield from ended
 
     def _look(self) -> None:
+        self._cancel()
         states = queue.states()
         for task in [it for it in self._running if states.get(it, queue.GONE) in queue.OVER | {queue.GONE}]:
             outcome = self._arrays.outcome(task, states.get(task, queue.GONE), self._stopping)
             self._ended.append((self._running.pop(task), outcome))
 
     def stop(self, signum: int) -> None:
-        self._stopping = True
+        self._stopping, self._to_cancel = True, set(self._running)
         with suppress(queue.SlurmError):
-            queue.cancel(self._running)
+            self._cancel()
+
+    def _cancel(self) -> None:
+        """Cancel what is to be cancelled; if Slurm does not answer, it is asked again at the next look."""
+        queue.cancel(self._to_cancel & self._running.keys())
+        self._to_cancel.clear()
 
     def end(self) -> None:
         self.stop(0)

@@ -120,8 +120,11 @@ class Proposals(Feed):
             self._advance(attempt)
             return
         del self._attempts[first]
-        if "killed" not in attempt.faults:  # else the point stays open, for the next start
+        if "killed" not in attempt.faults:
             self._settle([], attempt.proposals)
+            return
+        for proposal in attempt.proposals:  # another search that waited for the point would wait for ever
+            self._patiently(partial(self._study.give_up, proposal.number))
 
     def disconnect(self) -> None:
         self._study.disconnect()

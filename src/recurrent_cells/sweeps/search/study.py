@@ -171,6 +171,11 @@ class Study:
     def tell_failed(self, number: int) -> None:
         self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
+    def give_up(self, number: int) -> None:
+        """Leave an open trial to whoever asks next, another process or the next start."""
+        with self._alone():
+            Trial(self._study, self._trials()[number]._trial_id).set_user_attr(OWNER, None)
+
     def others_at_work(self, own: set[int]) -> int:
         """How many trials other processes have."""
         return sum(
