@@ -10,8 +10,8 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,10 +169,17 @@ def fork(body: Callable[[], int]) -> int:
 
 def wait(pid: int, seconds: int) -> int:
     """The exit code of a child, which is killed when it has had so many seconds."""
+    with limited(pid, seconds):
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@contextmanager
+def limited(pid: int, seconds: int) -> Iterator[None]:
+    """Kill a child if the body takes longer than so many seconds."""
     before = signal.signal(signal.SIGALRM, lambda *_: os.kill(pid, signal.SIGKILL))
     signal.alarm(seconds)
     try:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        yield
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
@@ -189,9 +196,10 @@ def in_child(work: Callable[[], Any], seconds: int = 120) -> Any:
 
     pid = fork(body)
     os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
+    with os.fdopen(reader, "rb") as pipe, limited(pid, seconds):
         content = pipe.read()
-    if wait(pid, seconds) or not content:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code or not content:
         raise RuntimeError("what was to be done in a process of its own has failed")
     return pickle.loads(content)
 
