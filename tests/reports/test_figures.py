@@ -1,9 +1,11 @@
 """The pictures of many cells at once."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from recurrent_cells.reports.configurations import configurations
-from recurrent_cells.reports.figures import draw_cost, styles
+from recurrent_cells.reports.figures import best_of_blocks, draw_cost, styles
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.sweeps.results import read_sweeps
 from recurrent_cells.tables import CELLS
@@ -16,6 +18,14 @@ def test_each_cell_has_a_name_and_a_colour_of_its_own():
     cells = [CELLS[name] for name in CELLS.names]
     assert len({cell.label for cell in cells}) == len(cells)
     assert len({cell.color.upper() for cell in cells}) == len(cells)
+
+
+@pytest.mark.parametrize(("blocks", "most"), [(1, 40), (2, 20), (5, 12)])
+def test_of_many_configurations_the_best_of_each_data_block_have_rows(blocks, most):
+    found = [SimpleNamespace(block=block, mean=lambda _, it=it: it / 50) for it in range(50) for block in range(blocks)]
+    rows = best_of_blocks(found, ACCURACY)
+    best_first = [place / 50 for place in range(49, 49 - most, -1)]
+    assert [(row.block, row.mean(ACCURACY)) for row in rows] == [(b, it) for b in range(blocks) for it in best_first]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from recurrent_cells.reports.fairness import Finding, fairness
 from recurrent_cells.reports.figures import (
     Picture,
     Style,
+    best_of_blocks,
     draw_confusion,
     draw_cost,
     draw_curves,
@@ -170,9 +171,12 @@ def seeds_picture(
     everything: Sequence[Configuration], found: Sequence[Competition], look: Mapping[str, Style], metric: Metric
 ) -> Picture:
     """Every seed of each configuration, data blocks one by one."""
-    by_block = [one for competition in found for one in competition.everything]
+    by_block = [one for competition in found for one in competition.everything if one.values(metric)]
+    drawn = best_of_blocks(by_block, metric)
     words = SEEDS_SHOW if any(len(one.values(metric)) > 1 for one in everything) else ONE_SEED_SHOWS
-    return Picture("seeds", words, draw_seeds(by_block, look, metric, tables.groups(found)))
+    if len(drawn) < len(by_block):
+        words += f" The best {len(drawn)} of {len(by_block)} configurations, as many of each data block."
+    return Picture("seeds", words, draw_seeds(drawn, look, metric, tables.groups(found)))
 
 
 def _curves(

@@ -29,7 +29,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SIZE = (4.8, 3.5)
 # Characters of a label for which there is room, and inches of each beyond.
 SHORT_LABEL, LETTER = 26, 0.09
-MOST_ROWS = 40
+MOST_ROWS, FEWEST_OF_BLOCK = 40, 12
 FEW_POINTS = 15
 HARD_IN_A_ROW = 4
 MOST_LEGEND_LINES = 7
@@ -103,17 +103,29 @@ def draw_curves(bands: Mapping[str, Band], look: Mapping[str, Style], metric: Me
     return figure
 
 
+def best_of_blocks(found: Sequence[Configuration], metric: Metric) -> list[Configuration]:
+    """The configurations that have a picture's rows: data blocks one by one, the best of each."""
+    by_block: dict[str, list[Configuration]] = {}
+    for one in found:
+        by_block.setdefault(one.block, []).append(one)
+    most = max(MOST_ROWS // max(len(by_block), 1), FEWEST_OF_BLOCK)
+    return [
+        one
+        for of_block in by_block.values()
+        for one in sorted(of_block, key=lambda one: -metric.rank(one.mean(metric)))[:most]
+    ]
+
+
 def draw_seeds(
     drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric, groups: Mapping[str, int]
 ) -> Figure:
     """A row for each configuration: every seed as a point, the mean and its 95 % interval; data blocks one by one.
 
     Args:
+        drawn: as `best_of_blocks` gives them.
         groups: label → of how many configurations the intervals hold at once.
     """
-    blocks = list(dict.fromkeys(one.block for one in drawn))
-    shown_ones = (one for one in drawn if one.values(metric))
-    rows = sorted(shown_ones, key=lambda one: (-blocks.index(one.block), metric.rank(one.mean(metric))))[-MOST_ROWS:]
+    rows = drawn[::-1]
     room = max(max(len(one.label) for one in rows) - SHORT_LABEL, 0) * LETTER
     figure, axes = plain_axes(1.3 + (0.55 if len(rows) < 8 else 0.3) * len(rows), SIZE[0] + room)
     shown: list[float] = []
