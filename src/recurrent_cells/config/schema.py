@@ -90,7 +90,11 @@ class ModelConfig:
     forget_bias: float | None = key(None, "first bias of an LSTM-like forget gate; null: as init has it", or_null(BIAS))
     frontend: str = key("none", "what precedes the recurrent layers", one_of("none", "linear", "conv"))
     frontend_size: int = key(128, "features of frontend=linear, channels of frontend=conv", POSITIVE)
-    readout: str = key("last", "the outputs that are read: of which steps", one_of("last", "every", "mean", "flatten"))
+    readout: str = key(
+        "last",
+        "the outputs that are read: of which steps; flatten: of all steps side by side",
+        one_of("last", "every", "mean", "flatten"),
+    )
     head: list[str] = key(["linear"], "layers after the readout; each linear has an output per class", HEAD)
 
 
