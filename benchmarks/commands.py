@@ -62,7 +62,7 @@ def run_train(folder: Path, *arguments: str, environment: Mapping[str, str] | No
     ended = subprocess.run(
         [sys.executable, "-m", "src.train", *arguments],
         cwd=REPOSITORY,
-        env=os.environ | store_in(folder) | (environment or {}),
+        env={**os.environ, **store_in(folder), **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -22,8 +22,8 @@ from benchmarks.record import machine, write_result
 from recurrent_cells.cli import train as cli
 from recurrent_cells.config.schema import DataConfig
 from recurrent_cells.data.splits import load_splits
+from recurrent_cells.sweeps import dry_run, sweeper
 from recurrent_cells.sweeps import sweep as sweeping
-from recurrent_cells.sweeps import sweeper
 from recurrent_cells.sweeps.processes import Children
 from recurrent_cells.tracking import run as tracking
 from recurrent_cells.tracking.journal import Courier, Journal
@@ -54,7 +54,7 @@ def sweep(*arguments: str) -> float:
 def planning() -> tuple[float, float]:
     """Seconds to plan 1,008 trials: to compose, check and count them, and that with the store's part and the table."""
     spans: list[float] = []
-    with _timed(sweeper, "compose_grid", spans), _timed(sweeping, "plan_trials", spans):
+    with _timed(sweeper, "compose_grid", spans), _timed(dry_run, "plan_trials", spans):
         whole = sweep(*THOUSAND)
     return sum(spans), whole
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from benchmarks.record import machine, write_result
 from recurrent_cells.config.schema import Config, DataConfig, ModelConfig, OptimizerConfig, TrainerConfig
+from recurrent_cells.data.reading import Reading
 from recurrent_cells.data.splits import Split, Splits
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.tasks import task_of
@@ -80,7 +81,7 @@ def harness(cell: str, data: Split, hidden_size: int) -> Train:
     progress = Progress(config, schedule, task, lambda point, step: None)
     classifier = build_classifier(config.model, num_features, CLASSES, seed=0)
     member = Member(config, classifier, progress, SimpleNamespace(stop=None))  # type: ignore[arg-type]
-    splits = Splits(data, data, data, CLASSES, None, False, (num_steps, num_features), "", 0.0, 1.0)
+    splits = Splits(data, data, data, CLASSES, None, False, (num_steps, num_features), Reading("rows"), "", 0.0, 1.0)
     program = Program([member], splits, task, resolve_device(config.trainer))
 
     def train(steps: int) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import optuna
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import Trial, TrialState
 
 from recurrent_cells.statistics.comparisons import estimate
@@ -20,7 +20,10 @@ from recurrent_cells.trial.objectives import is_to_stop, report
 TRIALS, EVALUATIONS = 40, 27
 SIZES, RATES = (1e3, 1e5), (1e-4, 1e-1)
 SEED_NOISE, EVALUATION_NOISE = 0.004, 0.004
-SPACE = {"n_params": FloatDistribution(*SIZES, log=True), "lr": FloatDistribution(*RATES, log=True)}
+SPACE: dict[str, BaseDistribution] = {
+    "n_params": FloatDistribution(*SIZES, log=True),
+    "lr": FloatDistribution(*RATES, log=True),
+}
 OBJECTIVES = ("val/acc", "n_params")
 ARMS = {
     "none": {"pruner": "none"},
@@ -71,7 +74,7 @@ def search(arm: str, sampler: str, repetition: int, noise: int = 0) -> Searched:
     return Searched(spent / (TRIALS * EVALUATIONS), hypervolume(trained))
 
 
-def _ended(settings: dict[str, object], trial: Trial, values: Sequence[float]) -> int:
+def _ended(settings: dict[str, object], trial: Trial, values: np.ndarray) -> int:
     """The evaluation after which a trial stops."""
     if settings["pruner"] == "none":
         return EVALUATIONS

@@ -30,8 +30,7 @@ from benchmarks.record import machine, write_result
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.reports.write import write_report
-from recurrent_cells.sweeps import sweep as sweeping
-from recurrent_cells.sweeps import sweeper
+from recurrent_cells.sweeps import dry_run, sweeper
 from recurrent_cells.sweeps.parent import close_parent, open_parent
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.tracking.opening import flat
@@ -83,7 +82,7 @@ def command(trials: int) -> tuple[str, ...]:
 def plan(trials: int, figures: Figures) -> list[Trial]:
     """Plan the sweep as a dry run does, its parts timed; the trials."""
     planned: list[Trial] = []
-    compose, count = sweeper.compose_grid, sweeping.plan_trials
+    compose, count = sweeper.compose_grid, dry_run.plan_trials
 
     def timed_compose(*arguments: Any) -> Any:
         with figures.timed("to compose and check every config"):
@@ -96,7 +95,7 @@ def plan(trials: int, figures: Figures) -> list[Trial]:
 
     with (
         patch.object(sweeper, "compose_grid", timed_compose),
-        patch.object(sweeping, "plan_trials", timed_count),
+        patch.object(dry_run, "plan_trials", timed_count),
         figures.timed("the whole dry run, the store empty"),
     ):
         sweep(*command(trials))

@@ -343,8 +343,8 @@ def report(sweeps: list[Disturbed], epochs: int, seconds: float) -> str:
         lines.append(
             f"| {sweep.name} | {events} | {verdict.starts} | {verdict.trials} | {verdict.points:,} | {faults} |"
         )
-    faults = any(sweep.verdict.faults for sweep in sweeps)
-    lines += ["", "Faults found." if faults else f"Faults: {SURVIVED}.", "", f"{seconds:.0f} s; {machine()}"]
+    is_faulty = any(sweep.verdict.faults for sweep in sweeps)
+    lines += ["", "Faults found." if is_faulty else f"Faults: {SURVIVED}.", "", f"{seconds:.0f} s; {machine()}"]
     return "\n".join(lines) + "\n"
 
 

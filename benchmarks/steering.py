@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks import pareto
@@ -64,7 +65,7 @@ def stops(count: int, *launcher: str) -> list[float]:
                 trial = waited_for(lambda: _training(store))
                 start = time.monotonic()
                 ask_to_stop(store, trial.run_id, "measured")
-                waited_for(lambda run=trial.run_id: [it for it in _killed(store) if it.run_id == run])
+                waited_for(partial(_killed, store, trial.run_id))
                 seconds.append(time.monotonic() - start)
             sweep.wait(LONGEST_WAIT)
         finally:
@@ -78,8 +79,8 @@ def _training(store: Store) -> list[TrialRecord]:
     return trial_records(store, "attributes.status = 'RUNNING' and metrics.`train/loss` > 0")
 
 
-def _killed(store: Store) -> list[TrialRecord]:
-    return trial_records(store, "attributes.status = 'KILLED'")
+def _killed(store: Store, run_id: str) -> list[TrialRecord]:
+    return [it for it in trial_records(store, "attributes.status = 'KILLED'") if it.run_id == run_id]
 
 
 def budgets(budget: int, count: int) -> list[tuple[float, float, int, int]]:

@@ -18,9 +18,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from benchmarks.costs import sweep
 from benchmarks.record import machine, write_result
@@ -33,7 +36,7 @@ from recurrent_cells.tracking.store import database_path, open_store
 SECONDS_BETWEEN_QUESTIONS = 2.0
 ASKED = 20
 SWEEP = (
-    *("-m", "model=gru,lstm", "seed=0,1,2,3", "model.hidden_size=64", "trainer=cpu", "trainer.max_epochs=2"),
+    *("-m", "model=gru,lstm", "seed=range(0,6)", "model.hidden_size=64", "trainer=cpu", "trainer.max_epochs=20"),
     *("sweep.report=false", "registry=false", "hydra.launcher.slots=2"),
 )
 
@@ -82,54 +85,92 @@ def timed(found: dict[str, float], what: str) -> Iterator[None]:
     found[what] = time.perf_counter() - start
 
 
-def paired(pairs: int) -> list[tuple[float, float]]:
-    """The seconds of a sweep alone and watched, pair by pair."""
+@dataclass
+class Sweep:
+    """When the trials of a sweep started and ended, and what its page has used, in seconds."""
+
+    spans: dict[str, tuple[float, float]]
+    opened: float | None = None
+    cpu_to_open: float = 0.0
+    cpu: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return max(end for _, end in self.spans.values()) - min(start for start, _ in self.spans.values())
+
+    def seconds_of(self, names: Iterable[str]) -> float:
+        return sum(end - start for start, end in (self.spans[name] for name in names))
+
+
+def paired(pairs: int) -> list[tuple[Sweep, Sweep]]:
+    """A sweep alone and watched, pair by pair."""
     found = []
     for number in range(pairs):
-        seconds = {is_watched: run(is_watched) for is_watched in (number % 2 == 0, number % 2 == 1)}
-        found.append((seconds[False], seconds[True]))
-        print(f"alone {seconds[False]:.1f} s, watched {seconds[True]:.1f} s", file=sys.stderr, flush=True)
+        sweeps = {is_watched: run(is_watched) for is_watched in (number % 2 == 0, number % 2 == 1)}
+        found.append((sweeps[False], sweeps[True]))
+        print(
+            f"alone {sweeps[False].seconds:.1f} s, watched {sweeps[True].seconds:.1f} s, "
+            f"its trials {watched_to_alone(*found[-1]):.3f}",
+            file=sys.stderr,
+            flush=True,
+        )
     return found
 
 
-def run(is_watched: bool) -> float:
-    """The seconds from the first to the last trial of a sweep in a store of its own."""
+def watched_to_alone(alone: Sweep, watched: Sweep) -> float:
+    """The ratio of the seconds of the trials that started when the page was open to those of the same trials alone."""
+    assert watched.opened is not None
+    names = [name for name, (start, _) in watched.spans.items() if start >= watched.opened]
+    return watched.seconds_of(names) / alone.seconds_of(names)
+
+
+def run(is_watched: bool) -> Sweep:
+    """The sweep in a store of its own."""
+    opened, cpu_to_open, cpu = None, 0.0, 0.0
     with tempfile.TemporaryDirectory() as folder:
         env = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-        training = subprocess.Popen([sys.executable, "-m", "src.train", *SWEEP], env=env, stderr=subprocess.DEVNULL)
+        training = subprocess.Popen(
+            [sys.executable, "-m", "src.train", *SWEEP], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             if is_watched:
-                _watch_until_ended(training, env)
+                opened, cpu_to_open, cpu = _watch_until_ended(training, env)
             training.wait()
         finally:
             training.kill()
         os.environ["MLFLOW_TRACKING_URI"] = env["MLFLOW_TRACKING_URI"]
         store = open_store("recurrent-cells")
         runs = store.client.search_runs([store.experiment_id], "tags.fingerprint LIKE '%'")
-        return (max(it.info.end_time for it in runs) - min(it.info.start_time for it in runs)) / 1000
+        spans = {it.info.run_name: (it.info.start_time / 1000, it.info.end_time / 1000) for it in runs}
+        return Sweep(spans, opened, cpu_to_open, cpu)
 
 
-def _watch_until_ended(training: "subprocess.Popen[bytes]", env: dict[str, str]) -> None:
-    """Ask as a page does, from the moment at which there is a sweep."""
+def _watch_until_ended(training: "subprocess.Popen[bytes]", env: dict[str, str]) -> tuple[float, float, float]:
+    """Ask as a page does from when there is a sweep; the moment of its first answer, its CPU until then and in all."""
     server = None
     while training.poll() is None and server is None:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-        asked = subprocess.Popen([sys.executable, "-m", "src.watch", "0"], env=env, **pipes)
+        command = [sys.executable, "-m", "src.watch", "0"]
+        asked = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert asked.stdout is not None
         words = asked.stdout.readline() + asked.stdout.readline()
         server = asked if "http" in words else None
     if server is None:
-        return
+        raise RuntimeError("the sweep ended before its page was open")
     address, version = words.rpartition("http")[2].partition("#")[0], ""
+    opened, cpu_to_open = 0.0, 0.0
     while training.poll() is None:
         with urllib.request.urlopen(f"http{address}sweep?since={version}") as answer:
             version = json.load(answer)["version"]
+        cpu = sum(psutil.Process(server.pid).cpu_times()[:2])
+        if not opened:
+            opened, cpu_to_open = time.time(), cpu
         time.sleep(SECONDS_BETWEEN_QUESTIONS)
     server.kill()
     server.wait()
+    return opened, cpu_to_open, cpu
 
 
-def report(trials: int, found: dict[str, float], pairs: Sequence[tuple[float, float]]) -> str:
+def report(trials: int, found: dict[str, float], pairs: Sequence[tuple[Sweep, Sweep]]) -> str:
     lines = [
         "# Watching a sweep",
         "",
@@ -141,13 +182,17 @@ def report(trials: int, found: dict[str, float], pairs: Sequence[tuple[float, fl
         *(f"| {what} | {seconds:.3f} |" for what, seconds in found.items()),
     ]
     if pairs:
-        ratios = sorted(watched / alone for alone, watched in pairs)
-        alone, watched = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratios = sorted(watched_to_alone(*pair) for pair in pairs)
+        seconds = [statistics.median(it.seconds for it in column) for column in zip(*pairs, strict=True)]
+        cpu_to_open = statistics.median(watched.cpu_to_open for _, watched in pairs)
+        cpu = statistics.median((it.cpu - it.cpu_to_open) / it.seconds for _, it in pairs)
         lines += [
             "",
             f"A sweep (`{' '.join(SWEEP)}`) beside a page that asks every {SECONDS_BETWEEN_QUESTIONS:g} s, "
-            f"{len(pairs)} pairs: alone {alone:.1f} s, watched {watched:.1f} s (medians); watched to alone "
-            f"{statistics.median(ratios):.3f} (median), {ratios[0]:.3f} to {ratios[-1]:.3f}.",
+            f"{len(pairs)} pairs: trials that start when the page is open take {statistics.median(ratios):.3f} of what "
+            f"the same trials take alone (median; {ratios[0]:.3f} to {ratios[-1]:.3f}). The whole sweep takes "
+            f"{seconds[0]:.1f} s alone and {seconds[1]:.1f} s where `make watch` is started beside it: its start uses "
+            f"{cpu_to_open:.1f} s of a core, its answers {cpu:.1%} of one.",
         ]
     return "\n".join([*lines, "", machine()]) + "\n"
 

@@ -92,9 +92,8 @@ def _differences(group: str, lines: Sequence[str]) -> str:
     values = OmegaConf.to_container(OmegaConf.create("\n".join(lines)))
     assert isinstance(values, dict)
     usual = {name: default_of(item) for name, item in of_section(f"{group}.")}
-    return ", ".join(
-        code(f"{name}={as_typed(value)}") for name, value in values.items() if usual.get(f"{group}.{name}") != value
-    )
+    changed = {str(name): value for name, value in values.items() if usual.get(f"{group}.{name!s}") != value}
+    return ", ".join(code(f"{name}={as_typed(value)}") for name, value in changed.items())
 
 
 def launchers() -> str:

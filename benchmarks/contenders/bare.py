@@ -68,10 +68,11 @@ def prepare(network: Network, x: Any, y: Any, option: str = "") -> Round:
         scaler.step(optimizer)
         scaler.update()
 
-    def take_step(chosen: Tensor) -> None:
+    def differentiate_and_update(chosen: Tensor) -> None:
         differentiate(chosen)
         update()
 
+    take_step: Callable[[Tensor], None] = differentiate_and_update
     if option == "graph":
         take_step = _graphed(differentiate, update, torch.arange(size, device=device), scaler.is_enabled())
 

@@ -81,7 +81,7 @@ def prepare(network: Network, x: Any, y: Any) -> Round:
             enable_model_summary=False,
             accelerator="auto",
             devices=1,
-            precision=network.precision,
+            precision=network.precision,  # type: ignore[arg-type]
         )
         trainer.fit(Usual(Model(network, x.shape[2])), data)
         return (clock.end - clock.start) / clock.steps

@@ -119,7 +119,7 @@ class Place:
             _write_to(self.log)
             os.environ.pop("HYDRA_FULL_ERROR", None)  # a command run in this process has set it
             # Drawing takes a third of a trial of four steps; what matters here is that the file is written.
-            Figure.savefig = lambda self, path, **_: Path(path).write_bytes(b"a picture") and None
+            Figure.savefig = _write_quickly  # type: ignore[method-assign, assignment]
             sys.argv = ["train.py"]
             run_and_leave(lambda: train.main([it.replace("STORE", str(self.store)) for it in arguments]))
 
@@ -202,6 +202,10 @@ def in_child(work: Callable[[], Any], seconds: int = 120) -> Any:
     if code or not content:
         raise RuntimeError("what was to be done in a process of its own has failed")
     return pickle.loads(content)
+
+
+def _write_quickly(_figure: object, path: Path, **_settings: Any) -> None:
+    Path(path).write_bytes(b"a picture")
 
 
 def _write_to(log: Path) -> None:

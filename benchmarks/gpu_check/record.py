@@ -15,7 +15,7 @@ def record(lines: Lines) -> str:
     machine = _results(lines, "versions").get("machine", {})
     text = [f"# First minutes on {machine.get('name', 'a machine')}", ""]
     text += [f"- `{call['call']}`: {call['seconds']:.0f} s" for call in lines.calls()]
-    text += ["", machine.get("machine", ""), ""]
+    text += ["", str(machine.get("machine", "")), ""]
     for stage, steps in STAGES.items():
         for step in steps:
             results = _results(lines, step)

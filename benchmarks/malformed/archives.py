@@ -25,7 +25,7 @@ def cases(folder: Path) -> Iterator[Case]:
     """A sweep on good data that is given each archive."""
     archives = folder / "archives"
     archives.mkdir()
-    made = [(name, written([GOOD, GOOD | change])) for name, change in _changes().items()]
+    made = [(name, written([GOOD, {**GOOD, **change}])) for name, change in _changes().items()]
     for number, (name, content) in enumerate([*_files(), *made]):
         path = archives / f"{number}.parquet"
         path.write_bytes(content)

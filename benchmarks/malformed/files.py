@@ -102,9 +102,9 @@ def data_cases(folder: Path) -> Iterator[Case]:
         place = folder / f"data{number}"
         place.mkdir()
         for file, (index, content) in zip(IDX_FILES, enumerate(good), strict=True):
-            content = damaged.get(index, content)
-            if content is not None:
-                (place / file).write_bytes(content)
+            found = damaged.get(index, content)
+            if found is not None:
+                (place / file).write_bytes(found)
         yield Case("data files", name, "train", (*TINY, f"data.root={place}"))
     for name, make in _odd_places().items():
         place = folder / f"place{len(list(folder.iterdir()))}"

@@ -120,7 +120,7 @@ class Sandbox:
     def _state(self) -> set[tuple[str, ...]]:
         """The files there are, the store's own aside, and its runs with their statuses."""
         own = {self.store, *(self.store.with_name(self.store.name + end) for end in ("-wal", "-shm"))}
-        files = {
+        files: set[tuple[str, ...]] = {
             (str(path.relative_to(self.root)),)
             for folder in (self.home, self.temporary, self.work, self.store.parent)
             for path in folder.rglob("*")
