@@ -27,12 +27,12 @@ def run(folder):
 
 @pytest.fixture
 def elsewhere(store, run_of, folder):
-    """A run whose files a server keeps: they are asked of MLflow."""
+    """A run whose files lie in a place of their own: they are asked of MLflow."""
 
     def kept():
         run_id = run_of("abc", "FINISHED")
         store.client.log_artifacts(run_id, str(folder))
-        return SimpleNamespace(run_id=run_id, artifact_uri=f"mlflow-artifacts:/1/{run_id}")
+        return SimpleNamespace(run_id=run_id, artifact_uri=f"s3://bucket/1/{run_id}")
 
     return kept
 

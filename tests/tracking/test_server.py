@@ -1,14 +1,18 @@
 """Stores behind an MLflow server: read in bulk as their databases are; sweeps through a server on PostgreSQL."""
 
 from math import inf, nan
+from types import SimpleNamespace
 
 import pytest
 from mlflow.entities import Metric
+from mlflow.server import handlers
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from benchmarks.postgres import NoPostgres, tracking_server
 from recurrent_cells.tracking import repairs
 from recurrent_cells.tracking import server as bulk
 from recurrent_cells.tracking import store as module
+from recurrent_cells.tracking.artifacts import read_bytes
 from recurrent_cells.tracking.histories import Histories, read_histories
 from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.tracking.store import open_store
@@ -100,3 +104,15 @@ def test_histories_read_from_a_server_are_those_of_its_database(store, served, h
 def test_a_server_that_answers_for_one_run_at_a_time_is_asked_so(store, served, histories, monkeypatch):
     monkeypatch.setattr(bulk, "HISTORIES", "/ajax-api/2.0/mlflow/no/such")
     assert lists(read_histories(served, histories, ["val/acc"])) == lists(read_histories(store, histories, ["val/acc"]))
+
+
+def test_files_that_a_server_hands_out(served, tmp_path, monkeypatch):
+    monkeypatch.setenv("_MLFLOW_SERVER_SERVE_ARTIFACTS", "true")
+    monkeypatch.setattr(handlers, "_artifact_repo", get_artifact_repository(tmp_path.as_uri()))
+    run = SimpleNamespace(run_id="r0", artifact_uri="mlflow-artifacts:/1/r0/artifacts")
+    (tmp_path / "1/r0/artifacts/a folder").mkdir(parents=True)
+    for name, content in {"empty": b"", "a folder/1 of 2.npz": bytes(range(256)), "{}.json": b"{}"}.items():
+        (tmp_path / "1/r0/artifacts" / name).write_bytes(content)
+        assert read_bytes(served, run, name) == content
+    assert read_bytes(served, run, "no such file") is None
+    assert read_bytes(served, SimpleNamespace(run_id="r1", artifact_uri="mlflow-artifacts:/1/r1"), "empty") is None

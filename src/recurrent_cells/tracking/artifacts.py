@@ -20,6 +20,7 @@ from recurrent_cells.files import make_folder, sync, write_atomically
 from recurrent_cells.tracking.manifest import digest, local_folder
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.queries import Earlier, TrialRecord
+from recurrent_cells.tracking.server import is_served, read_file
 from recurrent_cells.tracking.store import Store
 
 # Of test examples: their outcomes as numbers take a gibibyte.
@@ -101,6 +102,8 @@ def read_bytes(store: Store, run: Run, name: str) -> bytes | None:
     if folder is not None:
         return (folder / name).read_bytes() if (folder / name).is_file() else None
     try:
+        if is_served(run.artifact_uri):
+            return read_file(store, run.artifact_uri, name)
         with tempfile.TemporaryDirectory() as scratch:
             return Path(store.client.download_artifacts(run.run_id, name, scratch)).read_bytes()
     except (MlflowException, OSError):
