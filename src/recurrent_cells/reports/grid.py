@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import Estimate
 
-WIDTH, HEIGHT = 1.5, 0.48  # inches of an entry
+WIDTH, HEIGHT, LETTER = 1.5, 0.48, 0.085  # inches of an entry, and of a letter above it
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ def draw_grid(columns: Mapping[str, Mapping[str, Entry]], metric: Metric) -> Fig
     places = {name: {label: place for place, label in enumerate(column)} for name, column in columns.items()}
     labels = list(dict.fromkeys(label for column in columns.values() for label in column))
     labels.sort(key=lambda label: mean(found[label] for found in places.values() if label in found))
-    figure = Figure(figsize=(1.4 + WIDTH * len(columns), 0.8 + HEIGHT * len(labels)), layout="constrained")
+    width = max(WIDTH, LETTER * max(map(len, columns)))
+    figure = Figure(figsize=(1.4 + width * len(columns), 0.8 + HEIGHT * len(labels)), layout="constrained")
     axes = figure.add_subplot()
     shades = np.full((len(labels), len(columns)), np.nan)
     for x, column in enumerate(columns.values()):
