@@ -28,7 +28,11 @@ def report(make_sweep, undrawn, tmp_path, capsys):
     return written
 
 
-@pytest.mark.parametrize(("form", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
+def read_csv(file):
+    return pd.read_csv(file, float_precision="round_trip")
+
+
+@pytest.mark.parametrize(("form", "read"), [("csv", read_csv), ("parquet", pd.read_parquet)])
 def test_trials_curves_and_verdict_are_written_as_data(report, form, read):
     files = report(form)
     assert [file.name for file in files] == [f"{name}.{form}" for name in ("trials", "curves", "verdict")]

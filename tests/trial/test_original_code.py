@@ -111,7 +111,8 @@ def test_code_that_is_not_to_be_had_is_refused(repository, train, run_cli, tmp_p
     client.log_text(record.run_id, f"absent==1.0\ntorch=={version('torch')}\n", Artifact.PACKAGES)
     said = refusal()
     assert f"the changes kept with the run do not apply to commit {record.tags['git.commit']}" in said
-    assert "packages are not as they were: absent 1.0 then, absent now; " in said
+    assert "packages are not as they were: " in said
+    assert " absent 1.0 then, absent now; " in said
     assert "torch" not in said.split()
     client.set_tag(record.run_id, "git.commit", "0" * 40)
     assert f"{ORIGINAL}: commit {'0' * 40} is not in {repository}; git fetch may bring it" in refusal()

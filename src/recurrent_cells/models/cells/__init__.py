@@ -176,7 +176,8 @@ def units_of_head(heads: int, hidden_size: int) -> int:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(…, B, in) → (…, B, out) with weights (…, out, in) and biases (…, out)."""
-    return torch.matmul(x, weight.mT) + bias.unsqueeze(-2)
+    # not `mT`: exporting, torch 2.11 takes that for one more input
+    return torch.matmul(x, weight.transpose(-2, -1)) + bias.unsqueeze(-2)
 
 
 def complex_product(a: Tensor, b: Tensor) -> Tensor:

@@ -70,5 +70,6 @@ class SLSTM(Cell):
     def _recurrent(self, h: Tensor, blocks: Tensor) -> Tensor:
         """What h (…, B, H) gives to the gates, (…, B, 4 H)."""
         heads, units = blocks.shape[-3], blocks.shape[-1]
-        of_heads = torch.matmul(h.unflatten(-1, (heads, units)).transpose(-3, -2), blocks.mT)  # (…, heads, B, 4 units)
+        by_head = h.unflatten(-1, (heads, units)).transpose(-3, -2)
+        of_heads = torch.matmul(by_head, blocks.transpose(-2, -1))  # (…, heads, B, 4 units)
         return of_heads.unflatten(-1, (4, units)).movedim(-4, -2).flatten(-3)
