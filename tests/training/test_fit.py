@@ -334,6 +334,32 @@ def test_a_member_that_is_asked_to_stop_ends_at_once_and_goes_on_later(configs, 
     assert_goes_on_as_alone(kept, chosen, tmp_path)
 
 
+@pytest.mark.parametrize("stopped", [[2], [3], [2, 3]])
+def test_a_member_that_waits_for_its_program_is_asked_to_stop(configs, tmp_path, stopped):
+    each = [{"seed": seed} for seed in range(4)]
+    chosen = configs("trainer.max_steps=60", "trainer.eval_every=30", "trainer.log_every=10", each=each)
+    kept = Kept(tmp_path)
+    first, *_ = [kept.add(config) for config in chosen]
+    log = first.progress._log_metrics
+
+    def log_and_ask(metrics: dict[str, float], step: int) -> None:
+        log(metrics, step)
+        for place in stopped:
+            assert step == 10 or place in kept.errors
+            kept.members[place].run.stop = "seen enough"
+
+    first.progress._log_metrics = log_and_ask
+    kept.train(most=2)
+    assert {place: str(error) for place, error in kept.errors.items() if error} == dict.fromkeys(
+        stopped, "stopped: seen enough"
+    )
+    assert set(kept.errors) == set(range(4))
+    for place in set(range(4)) - set(stopped):
+        wanted, points = alone(chosen[place], tmp_path)
+        assert_same(kept.states[place], wanted)
+        assert_same(kept.points[place], points)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_member_that_is_asked_to_stop_takes_no_further_step(configs, tmp_path, count):
     chosen = configs("trainer.max_steps=90", "trainer.eval_every=30", "trainer.log_every=15", each=DIFFERENT[:count])

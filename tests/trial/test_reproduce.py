@@ -46,7 +46,10 @@ def test_a_trial_of_a_sweep_comes_out_the_same_alone(run_cli, store_file, root):
     assert again.params["model.hidden_size"] == "128"
 
 
-def test_a_trial_whose_time_was_used_comes_out_the_same_whatever_the_time_now(run_cli, store_file, root, monkeypatch):
+@pytest.mark.parametrize("budget", ["trainer.max_epochs=5", "trainer.max_images=100000"])
+def test_a_trial_whose_time_was_used_comes_out_the_same_whatever_the_time_now(
+    run_cli, store_file, root, monkeypatch, budget
+):
     now, take_step = [0.0], Program._take_step
 
     def ticking(self, *rest):
@@ -56,10 +59,10 @@ def test_a_trial_whose_time_was_used_comes_out_the_same_whatever_the_time_now(ru
     with monkeypatch.context() as patch:
         patch.setattr(Program, "_take_step", ticking)
         patch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
-        overrides = ("trainer.max_epochs=5", "optimizer.schedule=none", "trainer.eval_every=2", "trainer.max_seconds=3")
+        overrides = (budget, "optimizer.schedule=none", "trainer.eval_every=2", "trainer.max_seconds=3")
         assert run_cli(*SMALL, root, *overrides).code == 0
     (record,) = trial_records(open_store("recurrent-cells"))
-    assert record.tags["time_used"] == "3"  # of five steps
+    assert record.tags["time_used"] == "3"  # of more steps
     answer = run_cli(f"reproduce={record.run_id}")
     assert answer.code == 0, answer.err
     assert f"the same to the bit as {record.name} ({record.run_id}): " in answer.out

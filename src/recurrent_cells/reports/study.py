@@ -97,7 +97,7 @@ def compose_study(store: Store, data: SweepData, study: StudyConfig, core_hours:
         tables.results(contest.everything, found, metric),
         *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
         *_chosen(data, contest.everything, question.keys, tuning),
-        *careless_section(found, tuning, metric),
+        *careless_section(found, tuning, question.keys, metric),
         *cost,
     ]
     return Document(title, blocks)

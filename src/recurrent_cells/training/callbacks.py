@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -67,11 +67,12 @@ class Stopping(pl.Callback):
     """Ends members whose runs are asked to stop, their states saved; the others go on.
 
     Args:
+        members: all, those too that wait for a program of their own.
         ended: takes a member that has ended while others go on.
     """
 
-    def __init__(self, ended: Callable[[Member], None]) -> None:
-        self._ended = ended
+    def __init__(self, members: Sequence[Member], ended: Callable[[Member], None]) -> None:
+        self._members, self._ended = members, ended
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrialModule)
@@ -88,6 +89,10 @@ class Stopping(pl.Callback):
         self._end_asked(module.program)
 
     def _end_asked(self, program: Program) -> None:
+        for member in self._members:
+            if member.run.stop is not None and not member.ended and member not in program.members:
+                member.ended, member.error = True, Stopped(str(member.run.stop))
+                self._ended(member)
         asked = [it for _, it in program.open if it.run.stop is not None and not it.progress.done]
         program.end(asked)
         for member in asked:

@@ -63,8 +63,10 @@ class Fit:
                 self._tell(member)
         waiting = deque(self._groups([member for member in members if not member.ended]))
         while waiting:
-            group = waiting.popleft()
-            fits = self._train(group)
+            group = [member for member in waiting.popleft() if not member.ended]
+            if not group:  # all were asked to stop while they waited
+                continue
+            fits = self._train(group, members)
             left = [member for member in group if not member.ended]
             if not fits and len(left) == 1:
                 left[0].ended = True
@@ -110,12 +112,12 @@ class Fit:
         Program(members, self.data, self.task, self.device).rehearse()
         return torch.cuda.max_memory_allocated() - before
 
-    def _train(self, group: Sequence[Member]) -> bool:
+    def _train(self, group: Sequence[Member], members: Sequence[Member]) -> bool:
         """Train a program until it is done; False if the memory does not hold it. Those left have their states then."""
         program = None
         try:
             program = Program(group, self.data, self.task, self.device, self.stacked)
-            self._run(program)
+            self._run(program, members)
         except torch.OutOfMemoryError:
             if self.device.accelerator == "gpu":
                 torch.cuda.empty_cache()
@@ -129,12 +131,15 @@ class Fit:
                     member.state = states[place]
         return True
 
-    def _run(self, program: Program) -> None:
+    def _run(self, program: Program, members: Sequence[Member]) -> None:
         first = program.members[0]
         config = first.config
         size = max(config.data.batch_size, evaluated_at_once(config, self.data, len(program.members)))
         validation, module = Slices(self.data.val, size), TrialModule(program.networks.module, self.task, program)
-        callbacks: list[pl.Callback] = [Stopping(self._tell), *([] if self.pruning is None else [self.pruning])]
+        callbacks: list[pl.Callback] = [
+            Stopping(members, self._tell),
+            *([] if self.pruning is None else [self.pruning]),
+        ]
         if config.trainer.max_seconds is not None:
             callbacks.append(TimeLimit())
         trainer = build_trainer(config.trainer, self.device, first.run.folder, self.interruption, callbacks)

@@ -141,6 +141,7 @@ def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config
             OmegaConf.update(recorded, key, OmegaConf.select(present, key))
     if Tag.TIME_USED in record.tags:
         OmegaConf.update(recorded, "trainer.max_steps", int(record.tags[Tag.TIME_USED]))
+        OmegaConf.update(recorded, "trainer.max_images", None)
     for key in ("reproduce", "trainer.max_seconds", "sweep.parent", "sweep.study", "sweep.number"):
         OmegaConf.update(recorded, key, None)
     assert isinstance(recorded, DictConfig)
