@@ -100,6 +100,13 @@ def test_classes_may_have_names(written):
     assert words.class_names == ("rest", "run", "walk")
 
 
+def test_classes_may_have_names_of_bytes_that_are_utf_8(written):
+    names = np.array(["läuft".encode(), b"rest"])
+    assert load_splits(written(train_y=names[CLASSES % 2])).class_names == ("läuft", "rest")
+    with pytest.raises(UserError, match=r"names of classes are bytes that are not UTF-8$"):
+        load_splits(written(train_y=np.array([b"l\xe4uft", b"rest"])[CLASSES % 2]))
+
+
 def test_true_and_false_are_classes(written):
     assert load_splits(written(train_y=CLASSES == 0)).num_classes == 2
 

@@ -53,6 +53,7 @@ def test_a_file_may_have_the_order(tmp_path, name):
         (np.zeros(30, int), "30 numbers, not 0 to 29"),
         (np.arange(30).reshape(5, 6), "5 x 6 numbers, not 0 to 29"),
         (np.arange(30) + 0.5, "30 numbers, not"),
+        (np.zeros(30, [("row", int), ("column", int)]), "30 numbers, not"),
     ],
 )
 def test_what_is_no_permutation_of_the_pixels_is_refused(tmp_path, content, words):
@@ -67,7 +68,7 @@ def test_a_file_that_is_not_there_or_no_numbers_is_named(tmp_path):
     with pytest.raises(UserError, match=r"^data.permutation=spiral: no such file; allowed is none, bit_reversal"):
         permutation("spiral", 30)
     path = tmp_path / "mine.txt"
-    for content in ("one two", "", "1.5"):
+    for content in ("one two", "", "1.5", "9" * 30):
         path.write_text(content)
         with pytest.raises(UserError, match=rf"^data.permutation={path}: "):
             permutation(str(path), 30)

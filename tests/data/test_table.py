@@ -91,6 +91,13 @@ def test_an_empty_cell_is_a_missing_number(written):
     assert load_splits(written(frame, missing="last")).train.sequences.isfinite().all()
 
 
+@pytest.mark.parametrize("column", ["machine", "state"])
+def test_a_column_of_lists_is_refused(written, column):
+    config = written(table().assign(**{column: [[1, 2]] * len(table())}), name="mine.parquet")
+    with pytest.raises(UserError, match=f"the column {column} holds lists; each row has one value$"):
+        load_splits(config)
+
+
 @pytest.mark.parametrize(
     ("frame", "settings", "words"),
     [

@@ -14,7 +14,7 @@ from recurrent_cells.inference.evaluation import ClassEvaluation, NumberEvaluati
 from recurrent_cells.inference.export import ONNX_PACKAGES, export
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.scores import as_text
-from recurrent_cells.inference.series import cut, from_lists, padded
+from recurrent_cells.inference.series import cut, from_lists, padded, without_padding
 from recurrent_cells.inference.trained import find_winner, load_trained
 from tests.inference.series import train_series
 from tests.support import write_data_set
@@ -132,6 +132,14 @@ def test_what_stands_after_a_length_is_cut_off():
     values = np.arange(12.0).reshape(2, 3, 2)
     values[0, 2] = np.nan
     assert [it.tolist() for it in cut(values, [2, 1])] == [[[0, 1], [2, 3]], [[6, 7]]]
+    assert [len(it) for it in cut(values, None)] == [2, 3]
+
+
+def test_numbers_missing_at_the_end_of_a_known_length_are_no_padding():
+    values = np.arange(12.0).reshape(2, 3, 2)
+    values[0, 1:] = np.nan
+    assert [len(it) for it in cut(values, [2, 3])] == [2, 3]
+    assert [len(it) for it in cut(values, None)] == [1, 3]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +163,7 @@ def test_what_stands_after_a_length_is_cut_off():
 )
 def test_what_is_no_series_is_refused_in_a_line(trained, content, words):
     with pytest.raises(UserError, match="^" + words.replace("[", r"\[")) as refused:
-        padded(from_lists(content, 2), trained)
+        padded(without_padding(from_lists(content, 2)), trained)
     assert "\n" not in str(refused.value)
 
 

@@ -48,9 +48,13 @@ def _from_file(name: str, size: int) -> NDArray[np.int64]:
         raise UserError(f"data.permutation={name}: no such file; allowed is {allowed('data.permutation')}")
     try:
         numbers = read_npy(path) if path.suffix == ".npy" else np.array(path.read_text().split(), dtype=np.int64)
-    except (OSError, *DAMAGE) as error:
+    except (OSError, OverflowError, *DAMAGE) as error:
         raise UserError(f"data.permutation={name}: cannot be read ({str(error)[:100]})") from None
-    if numbers.shape != (size,) or not np.array_equal(np.sort(numbers), np.arange(size)):
+    if (
+        numbers.dtype.kind not in "iu"
+        or numbers.shape != (size,)
+        or not np.array_equal(np.sort(numbers), np.arange(size))
+    ):
         shape = in_words(numbers.shape) or "1"
         raise UserError(
             f"data.permutation={name}: {shape} numbers, not 0 to {size - 1} (the pixels of an image), each once"

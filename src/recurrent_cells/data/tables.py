@@ -15,8 +15,8 @@ from recurrent_cells.memory import check_memory
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-# Of a byte of a file: what it is as text or compressed, and as an array of numbers or names.
-BYTES_OF_A_CHARACTER = 6
+# Of a byte of text, and of an entry of a Parquet file, whose bytes say little: the table, and arrays made of it.
+BYTES_OF_A_CHARACTER, BYTES_OF_AN_ENTRY = 13, 32
 MOST_SHOWN = 12
 
 
@@ -28,14 +28,23 @@ def read_table(path: Path) -> "DataFrame":
     """
     import pandas  # here: half a second that only tables need
 
-    check_memory(BYTES_OF_A_CHARACTER * path.stat().st_size, str(path), "give a smaller file")
     try:
+        check_memory(_memory_of(path), str(path), "give a smaller file")
         table = pandas.read_parquet(path) if path.suffix == ".parquet" else pandas.read_csv(path)
     except (OSError, ValueError, EOFError, pandas.errors.ParserError) as error:
         raise UserError(f"{path}: not a table of .csv or .parquet, or damaged ({first_line(error, 120)})") from None
     if table.empty:
         raise UserError(f"{path}: the table has no rows")
     return table
+
+
+def _memory_of(path: Path) -> int:
+    if path.suffix != ".parquet":
+        return BYTES_OF_A_CHARACTER * path.stat().st_size
+    import pyarrow.parquet
+
+    found = pyarrow.parquet.read_metadata(path)
+    return BYTES_OF_AN_ENTRY * int(found.num_rows) * int(found.num_columns)
 
 
 def feature_columns(table: "DataFrame", path: Path, features: Sequence[str], others: Sequence[str]) -> list[str]:
@@ -73,6 +82,8 @@ def read_series(path: Path, names: str, time: str, features: Sequence[str], targ
     for column in (names, time, target):
         if (empty := table[column].isna()).any():
             raise UserError(f"{path}: row {int(empty.argmax()) + 1} has no {column}")
+        if any(isinstance(value, np.ndarray | list | dict) for value in table[column].iloc[:1]):
+            raise UserError(f"{path}: the column {column} holds lists; each row has one value")
     codes = table[names].factorize()[0]
     order = np.argsort(codes, kind="stable")
     table, codes = table.iloc[order], codes[order]

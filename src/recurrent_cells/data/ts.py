@@ -17,8 +17,8 @@ from recurrent_cells.data.sources import Part
 from recurrent_cells.errors import UserError
 from recurrent_cells.memory import check_memory
 
-# Of a byte of text: the shortest numbers have two, and become four as an array and four when padded.
-BYTES_OF_A_CHARACTER = 4
+# Of a byte of text: the shortest numbers have two, and become an array, padded, beside the text.
+BYTES_OF_A_CHARACTER = 7
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Series as users give them, nested lists or arrays of numbers, made into what a network takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,14 +34,18 @@ def from_lists(content: Any, num_features: int) -> list[Floats]:
 
 
 def cut(values: NDArray[Any], lengths: Sequence[Any] | NDArray[Any] | None) -> list[Floats]:
-    """Series (T_n, F) of an array (N, T, F), each cut at its length; raises UserError for lengths that are none."""
+    """Series (T_n, F) of an array (N, T, F), each cut at its length, without lengths at its last step with a number.
+
+    Raises:
+        UserError: for lengths that are none.
+    """
     if values.dtype.kind not in "iuf":
         raise UserError(f"values of type {values.dtype}; allowed are numbers")
     if values.ndim != 3:
         raise UserError(f"values of shape {values.shape}; allowed are (N, T, F)")
     values = _as_floats(values)
     if lengths is None:
-        return list(values)
+        return without_padding(values)
     known = np.asarray(lengths)
     if known.shape != (len(values),) or known.dtype.kind not in "iu":
         raise UserError(f"lengths: {len(values)} integers are needed, one a series")
@@ -49,6 +53,12 @@ def cut(values: NDArray[Any], lengths: Sequence[Any] | NDArray[Any] | None) -> l
         if not 1 <= length <= values.shape[1]:
             raise UserError(f"lengths: {length} for series {place}; allowed is 1 to {values.shape[1]}, the steps given")
     return [series[:length] for series, length in zip(values, known.tolist(), strict=True)]
+
+
+def without_padding(series: Iterable[Floats]) -> list[Floats]:
+    """Each series up to its last step that is not all NaN, for series whose lengths are not given otherwise."""
+    steps = [(it, np.flatnonzero(~np.isnan(it).all(axis=1))) for it in series]
+    return [it[: numbers[-1] + 1] if len(numbers) else it[:0] for it, numbers in steps]
 
 
 def padded(series: Sequence[Floats], trained: Trained) -> Floats:
@@ -62,7 +72,6 @@ def padded(series: Sequence[Floats], trained: Trained) -> Floats:
     if not series:
         raise UserError("there is no series")
     missing = trained.config.data.missing
-    series = [_without_padding(it) for it in series]
     if missing != "refuse":
         series = [filled(it[None], np.ones((1, len(it)), dtype=bool), missing)[0] for it in series]
     for place, it in enumerate(series):
@@ -110,12 +119,6 @@ def _series(steps: Any, place: str) -> Floats:
 def _as_floats(values: NDArray[Any]) -> Floats:
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
         return values.astype(np.float32)
-
-
-def _without_padding(series: Floats) -> Floats:
-    """A series up to its last step that is not all NaN."""
-    steps = np.flatnonzero(~np.isnan(series).all(axis=1))
-    return series[: steps[-1] + 1] if len(steps) else series[:0]
 
 
 def _check(series: Floats, place: str, trained: Trained) -> None:

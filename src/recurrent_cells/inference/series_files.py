@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recurrent_cells.data.arrays import arrays_of
 from recurrent_cells.errors import UserError
-from recurrent_cells.inference.series import Floats, cut, from_lists
+from recurrent_cells.inference.series import Floats, cut, from_lists, without_padding
 from recurrent_cells.inference.trained import Trained
 
 FORMS = "JSON, .npz or CSV"
@@ -68,7 +68,7 @@ def _from_json(text: str, num_features: int) -> list[Floats]:
         content, lengths = content["values"], content.get("lengths")
     series = from_lists(content, num_features)
     if lengths is None:
-        return series
+        return without_padding(series)
     if len({it.shape for it in series}) > 1:
         raise UserError("values of different lengths: these are the lengths, give no others")
     return cut(np.stack(series), lengths if isinstance(lengths, list) else [lengths])

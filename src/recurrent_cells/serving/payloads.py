@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurrent_cells.errors import UserError
-from recurrent_cells.inference.series import from_lists, padded
+from recurrent_cells.inference.series import from_lists, padded, without_padding
 from recurrent_cells.inference.trained import Trained
 from recurrent_cells.serving.base import BadRequest, json_object
 
@@ -54,7 +54,7 @@ def read_one_series(body: bytes, trained: Trained) -> NDArray[np.float32]:
 
 def _as_series(key: str, values: Any, trained: Trained) -> NDArray[np.float32]:
     try:
-        series = from_lists(values, trained.size[1])
+        series = without_padding(from_lists(values, trained.size[1]))
         _check_count(len(series), f"{key}: {len(series)} series")
         return padded(series, trained)
     except UserError as error:
