@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 RUN := $(BIN)/python -m src.train
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep train test test-all lint watch ui serve server series report studies check doctor bench gpu-check docs clean
+.PHONY: help install sweep train test extras test-all lint watch ui serve server series report studies check doctor bench gpu-check docs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -34,11 +34,13 @@ train: $(READY)  ## train one trial (ARGS='model=gru model.hidden_size=64')
 test: $(READY)  ## run the tests but the slow ones (ARGS=tests/models)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
 
-test-all: $(READY)  ## run every test, with the extras that can be installed here, and report the coverage
+extras: $(READY)  ## install the extras that can be installed here, without which some tests are skipped
 	@for extra in $(EXTRAS); do \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$$extra]" \
 	    || echo "The extra $$extra cannot be installed: its tests are skipped."; \
 	done
+
+test-all: extras  ## run every test, with the extras that can be installed here, and report the coverage
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(READY)  ## ruff and mypy

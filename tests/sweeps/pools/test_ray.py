@@ -15,6 +15,7 @@ from tests.sweeps.processes import is_alive, wait_until
 
 ray = pytest.importorskip("ray")
 RAY = "hydra/launcher=ray"
+STARTED = 180.0  # seconds in which a Ray starts on a busy machine
 ONE_AT_A_TIME = f"hydra.launcher.num_cpus={os.cpu_count()}"  # each process of Ray imports everything
 
 
@@ -112,7 +113,7 @@ def test_a_signal_has_trials_save_and_a_killed_launcher_takes_them_along(
         return [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
 
     first = in_background(lambda: sweep("seed=0,1", ONE_AT_A_TIME, train=slow(tmp_path), launcher=RAY))
-    wait_until(lambda: len(pids()) >= 1)
+    wait_until(lambda: len(pids()) >= 1, seconds=STARTED)
     first.kill(signal.SIGTERM)
     answer = first.wait()
     assert answer.code == 143
@@ -123,7 +124,7 @@ def test_a_signal_has_trials_save_and_a_killed_launcher_takes_them_along(
     for path in tmp_path.glob("pid-*"):
         path.unlink()
     second = in_background(lambda: sweep("seed=0,1", ONE_AT_A_TIME, train=slow(tmp_path), launcher=RAY))
-    wait_until(lambda: len(pids()) >= 1)
+    wait_until(lambda: len(pids()) >= 1, seconds=STARTED)
     second.kill(signal.SIGKILL)
     assert second.wait().code == -signal.SIGKILL
     wait_until(lambda: not any(is_alive(pid) for pid in pids()), seconds=30)
