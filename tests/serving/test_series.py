@@ -1,9 +1,12 @@
 """A server in which networks of series answer, and its page."""
 
+import io
 import json
 import shutil
 import socket
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 import numpy as np
@@ -53,6 +56,63 @@ def test_series_are_scored_with_the_names_of_classes(made, form):
     assert [it["label"] for it in predictions] == likely.argmax(axis=1).tolist()
     assert [it["name"] for it in predictions] == [("slow", "fast")[label] for label in likely.argmax(axis=1)]
     assert np.allclose([it["probabilities"] for it in predictions], likely)
+
+
+def npz(**arrays) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def test_files_of_series_are_scored_as_lists_of_them_are(made):
+    models, values = made["classes"]
+    wanted = score(models.scoring, body(instances=values[:3].tolist()))
+    assert score(models.scoring, npz(x=values[:3]), is_file=True) == wanted
+    text = "\n".join(",".join(map(str, step)) for step in values[0].tolist())
+    assert score(models.scoring, text.encode(), is_file=True) == score(
+        models.scoring, body(instances=values[:1].tolist())
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"\xff\xfe", "neither JSON, .npz or CSV"),
+        (b"a" * 200_000, "neither JSON, .npz or CSV (field larger"),
+        (npz(x=np.zeros((1000, 100, 1000))), "the file: arrays of 800,000,000 bytes; allowed are 67,108,864"),
+        (npz(x=np.zeros((1001, 2, 1))), "the file: 1001 series; allowed are 1 to 1,000"),
+        (npz(y=np.zeros(3)), "no array x among y"),
+    ],
+)
+def test_a_file_that_holds_no_series_is_refused(made, content, words):
+    models, _ = made["curves"]
+    with pytest.raises(BadRequest) as refused:
+        score(models.scoring, content, is_file=True)
+    assert refused.value.status == 400
+    assert str(refused.value).startswith(words)
+
+
+def sent(address: str, kind: str, content: bytes) -> urllib.request.Request:
+    return urllib.request.Request(f"{address}invocations", data=content, headers={"content-type": kind})
+
+
+@pytest.mark.parametrize("address", ["curves"], indirect=True)
+@pytest.mark.parametrize("kind", ["text/csv", "application/x-npz"])
+def test_the_server_takes_files_of_series_by_their_content_type(made, address, kind):
+    _, values = made["curves"]
+    content = npz(x=values[:1]) if kind == "application/x-npz" else "\n".join(map(str, values[0, :, 0])).encode()
+    with urllib.request.urlopen(sent(address, kind, content)) as answer:
+        assert len(json.load(answer)["predictions"]) == 1
+
+
+@pytest.mark.parametrize("address", ["curves"], indirect=True)
+def test_the_server_names_the_content_types_that_it_takes(address):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(sent(address, "text/plain", b"1"))
+    with refused.value as error:
+        assert error.code == 415
+        assert "text/plain: allowed is application/json, text/csv, application/x-npz" in error.read().decode()
 
 
 def test_a_series_of_one_feature_may_be_a_list_of_numbers(made):

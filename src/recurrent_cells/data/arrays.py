@@ -51,15 +51,17 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def arrays_of(file: BinaryIO, place: str) -> dict[str, NDArray[Any]]:
+def arrays_of(file: BinaryIO, place: str, most_bytes: int | None = None) -> dict[str, NDArray[Any]]:
     """The arrays of an open .npz file by their names.
 
     Raises:
-        UserError: if it is damaged, holds Python objects, or needs more memory than there is.
+        UserError: if it is damaged, holds Python objects or more than `most_bytes`, or needs more memory than there is.
     """
     try:
         with zipfile.ZipFile(file) as archive:
             needed = COPIES * sum(_size(archive, member, place) for member in archive.namelist())
+        if most_bytes is not None and needed > COPIES * most_bytes:
+            raise UserError(f"{place}: arrays of {needed // COPIES:,} bytes; allowed are {most_bytes:,}")
         check_memory(needed, place, "give a smaller file")
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:

@@ -20,17 +20,18 @@ SERIES_SUFFIXES = (".csv", ".json", ".npz")
 A_NUMBER = re.compile(r"\s*[+-]?(\d|\.\d|inf|nan)", re.IGNORECASE)
 
 
-def read_series(content: bytes, trained: Trained) -> tuple[list[Floats], list[str]]:
+def read_series(content: bytes, trained: Trained, most_bytes: int | None = None) -> tuple[list[Floats], list[str]]:
     """The series (T, F) in a file of any of the forms, and what each is called: by its place, or by the CSV's column.
 
     Args:
         trained: the network that is to take them; the columns of a CSV have the names of its data.
+        most_bytes: of the arrays of an .npz file; None: as many as there is memory for.
 
     Raises:
         UserError: if there are none, or the file is of another form or damaged.
     """
     if content[:2] == b"PK":
-        return _with_places(_from_npz(content, trained.size[1]))
+        return _with_places(_from_npz(content, trained.size[1], most_bytes))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -44,9 +45,9 @@ def _with_places(series: list[Floats]) -> tuple[list[Floats], list[str]]:
     return series, [str(place) for place in range(len(series))]
 
 
-def _from_npz(content: bytes, num_features: int) -> list[Floats]:
+def _from_npz(content: bytes, num_features: int, most_bytes: int | None) -> list[Floats]:
     """Series of x (N, T, F), (T, F), or (N, T) of one feature, and lengths (N,) where there are any."""
-    found = arrays_of(io.BytesIO(content), "the file")
+    found = arrays_of(io.BytesIO(content), "the file", most_bytes)
     if "x" not in found:
         raise UserError(f"no array x among {', '.join(found) or 'none'}; allowed are x and lengths")
     values = found["x"]
@@ -81,7 +82,10 @@ def _from_csv(text: str, trained: Trained) -> tuple[list[Floats], list[str]]:
     """
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(cell.strip() for cell in row)]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise UserError(f"neither {FORMS} ({error})") from None
     if not rows:
         raise UserError("the file is empty")
     header = None if all(A_NUMBER.match(cell) or not cell.strip() for cell in rows[0]) else _stripped(rows.pop(0))

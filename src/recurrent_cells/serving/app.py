@@ -16,9 +16,17 @@ from recurrent_cells.inference.answers import Answer, answer, as_json, ask
 from recurrent_cells.inference.images import prepare
 from recurrent_cells.inference.trained import Trained
 from recurrent_cells.models.network import Network
-from recurrent_cells.serving.base import BODY_TIMEOUT, BadRequest, base_app, file_response, read_body
+from recurrent_cells.serving.base import (
+    BODY_TIMEOUT,
+    JSON,
+    BadRequest,
+    base_app,
+    content_type,
+    file_response,
+    read_body,
+)
 from recurrent_cells.serving.models import Models
-from recurrent_cells.serving.payloads import read_drawing, read_images, read_one_series, read_series
+from recurrent_cells.serving.payloads import FILES, read_drawing, read_file, read_images, read_one_series, read_series
 from recurrent_cells.tables import CELLS
 
 PAGE = Path(__file__).with_name("page.html")
@@ -31,8 +39,8 @@ def create_app(models: Models, body_timeout: float = BODY_TIMEOUT) -> FastAPI:
     app = base_app()
     worker = ThreadPoolExecutor(1, "inference")
 
-    async def answered(request: Request, work: Callable[[bytes], Any]) -> Response:
-        body = await read_body(request, body_timeout)
+    async def answered(request: Request, work: Callable[[bytes], Any], *more_kinds: str) -> Response:
+        body = await read_body(request, body_timeout, (JSON, *more_kinds))
         content = await asyncio.get_running_loop().run_in_executor(worker, lambda: json.dumps(work(body)))
         return Response(content, media_type="application/json")
 
@@ -55,7 +63,9 @@ def create_app(models: Models, body_timeout: float = BODY_TIMEOUT) -> FastAPI:
 
     @app.post("/invocations")
     async def invocations(request: Request) -> Response:
-        return await answered(request, lambda body: score(models.scoring, body))
+        if models.scoring.network.is_image or content_type(request) == JSON:
+            return await answered(request, lambda body: score(models.scoring, body))
+        return await answered(request, lambda body: score(models.scoring, body, is_file=True), *FILES)
 
     @app.post("/rows")
     async def rows(request: Request) -> Response:
@@ -77,13 +87,19 @@ def describe(models: Models) -> dict[str, Any]:
     return {"scoring": _named(models.scoring) | {"choice": models.choice}, "cells": cells, "left_out": left_out}
 
 
-def score(trained: Trained, body: bytes) -> dict[str, Any]:
+def score(trained: Trained, body: bytes, is_file: bool = False) -> dict[str, Any]:
     """The answer to each image or series of a scoring request.
+
+    Args:
+        is_file: whether the body is a CSV or an .npz file of series, as `src.predict` takes them.
 
     Raises:
         BadRequest: if the body holds none, or anything else.
     """
-    values = read_images(body, trained.size) if trained.network.is_image else read_series(body, trained)
+    if trained.network.is_image:
+        values: NDArray[Any] = read_images(body, trained.size)
+    else:
+        values = read_file(body, trained) if is_file else read_series(body, trained)
     predictions = []
     for found in ask(trained, values):
         answered = answer(trained, found)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+JSON = "application/json"
 MOST_BYTES = 1 << 20
 # A body that is too large is read on up to here: a client that still sends would not hear the answer.
 MOST_READ = 8 * MOST_BYTES
@@ -70,8 +71,8 @@ def _foreign(headers: Headers) -> str:
     return ""
 
 
-async def read_body(request: Request, timeout: float) -> bytes:
-    """The body of a request; raises BadRequest if it is too large, too slow, cut off or not declared as JSON."""
+async def read_body(request: Request, timeout: float, kinds: Collection[str] = (JSON,)) -> bytes:
+    """The body of a request; raises BadRequest if it is too large, too slow, cut off or declared as of another kind."""
     body, received = bytearray(), 0
     try:
         async with asyncio.timeout(timeout):
@@ -87,12 +88,16 @@ async def read_body(request: Request, timeout: float) -> bytes:
         raise BadRequest(400, "the body was cut off") from None
     if received > MOST_BYTES:
         raise BadRequest(413, f"the body is too large; allowed is 1 MiB ({MOST_BYTES:,} bytes)")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise BadRequest(415, f"content-type {kind or 'is missing'}: allowed is application/json")
+    kind = content_type(request)
+    if kind not in kinds:
+        raise BadRequest(415, f"content-type {kind or 'is missing'}: allowed is {', '.join(kinds)}")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise BadRequest(415, "content-encoding: allowed is a body that is not compressed")
     return bytes(body)
+
+
+def content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def json_object(body: bytes) -> dict[str, Any]:

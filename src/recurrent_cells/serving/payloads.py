@@ -6,11 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.inference import series_files
 from recurrent_cells.inference.series import from_lists, padded, without_padding
 from recurrent_cells.inference.trained import Trained
 from recurrent_cells.serving.base import BadRequest, json_object
 
 MOST_EXAMPLES = 1000
+MOST_BYTES_OF_ARRAYS = 1 << 26  # a compressed megabyte may be a gigabyte
+# Content types of series in files.
+FILES = ("text/csv", "application/x-npz", "application/octet-stream")
 LONGEST_SIDE = 1024
 # The forms of MLflow's scoring protocol that hold tensors.
 FORMS = ("instances", "inputs", "dataframe_split")
@@ -42,6 +46,16 @@ def read_series(body: bytes, trained: Trained) -> NDArray[np.float32]:
     """
     form, values = _scored(body)
     return _as_series(form, values, trained)
+
+
+def read_file(body: bytes, trained: Trained) -> NDArray[np.float32]:
+    """The series (N, T, F) of a file that was sent, as `read_series`."""
+    try:
+        series, _ = series_files.read_series(body, trained, MOST_BYTES_OF_ARRAYS)
+        _check_count(len(series), f"the file: {len(series)} series")
+        return padded(series, trained)
+    except UserError as error:
+        raise BadRequest(400, str(error)) from None
 
 
 def read_one_series(body: bytes, trained: Trained) -> NDArray[np.float32]:
