@@ -315,3 +315,16 @@ def test_what_guessing_comes_to_stands_beside_results_of_a_made_task(store, make
     assert "Guessing comes to test/acc 50.00 % on data=parity." in text
     others = [Made("gru", seed) for seed in (0, 1)]
     assert "Guessing" not in (write_report(store, make_sweep(*others)).page.parent / "report.md").read_text()
+
+
+def test_recalls_are_shown_where_classes_are_uneven(store, make_sweep, undrawn):
+    uneven, even = "10,10\n0,60\n", "20,20\n20,20\n"
+    page = write_report(store, make_sweep(Made("gru", 0, confusion=uneven), Made("lstm", 0, confusion=uneven))).page
+    assert rows(page, "recalls") == [
+        {"": "balanced accuracy", "GRU": "75.0", "LSTM": "75.0"},
+        {"": "0", "GRU": "50.0", "LSTM": "50.0"},
+        {"": "1", "GRU": "100.0", "LSTM": "100.0"},
+    ]
+    parent = make_sweep(Made("gru", 1, confusion=even), Made("lstm", 1, confusion=even), name="even")
+    page = write_report(store, parent).page
+    assert not (page.parent / "tables" / "recalls.csv").exists()

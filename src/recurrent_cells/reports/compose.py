@@ -241,6 +241,6 @@ def _errors(confusions: Mapping[str, Confusion], hardest: Sequence[Picture]) -> 
         )
         for label, it in confusions.items()
     ]
-    table = tables.confused(confusions)
-    blocks: list[Block] = [Heading("Errors"), Pictures([*pictures, *hardest]), *([table] if table else [])]
+    known = [table for table in (tables.recalls(confusions), tables.confused(confusions)) if table]
+    blocks: list[Block] = [Heading("Errors"), Pictures([*pictures, *hardest]), *known]
     return blocks if pictures or hardest else []

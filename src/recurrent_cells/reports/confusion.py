@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurrent_cells.reports.configurations import Configuration
+from recurrent_cells.tasks.classification import UNEVEN
 from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.store import Store
 
@@ -29,6 +30,20 @@ class Confusion:
     def shares(self) -> NDArray[np.float64]:
         """Of each label's images the share that each answer got."""
         return np.asarray(self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1))
+
+    @property
+    def recalls(self) -> dict[str, float]:
+        """The share of right answers to the examples of each class that is tested."""
+        return {
+            self.name(label): float(self.shares[label, label])
+            for label in np.flatnonzero(self.counts.sum(axis=1)).tolist()
+        }
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether the largest class that is tested has several times the examples of the smallest."""
+        counts = self.counts.sum(axis=1)
+        return bool(counts.max() >= UNEVEN * counts[counts > 0].min(initial=counts.max()))
 
     @property
     def worst(self) -> float:

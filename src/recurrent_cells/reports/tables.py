@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import mean
 
 from recurrent_cells.reports.blocks import Competition
 from recurrent_cells.reports.configurations import Configuration
@@ -141,6 +142,22 @@ def confused(confusions: Mapping[str, Confusion]) -> Table | None:
     for place, name in enumerate(confusions):
         shown[name] = [f"{100 * shares[place]:.2f}" for _, _, shares in pairs]
     return Table("most_confused", "Most confused: per cent of the label's test examples", shown) if pairs else None
+
+
+def recalls(confusions: Mapping[str, Confusion]) -> Table | None:
+    """The recall of each class, and their mean; None where no test has classes that are uneven."""
+    found = {label: it.recalls for label, it in confusions.items() if it.is_uneven}
+    if not found:
+        return None
+    shares = {label: {"balanced accuracy": mean(by_class.values())} | by_class for label, by_class in found.items()}
+    names = list(dict.fromkeys(name for column in shares.values() for name in column))
+    columns = {
+        label: [f"{100 * column[name]:.1f}" if name in column else "–" for name in names]
+        for label, column in shares.items()
+    }
+    return Table(
+        "recalls", "Per cent of right answers to each class; balanced accuracy is their mean", {"": names, **columns}
+    )
 
 
 def trials(everything: Sequence[Configuration], metric: Metric) -> Table:
