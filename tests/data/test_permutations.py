@@ -44,6 +44,8 @@ def test_a_file_may_have_the_order(tmp_path, name):
     path, order = tmp_path / name, np.random.RandomState(1).permutation(30)
     np.save(path, order) if path.suffix == ".npy" else np.savetxt(path, order, fmt="%d")
     assert permutation(str(path), 30).tolist() == order.tolist()
+    np.save(tmp_path / "floats.npy", order.astype(float))
+    assert permutation(str(tmp_path / "floats.npy"), 30).tolist() == order.tolist()
 
 
 @pytest.mark.parametrize(

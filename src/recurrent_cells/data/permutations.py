@@ -51,7 +51,7 @@ def _from_file(name: str, size: int) -> NDArray[np.int64]:
     except (OSError, OverflowError, *DAMAGE) as error:
         raise UserError(f"data.permutation={name}: cannot be read ({str(error)[:100]})") from None
     if (
-        numbers.dtype.kind not in "iu"
+        numbers.dtype.kind not in "iuf"
         or numbers.shape != (size,)
         or not np.array_equal(np.sort(numbers), np.arange(size))
     ):
