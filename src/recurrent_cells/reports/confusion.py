@@ -43,7 +43,8 @@ class Confusion:
     def is_uneven(self) -> bool:
         """Whether the largest class that is tested has several times the examples of the smallest."""
         counts = self.counts.sum(axis=1)
-        return bool(counts.max() >= UNEVEN * counts[counts > 0].min(initial=counts.max()))
+        tested = counts[counts > 0]
+        return len(tested) > 0 and bool(tested.max() >= UNEVEN * tested.min())
 
     @property
     def worst(self) -> float:

@@ -12,10 +12,8 @@ from recurrent_cells.reports.metric import Metric
 from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.names import Curve
 from recurrent_cells.tracking.queries import TrialRecord
+from recurrent_cells.tracking.server import REQUESTS_AT_ONCE
 from recurrent_cells.tracking.store import Store
-
-# A server answers several at once.
-READERS = 4
 
 
 def read_outcomes(store: Store, compared: Sequence[Configuration], metric: Metric) -> dict[str, NDArray[np.float64]]:
@@ -42,5 +40,5 @@ def _rows(store: Store, records: Sequence[TrialRecord]) -> list[NDArray[np.float
     first = [artifacts.read_outcomes(store, record) for record in records[:1]]
     if not first or first[0] is None:
         return first
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
         return [*first, *pool.map(partial(artifacts.read_outcomes, store), records[1:])]

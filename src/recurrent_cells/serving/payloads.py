@@ -49,7 +49,7 @@ def read_series(body: bytes, trained: Trained) -> NDArray[np.float32]:
 
 
 def read_file(body: bytes, trained: Trained) -> NDArray[np.float32]:
-    """The series (N, T, F) of a file that was sent, as `read_series`."""
+    """The series (N, T, F) of a CSV or .npz file; raises as `read_series`."""
     try:
         series, _ = series_files.read_series(body, trained, MOST_BYTES_OF_ARRAYS)
         _check_count(len(series), f"the file: {len(series)} series")
