@@ -181,7 +181,7 @@ def test_bytes_are_images(written):
         ({"train_x": np.array([np.zeros(2), np.zeros(3)], dtype=object)}, "train_x holds Python objects"),
         ({"groups": CLASSES[1:]}, "groups (39,) and train_y (40,); each example has one group"),
         ({"test_x": VALUES[..., :1], "test_y": CLASSES}, "test_x and test_y: other types or sizes than in"),
-        ({"test_x": VALUES, "test_y": CLASSES + 1}, "test_x and test_y: the label 3 is outside the 3 classes"),
+        ({"test_x": VALUES, "test_y": CLASSES + 1}, "test_x and test_y: the class 3 is in no training example"),
         (
             {"train_y": CLASSES * 2, "test_x": VALUES, "test_y": CLASSES},
             "test_x and test_y: the class 1 is in no tr",

@@ -1,5 +1,6 @@
 """A user's own series in a table: `data=table`."""
 
+import bz2
 import gzip
 
 import numpy as np
@@ -129,6 +130,8 @@ def test_tables_that_will_not_do_are_refused_in_a_line(written, frame, settings,
         ("a.csv", b"\xff\xfe\x00"),
         ("a.parquet", b"PAR1"),
         ("a.csv.gz", b"a,b"),
+        ("a.csv.gz", gzip.compress(b"a,b", mtime=0)[:-4]),
+        ("a.csv.bz2", bz2.compress(b"machine,second,state\n")),
         ("a.csv", b"a\n1,2,3\n4,5\n6\n7,8,9,1\n"),
     ],
 )
@@ -147,3 +150,11 @@ def test_memory_is_asked_for_before_a_table_is_read(written, monkeypatch):
     monkeypatch.setattr("recurrent_cells.memory.memory", lambda: 100)
     with pytest.raises(UserError, match=r"mine.csv: needs .* of memory, .*; give a smaller file$"):
         load_splits(config)
+
+
+def test_of_a_compressed_table_the_memory_of_its_text_is_asked_for(tmp_path, monkeypatch):
+    path = tmp_path / "mine.csv.gz"
+    path.write_bytes(gzip.compress(b"machine,second,heat,state\n" + b"m,1,2.0,ok\n" * 500_000))
+    monkeypatch.setattr("recurrent_cells.memory.memory", lambda: 40 * path.stat().st_size)
+    with pytest.raises(UserError, match=r"mine.csv.gz: needs .* of memory, .*; give a smaller file$"):
+        load_splits(of_file(path))

@@ -48,6 +48,12 @@ def test_a_folder_of_the_sets_own_is_found_and_without_test_file_a_fifth_tests(f
     assert len(load_splits(config(folder)).test) == 4
 
 
+def test_a_mark_of_the_order_of_bytes_is_no_part_of_the_text(folder):
+    expected = load_splits(config(folder)).digest
+    (folder / "Gestures_TRAIN.ts").write_text(TRAIN, encoding="utf-8-sig")
+    assert load_splits(config(folder)).digest == expected
+
+
 def test_labels_may_be_numbers_to_predict(folder):
     text = "@timestamps false\n@targetlabel true\n@data\n" + "".join(f"{n},{n}:{n / 2}\n" for n in range(10))
     (folder / "Numbers_TRAIN.ts").write_text(text)
@@ -83,6 +89,7 @@ def test_missing_numbers_are_refused_or_filled(folder):
         (HEADER + "wave\n", "line 6: need at least one array to stack"),
         (HEADER + "1,2:3,4:jump\n", "the class jump is none of those to train on, wave, still"),
         ("@targetLabel true\n@data\n1,2:many\n", "a label is no number"),
+        (TRAIN.replace("wave still\n", "wave still wave\n"), "line 4: the class wave is named twice"),
     ],
 )
 def test_lines_that_do_not_follow_the_format_are_named(folder, text, words):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import json
 import os
 import re
 import shlex
@@ -9,13 +10,18 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from urllib.request import Request, urlopen
 
 import pytest
 from PIL import Image
 
 from recurrent_cells.cli.arguments import parse
+from recurrent_cells.serving.app import create_app
+from recurrent_cells.serving.models import load_models
 from recurrent_cells.tables import POOLS
+from recurrent_cells.tracking.store import open_store
 from src import REPOSITORY
+from tests.serving.conftest import answering
 from tests.support import train_tiny, write_data_set
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -165,6 +171,22 @@ def test_the_tutorial_comes_to_a_verdict_and_to_answers(run_cli, store_file, tmp
     assert "6 to be left out" in decided
     assert re.search("new.csv: (worn|fine)", predicted)
     assert "80 test examples" in evaluated
+
+    served = create_app(load_models(open_store("recurrent-cells")))
+    with answering(served) as port:
+        posted = Request(f"http://127.0.0.1:{port}/invocations", (tmp_path / "new.csv").read_bytes())
+        posted.add_header("Content-Type", "text/csv")
+        with urlopen(posted, timeout=20) as answer:
+            (prediction,) = json.load(answer)["predictions"]
+    assert prediction["name"] in ("worn", "fine")
+    assert f"new.csv: {prediction['name']}" in predicted
+
+
+def test_the_readmes_own_sequences_are_those_of_the_tutorial():
+    section = TEXTS["README.md"].split("## Your own sequences")[1].split("\n## ")[0]
+    sweep, predict, serve = commands(section)
+    assert {sweep, predict} < set(OF_THE_TUTORIAL)
+    assert serve == "make serve"
 
 
 @pytest.mark.slow

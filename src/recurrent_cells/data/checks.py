@@ -1,5 +1,6 @@
 """Whether the arrays of a source are examples, and how numbers are brought into one form."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,39 +71,27 @@ def _checked_targets(part: Part) -> NDArray[Any]:
     return targets
 
 
-def check_classes(part: Part, num_classes: int, given: bool) -> None:
-    """Raises UserError for a class that is none of 0 … `num_classes` - 1.
-
-    Args:
-        given: whether the user said how many classes there are.
-    """
-    asked = asked_of(part)
-    if asked.size == 0:
-        raise UserError(f"{part.place}: no step has a class, all targets are {NOT_ASKED}")
-    lowest, highest = int(asked.min()), int(asked.max())
-    if lowest < 0:
-        raise UserError(f"{part.place}: the label {lowest} is below 0; classes are numbered from 0")
-    if highest < num_classes:
-        return
-    if given:
+def check_classes(parts: Sequence[Part], num_classes: int) -> None:
+    """Raises UserError for a class outside 0 … `num_classes` - 1, or one that the first part lacks."""
+    train, *others = parts
+    for part in parts:
+        asked = asked_of(part)
+        if asked.size == 0:
+            raise UserError(f"{part.place}: no step has a class, all targets are {NOT_ASKED}")
+        if (lowest := int(asked.min())) < 0:
+            raise UserError(f"{part.place}: the label {lowest} is below 0; classes are numbered from 0")
+    if (highest := int(asked_of(train).max())) >= num_classes:
         raise UserError(
-            f"data.num_classes={num_classes}: {part.place} has the label {highest}; "
+            f"data.num_classes={num_classes}: {train.place} has the label {highest}; "
             f"allowed is at least {highest + 1}, or null"
         )
-    raise UserError(
-        f"{part.place}: the label {highest} is outside the {num_classes} classes, 0 to {num_classes - 1}; "
-        f"data.num_classes={highest + 1} takes it in"
-    )
-
-
-def check_known(train: Part, test: Part) -> None:
-    """Raises UserError if test examples have a class that no training example has."""
-    unknown = np.setdiff1d(asked_of(test), asked_of(train))
-    if unknown.size:
-        names, one = train.class_names, int(unknown[0])
-        raise UserError(
-            f"{test.place}: the class {names[one] if names else one} is in no training example of {train.place}"
-        )
+    for part in others:
+        unknown = np.setdiff1d(asked_of(part), asked_of(train))
+        if unknown.size:
+            names, first = train.class_names, int(unknown[0])
+            raise UserError(
+                f"{part.place}: the class {names[first] if names else first} is in no training example of {train.place}"
+            )
 
 
 def asked_of(part: Part) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from recurrent_cells.config.schema import DataConfig
-from recurrent_cells.data.checks import check_classes, check_known, checked
+from recurrent_cells.data.checks import check_classes, checked
 from recurrent_cells.data.reading import reading
 from recurrent_cells.data.sources import Part, Source
 from recurrent_cells.errors import UserError
@@ -67,11 +67,8 @@ def _load(settings: tuple[tuple[str, Any], ...]) -> Examples:
         if named and data.num_classes not in (None, named):
             raise UserError(f"data.num_classes={data.num_classes}: the {named} classes have names; allowed is null")
         classes = data.num_classes or max(named or int(train.targets.max()) + 1, 2)
-    for part in parts:
-        if classes is not None:
-            check_classes(part, classes, data.num_classes is not None)
-    if classes is not None and test is not None and data.num_classes is None:
-        check_known(train, test)
+    if classes is not None:
+        check_classes(parts, classes)
     return Examples(train, test, classes, _digest(parts))
 
 

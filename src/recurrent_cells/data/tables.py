@@ -1,6 +1,8 @@
 """Series from tables in long form: a row for each step of each series."""
 
-from collections.abc import Sequence
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 # Of a byte of text, and of an entry of a Parquet file, whose bytes say little: the table, and arrays made of it.
 BYTES_OF_A_CHARACTER, BYTES_OF_AN_ENTRY = 13, 32
+BLOCK = 2**20
 MOST_SHOWN = 12
 
 
@@ -29,22 +32,32 @@ def read_table(path: Path) -> "DataFrame":
     import pandas  # here: half a second that only tables need
 
     try:
-        check_memory(_memory_of(path), str(path), "give a smaller file")
-        table = pandas.read_parquet(path) if path.suffix == ".parquet" else pandas.read_csv(path)
-    except (OSError, ValueError, EOFError, pandas.errors.ParserError) as error:
+        for needed in _memory_needed(path):
+            check_memory(needed, str(path), "give a smaller file")
+        if path.suffix == ".parquet":
+            table = pandas.read_parquet(path)
+        else:
+            table = pandas.read_csv(path, compression="gzip" if path.suffix == ".gz" else None)
+    except (OSError, ValueError, EOFError, zlib.error, pandas.errors.ParserError) as error:
         raise UserError(f"{path}: not a table of .csv or .parquet, or damaged ({first_line(error, 120)})") from None
     if table.empty:
         raise UserError(f"{path}: the table has no rows")
     return table
 
 
-def _memory_of(path: Path) -> int:
-    if path.suffix != ".parquet":
-        return BYTES_OF_A_CHARACTER * path.stat().st_size
-    import pyarrow.parquet
+def _memory_needed(path: Path) -> Iterator[int]:
+    """Bytes that a file's table takes; of compressed text, whose size says little, more and more as it is counted."""
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
 
-    found = pyarrow.parquet.read_metadata(path)
-    return BYTES_OF_AN_ENTRY * int(found.num_rows) * int(found.num_columns)
+        found = pyarrow.parquet.read_metadata(path)
+        yield BYTES_OF_AN_ENTRY * int(found.num_rows) * int(found.num_columns)
+    elif path.suffix == ".gz":
+        with gzip.open(path) as file:
+            while file.read(BLOCK):
+                yield BYTES_OF_A_CHARACTER * file.tell()
+    else:
+        yield BYTES_OF_A_CHARACTER * path.stat().st_size
 
 
 def feature_columns(table: "DataFrame", path: Path, features: Sequence[str], others: Sequence[str]) -> list[str]:

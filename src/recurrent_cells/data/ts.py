@@ -42,7 +42,7 @@ def read_ts(path: Path) -> tuple[Part, list[str]]:
     """
     try:
         check_memory(BYTES_OF_A_CHARACTER * path.stat().st_size, str(path), "give a smaller file")
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
             lines = enumerate((line.strip() for line in file), start=1)
             header = _header(path, lines)
             series, labels = _series(path, lines)
@@ -73,6 +73,8 @@ def _header(path: Path, lines: Iterable[tuple[int, str]]) -> Header:
         elif name.lower() in ("@classlabel", "@targetlabel") and is_true:
             header.is_labelled = True
             header.classes = values[1:] if name.lower() == "@classlabel" else []
+            if twice := [it for it in header.classes if header.classes.count(it) > 1]:
+                raise UserError(f"{path}, line {number}: the class {twice[0]} is named twice")
     raise UserError(f"{path}: there is no @data; give a .ts file of the UCR and UEA archives")
 
 
