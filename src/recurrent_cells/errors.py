@@ -11,11 +11,25 @@ class TrialError(Exception):
     """A trial that cannot go on, for a reason its user should read (a loss that is not finite, say)."""
 
 
-class Stopped(TrialError):
-    """A trial that a tag asked to stop; its state is saved, and the trial can be gone on with."""
+class Halted(TrialError):
+    """A trial that does not begin, or whose state is saved, because that was asked for."""
 
-    def __init__(self, value: str) -> None:
-        super().__init__(f"stopped: {value}")
+
+class Stopped(Halted):
+    """A trial that a tag asked to stop, for the reason given."""
+
+    PREFIX = "stopped: "
+
+    def __str__(self) -> str:
+        return f"{self.PREFIX}{super().__str__()}"
+
+
+class Skipped(Halted):
+    """A trial that a tag asked its sweep to leave out."""
+
+
+class SweepOver(Halted):
+    """A trial whose sweep starts no more trials, or has used its budget."""
 
 
 class TrialBusy(Exception):
@@ -38,8 +52,11 @@ class Interrupted(BaseException):
     """A signal that asked the process to end; not an Exception, so that nothing takes it for a fault."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
+        super().__init__(signum)
         self.signum = signum
+
+    def __str__(self) -> str:
+        return signal.Signals(self.signum).name
 
     @property
     def exit_code(self) -> int:

@@ -4,19 +4,23 @@ import errno
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from math import inf
+from types import SimpleNamespace
 
 import pytest
 from mlflow.exceptions import MlflowException
 
-from recurrent_cells.errors import DeliveryError, Interrupted, TrialBusy, TrialError
-from recurrent_cells.tracking import journal, liveness, patience
+from recurrent_cells.errors import DeliveryError, Interrupted, Skipped, SweepOver, TrialBusy, TrialError
+from recurrent_cells.tracking import journal, liveness, patience, steering
 from recurrent_cells.tracking.opening import flat
-from recurrent_cells.tracking.queries import search
+from recurrent_cells.tracking.queries import search, trial_records
 from recurrent_cells.tracking.recovery import recover
 from recurrent_cells.tracking.run import trial_run
+from recurrent_cells.tracking.steering import ask_to_skip, ask_to_stop, set_limits
 from recurrent_cells.tracking.store import Store, open_store
 from tests.support import within
 
@@ -332,6 +336,51 @@ def test_a_trial_in_a_sweep_is_below_its_parent_and_beats_for_it(store, spec, mo
     with trial_run(store, replace(spec, parent=parent)) as run:
         within(10, lambda: "process.heartbeat" in store.client.get_run(parent).data.tags)
     assert store.client.get_run(run.run_id).data.tags["mlflow.parentRunId"] == parent
+
+
+def test_a_trial_that_its_sweep_leaves_out_or_starts_no_more_has_no_run(store, spec):
+    parent = store.client.create_run(store.experiment_id).info.run_id
+    trial = replace(spec, parent=parent)
+    ask_to_skip(store, parent, spec.fingerprint, "not now")
+    with pytest.raises(Skipped, match="skipped: not now"), trial_run(store, trial):
+        pass
+    with trial_run(store, replace(trial, fingerprint="another", name="another")):
+        pass
+    ask_to_stop(store, parent, "lunch")
+    with pytest.raises(SweepOver, match="stopped: lunch"), trial_run(store, replace(trial, fingerprint="a third")):
+        pass
+    assert len(trial_records(store)) == 1
+
+
+@pytest.mark.parametrize(("failed", "begins"), [(1, True), (2, False)])
+def test_no_trial_begins_once_so_many_of_its_sweep_have_failed(store, spec, failed, begins):
+    parent = store.client.create_run(store.experiment_id).info.run_id
+
+    def fail(name: str) -> None:
+        run = store.client.create_run(store.experiment_id, tags={"sweep": parent, "fingerprint": name})
+        store.client.set_terminated(run.info.run_id, "FAILED")
+
+    fail("before")
+    set_limits(store, parent, None, 2)
+    for place in range(failed):
+        fail(str(place))
+    refused = pytest.raises(SweepOver, match="so many trials have failed")
+    with nullcontext() if begins else refused, trial_run(store, replace(spec, parent=parent)):
+        pass
+    assert any(record.fingerprint == spec.fingerprint for record in trial_records(store)) == begins
+
+
+def test_a_trial_that_trains_when_the_budget_of_its_sweep_is_used_is_to_save_and_end(store, spec, monkeypatch):
+    monkeypatch.setattr(journal, "SECONDS_BETWEEN_LOOKS", 0.05)
+    parent = store.client.create_run(store.experiment_id).info.run_id
+    set_limits(store, parent, time.time() + 3600, None)
+    asked = SweepOver("sweep.budget is used")
+    with ending_with(asked), trial_run(store, replace(spec, parent=parent)) as run:
+        monkeypatch.setattr(steering, "time", SimpleNamespace(time=lambda: inf))
+        within(20, lambda: isinstance(run.stop, SweepOver))
+        raise asked
+    (record,) = trial_records(store)
+    assert (record.status, record.error, record.stopped) == ("KILLED", "sweep.budget is used", False)
 
 
 def test_a_log_line_for_one_run_is_in_no_other(store, spec):

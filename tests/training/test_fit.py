@@ -320,7 +320,7 @@ def test_a_member_that_is_asked_to_stop_ends_at_once_and_goes_on_later(configs, 
     def log_and_ask(metrics: dict[str, float], step: int) -> None:
         log(metrics, step)
         if step == at:
-            first.run.stop = "seen enough"
+            first.run.stop = Stopped("seen enough")
         if step > at and count > 1:
             assert 0 in kept.errors  # the others went on when it had ended
 
@@ -346,7 +346,7 @@ def test_a_member_that_waits_for_its_program_is_asked_to_stop(configs, tmp_path,
         log(metrics, step)
         for place in stopped:
             assert step == 10 or place in kept.errors
-            kept.members[place].run.stop = "seen enough"
+            kept.members[place].run.stop = Stopped("seen enough")
 
     first.progress._log_metrics = log_and_ask
     kept.train(most=2)
@@ -369,7 +369,7 @@ def test_a_member_that_is_asked_to_stop_takes_no_further_step(configs, tmp_path,
 
     def ask(program: Program, step: int, *batch: Any) -> Any:
         if step == 37 and program.members[0] is first:
-            first.run.stop = "seen enough"
+            first.run.stop = Stopped("seen enough")
         return take_step(program, step, *batch)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -22,6 +22,7 @@ def main(arguments: Sequence[str]) -> None:
 def _stop(arguments: Arguments) -> None:
     from recurrent_cells.sweeps.results import read_sweeps
     from recurrent_cells.tracking.queries import find_trial
+    from recurrent_cells.tracking.status import UNDER_WAY
     from recurrent_cells.tracking.steering import ask_to_skip, ask_to_stop
     from recurrent_cells.tracking.store import open_store
 
@@ -46,7 +47,9 @@ def _stop(arguments: Arguments) -> None:
         ask_to_skip(store, parent.run_id, found[0].fingerprint, reason)
         print(f"{found[0].name} is left out")
         return
-    if parent.status != "RUNNING":
-        raise UserError(f"sweep={sweep}: {parent.name} is {parent.status}; only a sweep that runs can be stopped")
+    if parent.status not in UNDER_WAY:
+        raise UserError(
+            f"sweep={sweep}: {parent.name} is {parent.status}; only a sweep that runs or waits can be stopped"
+        )
     ask_to_stop(store, parent.run_id, reason)
     print(f"{parent.name} starts no more trials; those that run go on to their ends, its command with the rest")

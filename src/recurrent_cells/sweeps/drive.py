@@ -20,7 +20,6 @@ from recurrent_cells.tracking.recovery import at_work, recover
 from recurrent_cells.tracking.status import beat
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.claim import is_claimed
-from recurrent_cells.trial.outcome import Outcome
 
 # Between two limits, so that two machines that gave way to each other do not again.
 SECONDS_TO_WAIT_FOR_OTHERS = (0.5, 1.5)
@@ -52,6 +51,7 @@ def drive(
     """
     pulse, deaths = Pulse(store, parent), Counter[Trial]()
     limits, is_over = limits or Limits(SweepConfig(), store, parent, {}), False
+    pool.heed(limits.refused)
     with handled() as interruption, opened(pool):
         queue = Queue(feed, pool, store)
         queue.fill()
@@ -77,7 +77,7 @@ def drive(
                         queue.give_way([trial])
                     elif outcome.status == "killed" and (interruption.asked or is_over):
                         continue  # the next start of the sweep goes on with the trial
-                    elif outcome.status == "killed" and deaths[trial] <= retries:
+                    elif outcome.status == "left" or (outcome.status == "killed" and deaths[trial] <= retries):
                         queue.again.append(trial)
                     else:
                         feed.tell(trial, outcome)
@@ -97,9 +97,9 @@ def drive(
 def _wanted(trials: Sequence[Trial], feed: Feed, limits: Limits) -> list[Trial]:
     """The trials but those that the sweep is asked to leave out, of which the feed is told."""
     for trial in trials:
-        if trial.fingerprint in limits.skipped:
-            feed.tell(trial, Outcome("stopped", error=f"skipped: {limits.skipped[trial.fingerprint]}"))
-    return [trial for trial in trials if trial.fingerprint not in limits.skipped]
+        if (outcome := limits.left_out(trial)) is not None:
+            feed.tell(trial, outcome)
+    return [trial for trial in trials if limits.left_out(trial) is None]
 
 
 @contextmanager

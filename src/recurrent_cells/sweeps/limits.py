@@ -9,10 +9,8 @@ from statistics import median
 from recurrent_cells.config.rules import seconds_of
 from recurrent_cells.config.schema import SweepConfig
 from recurrent_cells.sweeps.plan import Trial
-from recurrent_cells.tracking.names import Tag
-from recurrent_cells.tracking.parents import read_parent
-from recurrent_cells.tracking.patience import store_failures
-from recurrent_cells.tracking.steering import SECONDS_BETWEEN_LOOKS, skipped
+from recurrent_cells.tracking.patience import patiently, store_failures
+from recurrent_cells.tracking.steering import SECONDS_BETWEEN_LOOKS, read_orders, set_limits
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.outcome import Outcome
 
@@ -36,7 +34,26 @@ class Limits:
         self._started: dict[Trial, float] = {}
         self._next_look = 0.0
         self.reason = ""
-        self.skipped: dict[str, str] = {}
+        self.skipped: Mapping[str, str] = {}
+
+    def announce(self) -> None:
+        """Have the trials know by the parent's tags what they have to keep wherever they run."""
+        if self._parent is not None:
+            parent, left = self._parent, None if self._end is None else self._end - time.monotonic()
+            ends = None if left is None else time.time() + left
+            patiently(lambda: set_limits(self._store, parent, ends, self._most_failures), self._store.patience)
+
+    def refused(self, trial: Trial) -> Outcome | None:
+        """What becomes of a trial that has not begun and is not to; None if it may."""
+        if self.reason or not self._has_time_for([trial]):
+            return Outcome("left", error=self.reason or self._used)
+        return self.left_out(trial)
+
+    def left_out(self, trial: Trial) -> Outcome | None:
+        """What becomes of a trial that the sweep is to leave out; None if it is not."""
+        if trial.fingerprint in self.skipped:
+            return Outcome("stopped", error=f"skipped: {self.skipped[trial.fingerprint]}")
+        return None
 
     def look(self) -> None:
         """See whether the budget is used while trials run or wait and, now and then, what the parent's tags ask for."""
@@ -46,21 +63,25 @@ class Limits:
             return
         self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
         with suppress(*store_failures()):  # the next look comes in time
-            tags = read_parent(self._store, self._parent).tags
-            self.skipped = skipped(tags)
-            if Tag.STOP in tags:
-                self.reason = f"stopped: {tags[Tag.STOP]}"
+            orders = read_orders(self._store, self._parent)
+            self.skipped = orders.skipped
+            self.reason = self.reason or orders.over
 
     def allow(self, trials: Sequence[Trial]) -> bool:
         """Whether trials may start as one program; once some would not end in time, as far as is known, none may."""
-        if self._end is not None and not self.reason:
-            known = [
-                median(self._measured[it.shape]) if it.shape in self._measured else self._known.get(it.shape, 0.0)
-                for it in trials
-            ]
-            if time.monotonic() + max(known) >= self._end:
-                self.reason = self._used
+        if not (self.reason or self._has_time_for(trials)):
+            self.reason = self._used
         return not self.reason
+
+    def _has_time_for(self, trials: Sequence[Trial]) -> bool:
+        """Whether trials that start now as one program end within the budget, as far as is known."""
+        if self._end is None:
+            return True
+        known = [
+            median(self._measured[it.shape]) if it.shape in self._measured else self._known.get(it.shape, 0.0)
+            for it in trials
+        ]
+        return time.monotonic() + max(known) < self._end
 
     @property
     def is_over(self) -> bool:
@@ -75,5 +96,7 @@ class Limits:
         if outcome.status == "finished":
             self._measured[trial.shape].append(seconds)
         self._failures += outcome.status == "failed"
+        if outcome.status == "left":
+            self._next_look = 0.0  # what the trial knows of its sweep is to be known here
         if self._most_failures is not None and self._failures >= self._most_failures:
             self.reason = f"sweep.stop_after_failures={self._most_failures}: so many trials have failed"

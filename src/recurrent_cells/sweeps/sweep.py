@@ -133,10 +133,9 @@ class Swept:
     @property
     def faulty(self) -> list[Trial]:
         """The trials that are neither finished nor queued, nor left on purpose."""
-        if self.stopped:
-            return [trial for trial in self.left if has_failed(trial, self.outcomes, self.records)]
         on_purpose = self.queued | stopped(self.trials, self.outcomes, self.records)
-        return [trial for trial in self.left if trial not in on_purpose]
+        left = [trial for trial in self.left if trial not in on_purpose]
+        return [it for it in left if has_failed(it, self.outcomes, self.records)] if self.stopped else left
 
 
 def run_sweep(points: Sequence[Point], runner: Runner, tuning: Sequence[Point] = (), keys: Sequence[str] = ()) -> Swept:
@@ -221,6 +220,7 @@ def carry_out(
     with handled() as interruption:
         try:
             if not feed.done:
+                limits.announce()
                 drive(feed, runner.pool, store, parent.run_id, runner.settings.retries, limits, standings)
         except BaseException:
             with interruption.deferred(), suppress(DeliveryError):  # what ended the sweep is what counts

@@ -5,15 +5,16 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recurrent_cells.errors import Halted, Stopped, SweepOver
 from recurrent_cells.files import write_atomically
 from recurrent_cells.tracking.patience import reason
 from recurrent_cells.tracking.spool import Spool
 from recurrent_cells.tracking.status import beat
-from recurrent_cells.tracking.steering import SECONDS_BETWEEN_LOOKS, asked_to_stop
+from recurrent_cells.tracking.steering import BUDGET_USED, SECONDS_BETWEEN_LOOKS, Orders, asked_to_stop
 from recurrent_cells.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -104,18 +105,22 @@ class Courier(threading.Thread):
     """Delivers journals from time to time while training goes on; a store that fails is tried again.
 
     Now and then it beats for their runs, and for the parent runs in `parents`, and tells a run what asks it to stop.
+
+    Args:
+        orders: of the sweep whose trials the runs are.
     """
 
-    def __init__(self, store: Store, parents: Iterable[str] = ()) -> None:
+    def __init__(self, store: Store, parents: Iterable[str] = (), orders: Orders | None = None) -> None:
         super().__init__(daemon=True, name="courier")
         self._store, self._parents = store, list(parents)
+        self.orders = orders or Orders()
         self._journals: dict[str, Journal] = {}
-        self._stops: dict[str, Callable[[str], None]] = {}
+        self._stops: dict[str, Callable[[Halted], None]] = {}
         self._delivering = threading.Lock()
         self._stop_asked = threading.Event()
 
-    def add(self, run_id: str, journal: Journal, stop: Callable[[str], None]) -> None:
-        """Take a journal on; `stop` takes the reason for which its run is asked to stop."""
+    def add(self, run_id: str, journal: Journal, stop: Callable[[Halted], None]) -> None:
+        """Take a journal on; `stop` takes that with which its run is to end before it is done."""
         with self._delivering:
             self._journals[run_id], self._stops[run_id] = journal, stop
 
@@ -159,10 +164,14 @@ class Courier(threading.Thread):
         beat(self._store, [*self._journals, *self._parents])
 
     def _look(self) -> None:
-        for run_id, why in asked_to_stop(self._store).items():
-            with self._delivering:
-                if run_id in self._stops:
-                    self._stops[run_id](why)
+        if self.orders.is_budget_used:
+            self._halt(dict.fromkeys(self._stops, SweepOver(BUDGET_USED)))
+        self._halt({run_id: Stopped(why) for run_id, why in asked_to_stop(self._store).items()})
+
+    def _halt(self, runs: Mapping[str, Halted]) -> None:
+        with self._delivering:
+            for run_id in runs.keys() & self._stops.keys():
+                self._stops[run_id](runs[run_id])
 
     def stop(self) -> None:
         self._stop_asked.set()

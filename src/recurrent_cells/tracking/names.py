@@ -40,6 +40,8 @@ class Tag:
     LEFT = "sweep.left"  # how many trials such a sweep has left
     UNTIL = "sweep.until"  # decided: asks a sweep of a fixed plan to add seeds, as the key of that name does
     MAX_SEEDS = "sweep.max_seeds"  # with that, the most seeds of a configuration
+    ENDS = "sweep.ends"  # when the budget of a sweep is used, in seconds since 1970
+    MOST_FAILED = "sweep.most_failed"  # how many of a sweep's runs may be FAILED before no more of its trials start
     SKIP = "skip."  # with the fingerprint of a trial that the sweep is to leave out
     # of both
     STOP = "stop"  # asks a trial to save its state and end, a sweep to start no more trials; the value says why

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from mlflow.entities import Run
 
-from recurrent_cells.errors import DeliveryError, Interrupted, Stopped, TrialError
+from recurrent_cells.errors import DeliveryError, Halted, Interrupted, TrialError
 from recurrent_cells.tracking.delivery import Outcome, clear, deliver, keep_end, outcome_of
 from recurrent_cells.tracking.journal import Courier, Journal
 from recurrent_cells.tracking.locks import trial_lock
@@ -20,6 +20,7 @@ from recurrent_cells.tracking.opening import RunSpec, open_run
 from recurrent_cells.tracking.patience import patiently, reason
 from recurrent_cells.tracking.spool import Spool, SpoolHandler
 from recurrent_cells.tracking.status import is_deleted, set_ended
+from recurrent_cells.tracking.steering import read_orders
 from recurrent_cells.tracking.store import Store
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 class TrialRun:
     """An open run. `folder` holds its files until the run has ended, `artifacts` those to be kept in MLflow.
 
-    `tags` are set when the run ends; `stop` is the reason for which the run is asked to stop, None until then.
+    `tags` are set when the run ends; `stop` is why it is to end before it is done, None until that is asked for.
     """
 
     store: Store
@@ -41,7 +42,7 @@ class TrialRun:
     journal: Journal
     parent: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
-    stop: str | None = None
+    stop: Halted | None = None
     _no_checkpoints: bool = False
 
     @property
@@ -60,8 +61,8 @@ class TrialRun:
     def log_file(self) -> Path:
         return self.artifacts / Artifact.LOG
 
-    def ask_to_stop(self, reason: str) -> None:
-        self.stop = reason
+    def halt(self, reason: Halted) -> None:
+        self.stop = self.stop or reason
 
     def checkpoint(self, save: Callable[[Path], None]) -> None:
         """Save the trial's state; if the disk does not take it, the last one stays and training goes on."""
@@ -88,13 +89,14 @@ def trial_run(store: Store, spec: RunSpec, courier: Courier | None = None) -> It
     """Run the body as one MLflow run, whose status tells how the body ended.
 
     A run of the same fingerprint that was killed is continued, else a new one is made. FINISHED at the end,
-    FAILED with the tag `error` after an exception, KILLED after a signal or where a tag asked the run to stop.
+    FAILED with the tag `error` after an exception, KILLED after a signal or where the run was asked to stop.
 
     Args:
         courier: delivers the metrics of several runs; None: the run has a courier of its own.
 
     Raises:
         TrialBusy: if another process is training the same trial.
+        Halted: if the trial's sweep leaves the trial out, or starts no more.
         DeliveryError: if the store does not take the start of the run, or its end (which is kept on disk then).
     """
     with trial_lock(store, spec.fingerprint):
@@ -102,10 +104,12 @@ def trial_run(store: Store, spec: RunSpec, courier: Courier | None = None) -> It
             f"the tracking store does not take the start of run {spec.name} ({{reason}});\n"
             "once it does the same command goes on"
         )
-        opened = patiently(lambda: _opened(store, spec), store.patience, complaint=complaint)
         carried = under_way(store, spec.parent) if courier is None else nullcontext(courier)
-        with carried as carrier, _ended_truly(opened, carrier) as run:
-            yield run
+        with carried as carrier:
+            carrier.orders.check(spec.fingerprint)
+            opened = patiently(lambda: _opened(store, spec), store.patience, complaint=complaint)
+            with _ended_truly(opened, carrier) as run:
+                yield run
 
 
 def _opened(store: Store, spec: RunSpec) -> TrialRun:
@@ -116,8 +120,9 @@ def _opened(store: Store, spec: RunSpec) -> TrialRun:
 
 @contextmanager
 def under_way(store: Store, parent: str | None) -> Iterator[Courier]:
-    """A courier that delivers while the body runs, and beats for a sweep's parent run too."""
-    courier = Courier(store, [] if parent is None else [parent])
+    """A courier that delivers while the body runs, beats for a sweep's parent run too, and knows what that asks."""
+    orders = patiently(lambda: read_orders(store, parent), store.patience)
+    courier = Courier(store, [] if parent is None else [parent], orders)
     courier.start()
     try:
         yield courier
@@ -130,15 +135,15 @@ def _ended_truly(run: TrialRun, courier: Courier) -> Iterator[TrialRun]:
     handler = SpoolHandler(run.log_file, run.run_id)
     logging.getLogger().addHandler(handler)
     logging.getLogger("recurrent_cells").setLevel(logging.INFO)
-    courier.add(run.run_id, run.journal, run.ask_to_stop)
+    courier.add(run.run_id, run.journal, run.halt)
     own_log = {"run_id": run.run_id}
     failure: BaseException | None = None
     try:
         yield run
         outcome = outcome_of("FINISHED")
-    except Stopped as stop:
-        outcome, failure = outcome_of("KILLED", str(stop)), stop
-        log.warning("%s", stop, extra=own_log)
+    except Halted as halted:
+        outcome, failure = outcome_of("KILLED", str(halted)), halted
+        log.warning("%s", halted, extra=own_log)
     except (Interrupted, KeyboardInterrupt) as interruption:
         outcome, failure = outcome_of("KILLED", str(interruption) or "interrupted"), interruption
         log.warning("interrupted: %s", outcome.tags[Tag.ERROR], extra=own_log)

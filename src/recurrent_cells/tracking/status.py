@@ -7,6 +7,9 @@ from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.provenance import heartbeat
 from recurrent_cells.tracking.store import Store
 
+# Of runs that are worked on, or wait in a queue to be.
+UNDER_WAY = ("RUNNING", "SCHEDULED")
+
 
 def source_tags() -> dict[str, str]:
     """By whom and from where a run was started, as MLflow's UI shows."""
@@ -25,7 +28,7 @@ def set_running(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
     """Set a run RUNNING, with nothing left of an earlier end; the tags name the process that works on it."""
     set_tags(store, run_id, tags)  # first: a run that says RUNNING must name a process that lives
     store.client.update_run(run_id, status="RUNNING")
-    _drop(store, run_id, Tag.ERROR, Tag.STOP, Tag.STOPPED, Tag.LEFT)
+    _drop(store, run_id, Tag.ERROR, Tag.STOP, Tag.STOPPED, Tag.LEFT, Tag.ENDS, Tag.MOST_FAILED)
 
 
 def set_ended(store: Store, run_id: str, status: str, tags: Mapping[str, str], end_time: int | None = None) -> None:

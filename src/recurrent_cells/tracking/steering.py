@@ -1,14 +1,85 @@
-"""What is asked of runs under way by tags that anyone can set: in MLflow's UI, by a client, by `src.stop`."""
+"""What is asked of runs under way by tags: of anyone, in MLflow's UI, by a client or `src.stop`, and of a sweep."""
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from math import inf
 
+from recurrent_cells.errors import Skipped, Stopped, SweepOver
 from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.parents import read_parent
 from recurrent_cells.tracking.queries import search
 from recurrent_cells.tracking.status import set_tags
 from recurrent_cells.tracking.store import Store
 
 SECONDS_BETWEEN_LOOKS = 4.0
 DECIDED = "decided"
+BUDGET_USED = "sweep.budget is used"
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the parent of a sweep asks of its trials, wherever they run.
+
+    Args:
+        over: why no more of them start, but for the budget; empty while they may.
+        skipped: those that are to be left out, by fingerprint, with the reasons.
+        ends: when those that run are to save their states and end, in seconds since 1970.
+    """
+
+    over: str = ""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    ends: float = inf
+
+    def check(self, fingerprint: str) -> None:
+        """Raise SweepOver or Skipped if a trial is not to start."""
+        if self.over or self.is_budget_used:
+            raise SweepOver(self.over or BUDGET_USED)
+        if fingerprint in self.skipped:
+            raise Skipped(f"skipped: {self.skipped[fingerprint]}")
+
+    @property
+    def is_budget_used(self) -> bool:
+        return time.time() >= self.ends
+
+
+def read_orders(store: Store, parent: str | None) -> Orders:
+    """What a sweep's parent asks now; nothing where a trial has none."""
+    if parent is None:
+        return Orders()
+    tags, ends = read_parent(store, parent).tags, inf
+    with suppress(KeyError, ValueError):
+        ends = float(tags[Tag.ENDS])
+    return Orders(_over(store, parent, tags), skipped(tags), ends)
+
+
+def _over(store: Store, parent: str, tags: Mapping[str, str]) -> str:
+    if Tag.STOP in tags:
+        return str(Stopped(tags[Tag.STOP]))
+    most = tags.get(Tag.MOST_FAILED, "")
+    if most.isdecimal() and failures(store, parent) >= int(most):
+        return "sweep.stop_after_failures: so many trials have failed"
+    return ""
+
+
+def failures(store: Store, parent: str) -> int:
+    """How many runs of a sweep's trials are FAILED, those of earlier starts of the sweep too."""
+    return sum(1 for _ in search(store, f"attributes.status = 'FAILED' and tags.{Tag.SWEEP} = '{parent}'"))
+
+
+def set_limits(store: Store, parent: str, ends: float | None, most_failures: int | None) -> None:
+    """Have trials that other processes start keep the limits of a sweep.
+
+    Args:
+        ends: when its budget is used, in seconds since 1970.
+        most_failures: after how many from now on no more trials start.
+    """
+    tags = {} if ends is None else {Tag.ENDS: f"{ends:.3f}"}
+    if most_failures is not None:
+        tags |= {Tag.MOST_FAILED: str(failures(store, parent) + most_failures)}
+    if tags:
+        set_tags(store, parent, tags)
 
 
 def asked_to_stop(store: Store) -> dict[str, str]:

@@ -10,7 +10,6 @@ from typing import Any
 import pytorch_lightning as pl
 from tqdm import tqdm
 
-from recurrent_cells.errors import Stopped
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.training import state
 from recurrent_cells.training.member import Member
@@ -91,16 +90,17 @@ class Stopping(pl.Callback):
     def _end_asked(self, program: Program) -> None:
         for member in self._members:
             if member.run.stop is not None and not member.ended and member not in program.members:
-                member.ended, member.error = True, Stopped(str(member.run.stop))
+                member.ended, member.error = True, member.run.stop
                 self._ended(member)
         asked = [it for _, it in program.open if it.run.stop is not None and not it.progress.done]
         program.end(asked)
         for member in asked:
             assert member.state is not None
             member.run.checkpoint(partial(state.save, member.state))
-            member.error = Stopped(str(member.run.stop))
+            member.error = member.run.stop
         if asked and not program.open:
-            raise Stopped(str(asked[0].run.stop))
+            assert asked[0].run.stop is not None
+            raise asked[0].run.stop
         for member in asked:
             self._ended(member)
 

@@ -7,10 +7,18 @@ from typing import Any
 
 from recurrent_cells.config.messages import explain
 from recurrent_cells.config.schema import Config
-from recurrent_cells.errors import Interrupted, Stopped, TrialBusy
+from recurrent_cells.errors import Halted, Interrupted, Skipped, Stopped, SweepOver, TrialBusy
 from recurrent_cells.trial.claim import Train
 
 LONGEST_ERROR = 2000
+# How a trial ended that raised such an error; after any other error it failed.
+STATUSES: dict[type[BaseException], str] = {
+    TrialBusy: "busy",
+    Interrupted: "killed",
+    Stopped: "stopped",
+    Skipped: "stopped",
+    SweepOver: "left",
+}
 
 
 @dataclass(frozen=True)
@@ -18,8 +26,8 @@ class Outcome:
     """How a trial ended.
 
     Args:
-        status: finished, failed, killed, stopped (as a tag asked), busy (another process trains the trial) or queued
-            (left to a launcher).
+        status: finished, failed, killed, stopped (as a tag asked), left (as its sweep starts no more), busy (another
+            process trains the trial) or queued (left to a launcher).
         result: of a finished trial, what `train` returned.
         log: a file with all that the trial wrote to its console; empty if there is none.
     """
@@ -35,7 +43,7 @@ def outcome_of(value: Any) -> Outcome:
     if isinstance(value, Outcome):
         return value
     if isinstance(value, BaseException):
-        status = {TrialBusy: "busy", Interrupted: "killed", Stopped: "stopped"}.get(type(value), "failed")
+        status = STATUSES.get(type(value), "failed")
         return Outcome(status, error=(str(value) if status != "failed" else explain(value))[:LONGEST_ERROR])
     return Outcome("finished", value if isinstance(value, dict) else {})
 
@@ -64,7 +72,7 @@ def train_together(
 
             train_pack(configs, most, told)
     except BaseException as error:
-        if not isinstance(error, TrialBusy | Interrupted | Stopped):
+        if not isinstance(error, TrialBusy | Interrupted | Halted):
             traceback.print_exc()
         value = error
     for place in sorted(untold):

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from recurrent_cells.config.messages import explain
 from recurrent_cells.config.schema import Config
-from recurrent_cells.errors import DeliveryError, Interrupted, Stopped, TrialBusy
+from recurrent_cells.errors import DeliveryError, Halted, Interrupted, TrialBusy
 from recurrent_cells.interrupts import Interruption, handled
 from recurrent_cells.tracking.journal import Courier
 from recurrent_cells.tracking.names import Tag
@@ -16,7 +16,7 @@ from recurrent_cells.training.member import Member
 from recurrent_cells.trial.claim import already_finished, claim, result_of
 from recurrent_cells.trial.fingerprint import fingerprint
 from recurrent_cells.trial.life import Surroundings, finish, opened, surroundings
-from recurrent_cells.trial.outcome import Outcome
+from recurrent_cells.trial.outcome import Outcome, outcome_of
 
 # Takes what became of a trial, by its place.
 Tell = Callable[[int, Outcome], None]
@@ -78,6 +78,9 @@ class _Runs:
         except TrialBusy as busy:
             held.close()
             self._tell(place, Outcome("busy", error=str(busy)))
+        except Halted as halted:
+            held.close()
+            self._tell(place, outcome_of(halted))
         except DeliveryError as error:
             held.close()
             self._tell(place, Outcome("killed", error=str(error)))
@@ -100,8 +103,8 @@ class _Runs:
                 outcome = Outcome("finished", finish(member, self._around, self._interruption))
         except (Interrupted, DeliveryError) as cut:
             outcome, error = Outcome("killed", error=str(cut)), cut
-        except Stopped as stopped:
-            outcome = Outcome("stopped", error=str(stopped))
+        except Halted as halted:
+            outcome = outcome_of(halted)
         except Exception as fault:
             outcome = Outcome("failed", error=explain(fault))
         self._tell(place, outcome)

@@ -1,142 +1,24 @@
-"""Sweeps through Slurm's commands, which are played here by one small program that runs jobs as it is told to."""
+"""Sweeps through Slurm's commands, which are played here, but for the last test."""
 
-import fcntl
-import json
 import os
 import signal
-import stat
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks import slurm as benchmark
-from recurrent_cells.files import write_atomically
-from recurrent_cells.sweeps.pools import slurm as pools
+from recurrent_cells.sweeps.results import read_sweeps
+from recurrent_cells.tracking.steering import ask_to_skip, ask_to_stop
 from src import REPOSITORY
 from tests.sweeps.processes import wait_until
 
 pytest.importorskip("submitit")
 
-# sbatch keeps a job's command and trials' number, squeue lists them; `start` and `end` play the node.
-FAKE = """#!{python}
-import fcntl, json, os, re, sys
-from pathlib import Path
-
-name, arguments, folder = Path(sys.argv[0]).name, sys.argv[1:], Path({folder!r})
-jobs = folder / "jobs.json"
-lock = (folder / "lock").open("w")
-fcntl.flock(lock, fcntl.LOCK_EX)
-known = json.loads(jobs.read_text()) if jobs.exists() else {{}}
-if name == "sbatch" and "--test-only" in arguments:
-    sys.exit("sbatch: error: invalid partition specified: nope" if "--partition=nope" in arguments else 0)
-if name == "sbatch" and (folder / "full").exists():
-    sys.exit("sbatch: error: job submit limit exceeded")
-if name == "sbatch":
-    script = Path(arguments[0]).read_text()
-    array = re.search(r"--array=0-([0-9]+)", script)
-    comment = re.search(r"--comment=(.*)", script).group(1)
-    number = str(len({{it.partition("_")[0] for it in known}}) + 1)
-    for index in range(int(array.group(1)) + 1) if array else [None]:
-        job = number if index is None else f"{{number}}_{{index}}"
-        known[job] = {{"state": "PENDING", "comment": comment, "script": script}}
-    print(f"Submitted batch job {{number}}")
-if name == "squeue":
-    for job, it in known.items():
-        number, _, index = job.partition("_")
-        print("|".join([number, index or "N/A", it["state"], it["comment"]]))
-if name == "scancel" and (folder / "deaf").exists():
-    (folder / "deaf").unlink()
-    sys.exit("scancel: error: Unable to contact slurm controller")
-if name == "scancel":
-    for job in arguments[1:]:
-        known[job]["state"] = "CANCELLED"
-if name == "sinfo":
-    print((folder / "nodes").read_text() if (folder / "nodes").exists() else "localhost")
-if name == "scontrol":
-    known[arguments[1]]["state"] = "PENDING"
-if name in ("sbatch", "scancel", "scontrol"):
-    fresh = folder / f"{{os.getpid()}}.json"
-    fresh.write_text(json.dumps(known))
-    fresh.replace(jobs)
-with (folder / "asked").open("a") as asked:
-    print(name, file=asked)
-"""
 SLURM = "hydra/launcher=slurm"
 # Where Slurm's packages are unpacked; None: they are installed, or there is no Slurm.
 ROOT = Path(os.environ["SLURM_ROOT"]) if "SLURM_ROOT" in os.environ else None
 LEFT = (SLURM, "hydra.launcher.wait=false")
-
-
-class Cluster:
-    """What Slurm knows, and a node that trains a job in a process forked from this one."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @property
-    def jobs(self) -> dict[str, dict[str, str]]:
-        file = self.folder / "jobs.json"
-        return json.loads(file.read_text()) if file.exists() else {}
-
-    def asked(self, name: str) -> int:
-        """How often a command was given."""
-        return (self.folder / "asked").read_text().split().count(name)
-
-    @property
-    def waiting(self) -> list[str]:
-        return [job for job, it in self.jobs.items() if it["state"] == "PENDING"]
-
-    def set(self, job: str, state: str) -> None:
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            jobs = self.jobs
-            jobs[job]["state"] = state
-            write_atomically(self.folder / "jobs.json", json.dumps(jobs).encode())
-
-    def start(self, job: str, restarts: int = 0) -> int:
-        """Run what the job's script says; its process."""
-        from submitit.core.submission import process_job
-
-        folder = Path(self.jobs[job]["script"].split()[-1])
-        array, _, index = job.partition("_")
-        variables = {"SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": str(restarts), "SUBMITIT_EXECUTOR": "slurm"}
-        if index:
-            variables |= {"SLURM_ARRAY_JOB_ID": array, "SLURM_ARRAY_TASK_ID": index}
-        self.set(job, "RUNNING")
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                os.environ |= variables
-                process_job(folder)
-                code = 0
-            finally:
-                os._exit(code)
-        return pid
-
-    def end(self, job: str, pid: int) -> None:
-        """Wait for a job's process; the job is over unless it was requeued."""
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        if self.jobs[job]["state"] == "RUNNING":
-            self.set(job, "FAILED" if code else "COMPLETED")
-
-    def run(self, *jobs: str) -> None:
-        for job in jobs:
-            self.end(job, self.start(job))
-
-
-@pytest.fixture
-def cluster(tmp_path, monkeypatch) -> Cluster:
-    folder = tmp_path / "slurm-commands"
-    folder.mkdir()
-    for name in ("sbatch", "squeue", "scancel", "sinfo", "scontrol", "srun"):
-        (folder / name).write_text(FAKE.format(python=sys.executable, folder=str(folder)))
-        (folder / name).chmod(stat.S_IRWXU)
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-    monkeypatch.setattr(pools, "SECONDS_BETWEEN_LOOKS", 0.2)
-    return Cluster(folder)
 
 
 def statuses(trials):
@@ -163,6 +45,58 @@ def test_a_sweep_left_to_slurm_is_collected_by_the_same_command(sweep, cluster, 
     assert cluster.waiting == []
     assert [parent.info.status for parent in parents()] == ["FINISHED"]
     assert statuses(trials) == [(0, "FINISHED"), (1, "FINISHED"), (2, "FINISHED")]
+
+
+@pytest.mark.slow
+def test_what_is_asked_of_a_sweep_left_to_slurm_reaches_jobs_that_have_not_begun(
+    sweep, cluster, store, trials, parents
+):
+    sweep("seed=0,1,2", *LEFT)
+    parent, entries = parents()[0].info.run_id, read_sweeps(store, "latest")[1].trials
+    ask_to_skip(store, parent, next(it.fingerprint for it in entries if it.overrides["seed"] == "0"), "not now")
+    cluster.run("1_0", "1_1")
+    assert statuses(trials) == [(1, "FINISHED")]
+    ask_to_stop(store, parent, "lunch")
+    cluster.run("1_2")
+    assert statuses(trials) == [(1, "FINISHED")]
+
+    assert sweep("seed=0,1,2", *LEFT).code == 0
+    assert "stop" not in parents()[0].data.tags
+    cluster.run(*cluster.waiting)
+    assert sweep("seed=0,1,2", *LEFT).code == 0
+    assert statuses(trials) == [(1, "FINISHED"), (2, "FINISHED")]  # who asked to skip has not taken that back
+    (run,) = parents()
+    assert (run.info.status, run.data.tags["sweep.left"]) == ("KILLED", "1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", ["sweep.budget=0.1s", "sweep.stop_after_failures=1"])
+def test_a_sweep_left_to_slurm_keeps_its_limits(sweep, cluster, trials, parents, limit):
+    diverging = ("optimizer=sgd", "optimizer.lr=1e38", "optimizer.clip_norm=null")
+    assert sweep("seed=0,1", *diverging, limit, *LEFT).code == 0
+    assert cluster.waiting == ["1_0", "1_1"]
+    cluster.run("1_0", "1_1")
+    assert statuses(trials) == ([(0, "FAILED")] if "failures" in limit else [])
+    sweep("seed=0,1", *diverging, *LEFT)
+    assert not {"sweep.ends", "sweep.most_failed"} & parents()[0].data.tags.keys()
+    cluster.run(*cluster.waiting)
+    assert sorted(set(statuses(trials))) == [(0, "FAILED"), (1, "FAILED")]
+
+
+@pytest.mark.slow
+def test_a_sweep_that_waits_and_is_stopped_takes_its_jobs_out_of_the_queue(
+    sweep, in_background, cluster, store, parents
+):
+    waiting = in_background(lambda: sweep("seed=0,1", SLURM))
+    wait_until(lambda: len(cluster.waiting) == 2)
+    ask_to_stop(store, parents()[0].info.run_id, "lunch")
+    answer = waiting.wait()
+    assert (answer.code, answer.err.splitlines()[-1]) == (
+        0,
+        "stopped: lunch; 2 trials left, with which the same command goes on",
+    )
+    assert {it["state"] for it in cluster.jobs.values()} == {"CANCELLED"}
+    assert [parent.info.status for parent in parents()] == ["KILLED"]
 
 
 @pytest.mark.slow

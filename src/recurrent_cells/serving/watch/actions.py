@@ -7,6 +7,7 @@ from recurrent_cells.serving.base import BadRequest
 from recurrent_cells.serving.watch.sweep import WatchedSweep
 from recurrent_cells.statistics.looks import planned_looks
 from recurrent_cells.sweeps.results import PlannedTrial
+from recurrent_cells.tracking.status import UNDER_WAY
 from recurrent_cells.tracking.steering import ask_for_seeds, ask_to_skip, ask_to_stop
 
 REASON = "from the page"
@@ -51,8 +52,8 @@ def _skip(sweep: WatchedSweep, action: Mapping[str, Any]) -> str:
 
 
 def _stop_sweep(sweep: WatchedSweep, _: Mapping[str, Any]) -> str:
-    if sweep.parent.status != "RUNNING":
-        raise BadRequest(409, f"the sweep is {sweep.parent.status}; only one that runs can be stopped")
+    if sweep.parent.status not in UNDER_WAY:
+        raise BadRequest(409, f"the sweep is {sweep.parent.status}; only one that runs or waits can be stopped")
     ask_to_stop(sweep.store, sweep.parent.run_id, REASON)
     return "No more trials start; those that run go on to their ends, and the same command with the rest."
 

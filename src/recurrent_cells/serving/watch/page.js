@@ -112,9 +112,9 @@ function meter(label, share, words) {
 // --- steering ---------------------------------------------------------------------------------------------------
 
 function showSteering() {
-  const isRunning = sweep.status === "RUNNING", seeds = sweep.seeds;
+  const isUnderWay = ["RUNNING", "SCHEDULED"].includes(sweep.status), seeds = sweep.seeds;
   byId("steering").hidden = !token || !sweep.can_write;
-  byId("stop-sweep").hidden = !isRunning;
+  byId("stop-sweep").hidden = !isUnderWay;
   byId("stop-sweep").disabled = Boolean(sweep.stop);
   byId("seeds").hidden = !seeds.can_add;
   byId("seeds-words").textContent = seeds.words;

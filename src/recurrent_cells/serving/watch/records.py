@@ -3,9 +3,9 @@
 import time
 
 from recurrent_cells.tracking.queries import TrialRecord, trial_records
+from recurrent_cells.tracking.status import UNDER_WAY
 from recurrent_cells.tracking.store import Store
 
-UNDER_WAY = ("RUNNING", "SCHEDULED")
 # Between two times at which all is read, which finds what the looks between them miss: a deleted run, a clock set back.
 SECONDS_BETWEEN_READS = 300.0
 AT_ONCE = 100  # run ids in one search

@@ -9,7 +9,7 @@ from typing import Any
 from recurrent_cells.errors import UserError
 from recurrent_cells.serving.watch.comparison import compared
 from recurrent_cells.serving.watch.curves import Curves
-from recurrent_cells.serving.watch.records import UNDER_WAY, Records
+from recurrent_cells.serving.watch.records import Records
 from recurrent_cells.serving.watch.rows import Configurations, row
 from recurrent_cells.serving.watch.seeds import Seeds, seeds_of
 from recurrent_cells.sweeps.dry_run import seconds_by_shape
@@ -18,6 +18,7 @@ from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.parents import ParentRun, read_parent
 from recurrent_cells.tracking.queries import TrialRecord
 from recurrent_cells.tracking.recovery import mark_killed
+from recurrent_cells.tracking.status import UNDER_WAY
 from recurrent_cells.tracking.store import Store
 
 # However many pages ask.

@@ -2,7 +2,7 @@
 
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from recurrent_cells.errors import UserError
@@ -92,6 +92,14 @@ class Pool(ABC):
     @abstractmethod
     def start(self, trials: "Sequence[Trial]") -> None:
         """Start one trial, or several as one program."""
+
+    def heed(self, refused: "Callable[[Trial], Outcome | None]") -> None:
+        """Take what is asked of trials that `start` took and that wait in a queue of the pool's, where it has one.
+
+        Args:
+            refused: what becomes of a trial that is not to begin any more; None if it may.
+        """
+        self.refused = refused
 
     @abstractmethod
     def ended(self, seconds: float) -> "Iterable[tuple[Trial, Outcome]]":

@@ -74,6 +74,7 @@ class SlurmPool(Pool):
         self._next_look = 0.0
         self._stopping = False
         self._to_cancel: set[Task] = set()
+        self._withdrawn: dict[Task, Outcome] = {}
 
     def prepare(self, train: Train, config: "DictConfig", store: "Store") -> None:
         """Have Slurm say whether it would take such jobs.
@@ -151,8 +152,17 @@ class SlurmPool(Pool):
         self._cancel()
         states = queue.states()
         for task in [it for it in self._running if states.get(it, queue.GONE) in queue.OVER | {queue.GONE}]:
-            outcome = self._arrays.outcome(task, states.get(task, queue.GONE), self._stopping)
+            outcome = self._outcome(task, states.get(task, queue.GONE))
             self._ended.append((self._running.pop(task), outcome))
+        waiting = {it: trial for it, trial in self._running.items() if states[it] == queue.WAITING}
+        refused = {it: told for it, trial in waiting.items() if (told := self.refused(trial)) is not None}
+        queue.withdraw(refused)
+        self._withdrawn |= refused
+
+    def _outcome(self, task: "Task", state: str) -> Outcome:
+        """What became of the trial of a task that is over."""
+        outcome = self._arrays.outcome(task, state, self._stopping)
+        return self._withdrawn.get(task, outcome) if state in (queue.CANCELLED, queue.GONE) else outcome
 
     def stop(self, signum: int) -> None:
         self._stopping, self._to_cancel = True, set(self._running)

@@ -90,7 +90,7 @@ class Arrays:
                 return replace(outcome, log=log) if outcome.status == "failed" else outcome
         cause = f"Slurm job {task.job_id} {state.lower()}"
         patiently(lambda: mark_attempt_killed(self._store, task.attempt, cause), self._store.patience)
-        unwanted = state == "CANCELLED" and not stopping  # whoever cancels a job does not want it again
+        unwanted = state == queue.CANCELLED and not stopping  # whoever cancels a job does not want it again
         return Outcome("failed" if unwanted else "killed", error=cause, log=log)
 
     def tidy(self, under_way: Iterable[Task]) -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 # The name of all jobs; the comment of an array says which of them they are.
 JOB_NAME = "recurrent-cells"
-# Slurm's words for a job that is over; while it is requeued it has others.
+# Slurm's words for a job that waits, and for one that is over; while it is requeued it has others.
+WAITING, CANCELLED = "PENDING", "CANCELLED"
 OVER = {
-    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
+    *("BOOT_FAIL", CANCELLED, "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
     *("OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT"),
 }
 GONE = "GONE"  # our word for a job that Slurm has forgotten
@@ -60,6 +61,12 @@ def cancel(tasks: Iterable[Task]) -> None:
     """Have tasks that run end, after some seconds to save their state, and those that wait not begin."""
     if job_ids := [task.job_id for task in tasks]:
         _answer("scancel", "--quiet", *job_ids)
+
+
+def withdraw(tasks: Iterable[Task]) -> None:
+    """Have tasks not begin that wait; those that have begun meanwhile go on."""
+    if job_ids := [task.job_id for task in tasks]:
+        _answer("scancel", "--quiet", f"--state={WAITING}", *job_ids)
 
 
 def requeue(job_id: str) -> None:
