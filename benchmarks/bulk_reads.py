@@ -18,6 +18,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
+from benchmarks.endings import end_in_order
 from benchmarks.postgres import NoPostgres, tracking_server
 from benchmarks.record import machine, write_result
 from benchmarks.scale import CELLS, CURVES, POINTS, RATES, Figures, fill
@@ -100,6 +101,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
+    end_in_order()
     with tempfile.TemporaryDirectory() as scratch:
         sqlite = f"sqlite:///{scratch}/mlflow.db"
         stores = [examine("SQLite", sqlite, sqlite, arguments.trials)]

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.endings import end_in_order, ended_with_this
 from benchmarks.kill_campaign import SURVIVED, Verdict, compare
 from benchmarks.record import machine, write_result
 from recurrent_cells.tracking.queries import search, trial_records
@@ -58,12 +59,9 @@ def cluster(nodes: int) -> Iterator[Any]:
 
 
 def sweep(uri: str, *command: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "src.train", *command],
-        cwd=REPOSITORY,
-        env={**os.environ, "MLFLOW_TRACKING_URI": uri},
-        stdout=subprocess.DEVNULL,
-    )
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri}
+    command = (sys.executable, "-m", "src.train", *command)
+    return ended_with_this(subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL))
 
 
 def store_at(uri: str) -> Store:
@@ -208,6 +206,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="kill a node and the head so often, and measure nothing")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
+    end_in_order()
     if arguments.rounds is not None:
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.endings import end_in_order
 from benchmarks.postgres import Process, tracking_server
 from benchmarks.record import machine, write_result
 from benchmarks.store_campaign import Server, Trace, Verdict, compare, finish, start, store_at, trace, wait_until
@@ -131,6 +132,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS), help="kinds of commands")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments, given = parser.parse_args(), shlex.join(sys.argv[1:])
+    end_in_order()
     began, chance, verdicts = time.monotonic(), random.Random(arguments.seed), []
     with tempfile.TemporaryDirectory() as scratch:
         for kind in arguments.only:

@@ -26,6 +26,7 @@ from unittest.mock import patch
 import requests
 
 from benchmarks.costs import sweep as sweep_here
+from benchmarks.endings import end_in_order, ended_with_this
 from benchmarks.kill_campaign import Verdict, compare
 from benchmarks.postgres import tracking_server
 from benchmarks.record import machine, write_result
@@ -78,7 +79,7 @@ def writers(uri: str, count: int, steps: int, killed: int) -> Written:
     processes = multiprocessing.get_context("spawn")
     start = time.monotonic()
     first = [
-        processes.Process(target=write_run, args=(number, steps, steps // 2 if number < killed else None))
+        processes.Process(target=write_run, args=(number, steps, steps // 2 if number < killed else None), daemon=True)
         for number in range(count)
     ]
     for process in first:
@@ -89,7 +90,7 @@ def writers(uri: str, count: int, steps: int, killed: int) -> Written:
     for process in first:
         process.join()
     recover(store)
-    again = [processes.Process(target=write_run, args=(number, steps, None)) for number in range(killed)]
+    again = [processes.Process(target=write_run, args=(number, steps, None), daemon=True) for number in range(killed)]
     for process in again:
         process.start()
     for process in again:
@@ -124,13 +125,14 @@ def start(uri: str, *command: str, prefix: Sequence[str] = (), home: Path | None
     environment = {**os.environ, "MLFLOW_TRACKING_URI": uri}
     if home is not None:
         environment[HOME_VARIABLE] = str(home)
-    return subprocess.Popen(
+    started = subprocess.Popen(
         [*prefix, sys.executable, "-m", "src.train", *command],
         cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    return ended_with_this(started)
 
 
 @dataclass
@@ -226,6 +228,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
+    end_in_order()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with tracking_server(folder / "server") as server:

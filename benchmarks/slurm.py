@@ -10,7 +10,6 @@ import argparse
 import os
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.endings import end_in_order
 from benchmarks.kill_campaign import SURVIVED, Verdict, compare
 from benchmarks.record import machine, write_result
 from recurrent_cells.sweeps.slurm import queue
@@ -355,7 +355,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="names of the events, left_alone say; else all")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the daemons end too
+    end_in_order()
     start, epochs = time.monotonic(), arguments.epochs
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

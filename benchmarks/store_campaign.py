@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from benchmarks.endings import end_in_order, ended_with_this
 from benchmarks.record import machine, write_result
 from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
 from recurrent_cells.tracking.store import Store, open_store
@@ -56,7 +57,7 @@ class Verdict:
 
 def start(command: tuple[str, ...], uri: str, log: Path, module: str = "src.train") -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
-        return subprocess.Popen(
+        started = subprocess.Popen(
             [sys.executable, "-m", module, *command],
             cwd=REPOSITORY,
             env={**os.environ, "MLFLOW_TRACKING_URI": uri},
@@ -64,6 +65,7 @@ def start(command: tuple[str, ...], uri: str, log: Path, module: str = "src.trai
             stderr=output,
             start_new_session=True,
         )
+    return ended_with_this(started)
 
 
 def store_at(uri: str) -> Store:
@@ -397,6 +399,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="an empty folder for stores and logs, kept")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
+    end_in_order()
     began, chance = time.monotonic(), random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.keep or Path(scratch)
