@@ -53,6 +53,14 @@ def test_a_run_of_an_earlier_version_is_judged_by_its_accuracy():
     assert (old.metric, old.higher_is_better, old.is_share, old.selection, old.test) == ("acc", True, True, 0.6, None)
 
 
+def test_a_trial_is_stopped_whose_end_a_tag_asked_for():
+    said = "stopped: seen enough"
+    assert record("1", "a", "KILLED", stop="seen enough", error=said).stopped
+    assert record("1", "a", "KILLED", error=said).stopped  # somebody has removed the tag since
+    assert not record("1", "a", "KILLED", stop="seen enough", error="process 5 is gone").stopped
+    assert not record("1", "a", "FINISHED", stop="seen enough").stopped
+
+
 def test_a_run_says_by_what_it_is_judged():
     tags = {"metric": "mse", "metric.higher_is_better": "false", "metric.is_share": "false"}
     errors = [

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from recurrent_cells.config.schema import block_keys, later_keys
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import Stopped, UserError
 from recurrent_cells.tracking.copies import Copies
 from recurrent_cells.tracking.manifest import Faults, in_words, local_folder, of_tags
 from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
@@ -60,7 +60,7 @@ class TrialRecord:
     @property
     def stopped(self) -> bool:
         """Whether the trial ended because a tag asked for it."""
-        return self.status == "KILLED" and Tag.STOP in self.tags
+        return self.status == "KILLED" and self.error.startswith(Stopped.PREFIX)
 
     @property
     def pruned(self) -> bool:
