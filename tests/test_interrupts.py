@@ -1,10 +1,13 @@
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from recurrent_cells.errors import Interrupted
 from recurrent_cells.interrupts import SIGNALS, handled
+from tests.sweeps.processes import is_alive, wait_until
 
 
 def ask(signum=signal.SIGTERM):
@@ -43,3 +46,21 @@ def test_no_signal_raises_nothing_and_the_handlers_before_come_back():
         assert not interruption.asked
         assert [signal.getsignal(signum) for signum in SIGNALS] == [interruption] * len(SIGNALS)
     assert [signal.getsignal(signum) for signum in SIGNALS] == before
+
+
+STARTER = """
+import subprocess
+from recurrent_cells.interrupts import dying_with_this
+
+command = ["-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
+subprocess.Popen(dying_with_this(command), start_new_session=True).wait()
+"""
+
+
+def test_a_command_ends_with_the_process_that_started_it():
+    with subprocess.Popen([sys.executable, "-c", STARTER], stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        command = int(starter.stdout.readline())
+        assert is_alive(command)
+        starter.kill()
+    wait_until(lambda: not is_alive(command))

@@ -3,7 +3,8 @@
 import ctypes
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -68,3 +69,15 @@ def die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def dying_with_this(arguments: Sequence[str]) -> list[str]:
+    """A command of Python with some arguments that the kernel kills when this process ends.
+
+    The command sees to that itself: between fork and exec of a process with threads nothing of ours may run.
+    """
+    leash = (
+        f"import ctypes, os, sys; ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {int(signal.SIGKILL)}); "
+        f"os.getppid() == {os.getpid()} or os._exit(1); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    return [sys.executable, "-I", "-c", leash, *arguments]

@@ -8,15 +8,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from recurrent_cells.errors import UserError
-from recurrent_cells.interrupts import Interruption, die_with, handled
+from recurrent_cells.interrupts import Interruption, dying_with_this, handled
 from recurrent_cells.paths import HOME, HOME_VARIABLE
 from recurrent_cells.tracking.artifacts import read_code
 from recurrent_cells.tracking.checkout import UNKNOWN, repository, worktree
@@ -101,11 +99,10 @@ def _train_in(folder: Path, arguments: Sequence[str]) -> int:
     paths = [str(folder), str(folder / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
     with handled() as interruption, interruption.deferred():
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "src.train", *arguments],
+            dying_with_this(["-P", "-m", "src.train", *arguments]),
             env=os.environ | {HOME_VARIABLE: str(HOME), "PYTHONPATH": os.pathsep.join(paths)},
             stdout=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=partial(die_with, os.getpid()),
         )
         code = _waited_for(process, interruption)
     return code if code >= 0 else 128 - code
