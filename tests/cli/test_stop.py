@@ -35,6 +35,9 @@ def test_a_sweep_is_asked_to_start_no_more_or_to_leave_a_trial_out(sweep, store,
     tags = store.client.get_run(sweep).data.tags
     assert tags["stop"] == tags[f"skip.{fingerprint}"] == "by src.stop"
     assert "0 trials of the sweep begin so" in refusal(main, ["sweep=latest", "skip=xyz"], capsys)
+    store.client.update_run(sweep, status="SCHEDULED")
+    main(["sweep=latest", "reason=lunch"])  # its trials wait in a queue
+    assert store.client.get_run(sweep).data.tags["stop"] == "lunch"
     store.client.set_terminated(sweep)
     assert "is FINISHED" in refusal(main, ["sweep=latest"], capsys)
 

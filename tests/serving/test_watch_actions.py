@@ -76,8 +76,9 @@ def test_a_trial_is_stopped_and_one_without_a_run_is_skipped(asked, store, tags)
         assert ask("/actions", {"do": kind, "trial": trial.fingerprint})[0] == 409
 
 
-def test_a_sweep_that_runs_is_stopped(asked, tags):
-    assert "No more trials start" in asked(*TRIALS)("/actions", {"do": "stop-sweep"})[1]
+@pytest.mark.parametrize("status", ["RUNNING", "SCHEDULED"])
+def test_a_sweep_that_runs_or_waits_is_stopped(asked, tags, status):
+    assert "No more trials start" in asked(*TRIALS, status=status)("/actions", {"do": "stop-sweep"})[1]
     assert tags()["stop"] == "from the page"
 
 

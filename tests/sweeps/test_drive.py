@@ -149,6 +149,43 @@ def test_a_trial_that_would_not_end_within_the_budget_does_not_start(store):
     assert found.reason == "sweep.budget=1min is used"
 
 
+def test_a_trial_that_knows_of_the_end_of_its_sweep_ends_the_sweep(store):
+    parent = store.client.create_run(store.experiment_id).info.run_id
+
+    class Late(Scripted):
+        def start(self, trials):
+            ask_to_stop(store, parent, "enough")
+            super().start(trials)
+
+    left = Outcome("left", error="stopped: enough")
+    pool, feed, found = Late({"a": [left]}, slots=1), GridFeed([trial("a"), trial("b")]), limits(store, parent)
+    drive(feed, pool, store, parent, 0, found)
+    assert (pool.started, found.reason, feed.outcomes) == (["a"], "stopped: enough", {})
+
+
+def test_a_trial_that_heard_of_an_earlier_end_of_its_sweep_starts_again(store):
+    parent = store.client.create_run(store.experiment_id).info.run_id
+    pool, feed = Scripted({"a": [Outcome("left", error="stopped: enough")]}), GridFeed([trial("a")])
+    drive(feed, pool, store, parent, 0, limits(store, parent))
+    assert pool.started == ["a", "a"]
+    assert {outcome.status for outcome in feed.outcomes.values()} == {"finished"}
+
+
+def test_what_waits_in_a_queue_of_the_pool_is_refused_as_what_has_not_started(store, monkeypatch):
+    monkeypatch.setattr(limiting, "SECONDS_BETWEEN_LOOKS", 0.0)
+    parent = store.client.create_run(store.experiment_id).info.run_id
+    ask_to_skip(store, parent, trial("b").fingerprint, "not now")
+    found = limits(store, parent, budget="1min")
+    found.look()
+    assert found.refused(trial("a")) is None
+    assert found.refused(trial("b")) == Outcome("stopped", error="skipped: not now")
+    late = replace(trial("c"), shape="long")  # than the budget, as far as is known
+    assert found.refused(late) == Outcome("left", error="sweep.budget=1min is used")
+    ask_to_stop(store, parent, "enough")
+    found.look()
+    assert found.refused(trial("a")) == Outcome("left", error="stopped: enough")
+
+
 @pytest.mark.parametrize("waiting", [[], [trial("b")]])
 def test_trials_that_run_when_the_budget_is_used_save_and_end(store, waiting):
     pool, feed, found = Scripted(slots=1, seconds=60), GridFeed([trial("a", 2), *waiting]), limits(store, budget="0.3s")

@@ -13,12 +13,17 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
+from recurrent_cells.config.schema import Config
 from recurrent_cells.sweeps import limits
 from recurrent_cells.sweeps import sweep as sweeps
+from recurrent_cells.sweeps.parent import Parent
+from recurrent_cells.sweeps.plan import Trial
+from recurrent_cells.sweeps.sweep import Swept
 from recurrent_cells.tracking import journal
 from recurrent_cells.tracking.manifest import local_folder
 from recurrent_cells.tracking.steering import ask_to_stop
 from recurrent_cells.training.module import TrialModule
+from recurrent_cells.trial.outcome import Outcome
 from recurrent_cells.trial.train import train
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
 
@@ -430,6 +435,13 @@ def test_a_sweep_stopped_by_its_tag_ends_what_runs_and_goes_on_when_it_is_given_
     assert sweep(*command).code == 0
     assert statuses(trials) == [(0, "FINISHED"), (1, "FINISHED")]
     assert "stop" not in parents()[0].data.tags
+
+
+def test_what_was_stopped_or_left_out_is_no_failure_of_a_sweep_that_was_stopped(store):
+    trials = [Trial((), {}, Config(), name, name, "", 1) for name in ("stopped", "skipped", "failed", "not started")]
+    outcomes = {"stopped": Outcome("stopped"), "skipped": Outcome("stopped"), "failed": Outcome("failed")}
+    swept = Swept(store, Parent("parent"), trials, outcomes, {}, [], "", "stopped: lunch", report=False)
+    assert [trial.name for trial in swept.faulty] == ["failed"]
 
 
 @pytest.mark.slow

@@ -42,10 +42,8 @@ if name == "scancel" and (folder / "deaf").exists():
     (folder / "deaf").unlink()
     sys.exit("scancel: error: Unable to contact slurm controller")
 if name == "scancel":
-    only = [it.partition("=")[2] for it in arguments if it.startswith("--state=")]
-    for job in arguments:
-        if not job.startswith("--") and (not only or known[job]["state"] in only):
-            known[job]["state"] = "CANCELLED"
+    for job in arguments[1:]:
+        known[job]["state"] = "CANCELLED"
 if name == "sinfo":
     print((folder / "nodes").read_text() if (folder / "nodes").exists() else "localhost")
 if name == "scontrol":

@@ -70,11 +70,15 @@ def test_what_is_asked_of_a_sweep_left_to_slurm_reaches_jobs_that_have_not_begun
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", ["sweep.budget=0.1s", "sweep.stop_after_failures=1"])
-def test_a_sweep_left_to_slurm_keeps_its_limits(sweep, cluster, trials, parents, limit):
+@pytest.mark.parametrize("limit", ["sweep.budget=10min", "sweep.stop_after_failures=1"])
+def test_a_sweep_left_to_slurm_keeps_its_limits(sweep, cluster, store, trials, parents, limit):
     diverging = ("optimizer=sgd", "optimizer.lr=1e38", "optimizer.clip_norm=null")
     assert sweep("seed=0,1", *diverging, limit, *LEFT).code == 0
     assert cluster.waiting == ["1_0", "1_1"]
+    if "budget" in limit:
+        (parent,) = parents()
+        assert 0 < float(parent.data.tags["sweep.ends"]) - time.time() < 600
+        store.client.set_tag(parent.info.run_id, "sweep.ends", str(time.time()))  # ten minutes later
     cluster.run("1_0", "1_1")
     assert statuses(trials) == ([(0, "FAILED")] if "failures" in limit else [])
     sweep("seed=0,1", *diverging, *LEFT)

@@ -156,7 +156,7 @@ class SlurmPool(Pool):
             self._ended.append((self._running.pop(task), outcome))
         waiting = {it: trial for it, trial in self._running.items() if states[it] == queue.WAITING}
         refused = {it: told for it, trial in waiting.items() if (told := self.refused(trial)) is not None}
-        queue.withdraw(refused)
+        queue.cancel(refused)  # one that begins in this moment hears of the same by itself
         self._withdrawn |= refused
 
     def _outcome(self, task: "Task", state: str) -> Outcome:

@@ -63,12 +63,6 @@ def cancel(tasks: Iterable[Task]) -> None:
         _answer("scancel", "--quiet", *job_ids)
 
 
-def withdraw(tasks: Iterable[Task]) -> None:
-    """Have tasks not begin that wait; those that have begun meanwhile go on."""
-    if job_ids := [task.job_id for task in tasks]:
-        _answer("scancel", "--quiet", f"--state={WAITING}", *job_ids)
-
-
 def requeue(job_id: str) -> None:
     """Have a job that runs begin again later."""
     _answer("scontrol", "requeue", job_id)
