@@ -10,7 +10,7 @@ from recurrent_cells.config.rules import seconds_of
 from recurrent_cells.config.schema import SweepConfig
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.tracking.patience import patiently, store_failures
-from recurrent_cells.tracking.steering import SECONDS_BETWEEN_LOOKS, read_orders, set_limits
+from recurrent_cells.tracking.steering import SECONDS_BETWEEN_LOOKS, read_orders, set_limits, too_many_failed
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.outcome import Outcome
 
@@ -99,4 +99,4 @@ class Limits:
         if outcome.status == "left":
             self._next_look = 0.0  # what the trial knows of its sweep is to be known here
         if self._most_failures is not None and self._failures >= self._most_failures:
-            self.reason = f"sweep.stop_after_failures={self._most_failures}: so many trials have failed"
+            self.reason = too_many_failed(self._most_failures)

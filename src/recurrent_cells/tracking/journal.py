@@ -165,7 +165,7 @@ class Courier(threading.Thread):
 
     def _look(self) -> None:
         if self.orders.is_budget_used:
-            self._halt(dict.fromkeys(self._stops, SweepOver(BUDGET_USED)))
+            self._halt(dict.fromkeys(list(self._stops), SweepOver(BUDGET_USED)))
         self._halt({run_id: Stopped(why) for run_id, why in asked_to_stop(self._store).items()})
 
     def _halt(self, runs: Mapping[str, Halted]) -> None:

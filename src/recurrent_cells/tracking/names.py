@@ -41,7 +41,7 @@ class Tag:
     UNTIL = "sweep.until"  # decided: asks a sweep of a fixed plan to add seeds, as the key of that name does
     MAX_SEEDS = "sweep.max_seeds"  # with that, the most seeds of a configuration
     ENDS = "sweep.ends"  # when the budget of a sweep is used, in seconds since 1970
-    MOST_FAILED = "sweep.most_failed"  # how many of a sweep's runs may be FAILED before no more of its trials start
+    MOST_FAILED = "sweep.most_failed"  # 2+3: of the runs 2 were FAILED at the start, with 3 more no more trials start
     SKIP = "skip."  # with the fingerprint of a trial that the sweep is to leave out
     # of both
     STOP = "stop"  # asks a trial to save its state and end, a sweep to start no more trials; the value says why

@@ -57,10 +57,14 @@ def read_orders(store: Store, parent: str | None) -> Orders:
 def _over(store: Store, parent: str, tags: Mapping[str, str]) -> str:
     if Tag.STOP in tags:
         return str(Stopped(tags[Tag.STOP]))
-    most = tags.get(Tag.MOST_FAILED, "")
-    if most.isdecimal() and failures(store, parent) >= int(most):
-        return "sweep.stop_after_failures: so many trials have failed"
+    before, _, most = tags.get(Tag.MOST_FAILED, "").partition("+")
+    if before.isdecimal() and most.isdecimal() and failures(store, parent) >= int(before) + int(most):
+        return too_many_failed(int(most))
     return ""
+
+
+def too_many_failed(most: int) -> str:
+    return f"sweep.stop_after_failures={most}: so many trials have failed"
 
 
 def failures(store: Store, parent: str) -> int:
@@ -77,7 +81,7 @@ def set_limits(store: Store, parent: str, ends: float | None, most_failures: int
     """
     tags = {} if ends is None else {Tag.ENDS: f"{ends:.3f}"}
     if most_failures is not None:
-        tags |= {Tag.MOST_FAILED: str(failures(store, parent) + most_failures)}
+        tags |= {Tag.MOST_FAILED: f"{failures(store, parent)}+{most_failures}"}
     if tags:
         set_tags(store, parent, tags)
 
