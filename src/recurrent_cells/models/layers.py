@@ -16,7 +16,6 @@ from recurrent_cells.models.precision import leaves_autocast
 from recurrent_cells.models.routes import (
     convolution,
     delta_rule,
-    exponential,
     linear,
     numpy_loop,
     reference,
@@ -26,6 +25,7 @@ from recurrent_cells.models.routes import (
     torch_loop,
     torch_nn,
     triton,
+    whole_steps,
 )
 from recurrent_cells.tables import CELLS
 
@@ -36,7 +36,7 @@ ROUTES: dict[str, tuple[ModuleType, ...]] = {
     "triton": (triton,),
     "scan": (linear,),
     "chunks": (delta_rule, convolution, selective),
-    "steps": (exponential,),
+    "steps": (whole_steps,),
 }
 # What computes layers only where model.kernel names it: not measured on a GPU yet.
 ON_REQUEST = ("triton",)

@@ -14,6 +14,7 @@ from torch.nn.functional import threshold
 from recurrent_cells.config.options import Option
 from recurrent_cells.config.rules import at_least
 from recurrent_cells.errors import UserError
+from recurrent_cells.models.whole_steps import WholeSteps
 from recurrent_cells.tables import CELLS
 
 Weights = Mapping[str, Tensor]
@@ -75,6 +76,7 @@ class Cell:
     # Faster ways than the reference, as in model.kernel, in the order of preference.
     routes: ClassVar[tuple[str, ...]] = ()
     by_hand: ClassVar[type[Steps]]
+    whole_steps: ClassVar[type[WholeSteps]]
 
     def __init_subclass__(cls) -> None:
         # A fast route computes one class's step: a subclass with another step must not inherit the route.

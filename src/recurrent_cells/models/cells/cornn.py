@@ -1,12 +1,50 @@
 """coRNN: hidden units as oscillators that drive one another."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from recurrent_cells.config.rules import number
 from recurrent_cells.models.cells import Cell, Option, Shapes, State, Weights
+from recurrent_cells.models.whole_steps import (
+    Tensors,
+    WholeSteps,
+    add_products,
+    add_products_back,
+    product_gradients,
+    tanh_,
+    through_tanh,
+)
+
+
+class CoRNNSteps(WholeSteps):
+    """One gate, the force that the units exert on one another."""
+
+    num_gates = 1
+
+    def __init__(self, settings: Mapping[str, Any], weights: Tensors) -> None:
+        self.of_h, self.of_z = weights[0].chunk(2, dim=2)
+        self.dt = settings["dt"]
+        self.pull, self.kept = self.dt * settings["gamma"], 1 - self.dt * settings["epsilon"]
+
+    def forward(self, planes: Tensors, before: Tensors, after: Tensors) -> None:
+        (force,), (h, z), (h_after, z_after) = planes, before, after
+        add_products(planes, h, self.of_h)
+        add_products(planes, z, self.of_z)
+        torch.mul(z, self.kept, out=z_after).add_(tanh_(force), alpha=self.dt).sub_(h, alpha=self.pull)
+        torch.add(h, z_after, alpha=self.dt, out=h_after)
+
+    def backward(self, planes: Tensors, before: Tensors, after: Tensors, d_state: Tensors) -> Tensors:
+        (force,), (d_h, d_z) = planes, d_state
+        d_z.add_(d_h, alpha=self.dt)
+        through_tanh(d_z * self.dt, force)
+        add_products_back(d_h.sub_(d_z, alpha=self.pull), planes, self.of_h)
+        return d_h, add_products_back(d_z.mul_(self.kept), planes, self.of_z)
+
+    def weight_gradients(self, d_planes: Tensors, before: Tensors, after: Tensors) -> Tensors:
+        return [torch.cat([product_gradients(d_planes, it) for it in before], dim=2)]
 
 
 class CoRNN(Cell):
@@ -24,6 +62,8 @@ class CoRNN(Cell):
         "epsilon": Option(4.7, "the damping", number(0)),
     }
     num_states = 2
+    routes = ("steps",)
+    whole_steps = CoRNNSteps
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
         return {

@@ -1,12 +1,55 @@
 """JANET: an LSTM that has kept its forget gate alone."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from recurrent_cells.config.rules import at_least, number
 from recurrent_cells.models.cells import Cell, Option, Shapes, State, Weights, gate_shapes, linear
+from recurrent_cells.models.whole_steps import (
+    Tensors,
+    WholeSteps,
+    add_products,
+    add_products_back,
+    product_gradients,
+    tanh_,
+    through_sigmoid,
+    through_tanh,
+)
+
+
+class JANETSteps(WholeSteps):
+    """Gates s, g; sigmoid(beta - s) is kept beside h."""
+
+    num_gates, num_kept = 2, 1
+
+    def __init__(self, settings: Mapping[str, Any], weights: Tensors) -> None:
+        self.beta, (self.weight,) = settings["beta"], weights
+
+    @staticmethod
+    def bias(weights: Weights) -> Tensor:
+        return weights["bias_ih"] + weights["bias_hh"]
+
+    def forward(self, planes: Tensors, before: Tensors, after: Tensors) -> None:
+        (s, g), (h, _), (h_after, taken_in) = planes, before, after
+        add_products(planes, h, self.weight)
+        torch.sub(s, self.beta, out=taken_in).neg_().sigmoid_()
+        torch.mul(s.sigmoid_(), h, out=h_after).addcmul_(taken_in, tanh_(g))
+
+    def backward(self, planes: Tensors, before: Tensors, after: Tensors, d_state: Tensors) -> Tensors:
+        (s, g), (h, _), (_, taken_in), (d_h,) = planes, before, after, d_state
+        d_before = d_h * s
+        d_taken_in = d_h * g
+        through_tanh(d_h * taken_in, g)
+        through_sigmoid(d_taken_in, taken_in)
+        through_sigmoid(d_h.mul_(h), s)
+        s.sub_(taken_in)
+        return (add_products_back(d_before, planes, self.weight),)
+
+    def weight_gradients(self, d_planes: Tensors, before: Tensors, after: Tensors) -> Tensors:
+        return [product_gradients(d_planes, before[0])]
 
 
 class JANET(Cell):
@@ -24,6 +67,8 @@ class JANET(Cell):
         "beta": Option(1.0, "how much less than it forgets a unit takes in", number(0)),
         "steps": Option(28, "for how many steps memories last at the start, at most", at_least(2)),
     }
+    routes = ("steps",)
+    whole_steps = JANETSteps
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
         return gate_shapes(2, input_size, hidden_size)
