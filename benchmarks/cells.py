@@ -2,8 +2,8 @@
 
 python -m benchmarks.cells --write benchmarks/results/cells.md
 
-Packages that are not installed are left out: minGRU-pytorch, s5-pytorch and accelerated-scan (PYTHONPATH=FOLDER after
-pip install --target FOLDER).
+Packages that are not installed are left out: minGRU-pytorch, s5-pytorch, accelerated-scan and xlstm (PYTHONPATH=FOLDER
+after pip install --target FOLDER).
 """
 
 import argparse
@@ -59,6 +59,21 @@ class AcceleratedMinGRU(nn.Module):
         return states.mT
 
 
+class XLSTM(nn.Module):
+    """sLSTM by xlstm, in the way that is torch alone: its other needs a GPU."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        package = import_module("xlstm.blocks.slstm.cell")
+        settings = {"num_heads": CELLS["slstm"].options["heads"].default, "dtype": "float32", "backend": "vanilla"}
+        self.to_gates = nn.Linear(num_features, 4 * HIDDEN_SIZE, bias=False)
+        self.cell = package.sLSTMCell(package.sLSTMCellConfig(hidden_size=HIDDEN_SIZE, output_shape="BSH", **settings))
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.cell(self.to_gates(x))[0]
+        return outputs
+
+
 def mingru(name: str) -> Callable[[int], nn.Module]:
     """The class of minGRU-pytorch, in log space; without its product after the layer."""
 
@@ -86,6 +101,7 @@ PACKAGES: dict[str, list[tuple[str, str, Callable[[int], nn.Module]]]] = {
     ],
     "min_lstm": [("minGRU-pytorch", "minGRU_pytorch", mingru("minLSTM"))],
     "lru": [("s5-pytorch", "s5", s5)],
+    "slstm": [("xlstm", "xlstm", XLSTM)],
 }
 
 

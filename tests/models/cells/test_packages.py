@@ -1,4 +1,4 @@
-"""Linear cells beside packages that have the same ones, where these are installed."""
+"""Cells beside packages that have the same ones, where these are installed."""
 
 import pytest
 import torch
@@ -48,3 +48,22 @@ def test_accelerated_scan_gives_the_same(reverse):
     links = ours_a[:-1] if reverse else ours_a[1:]
     theirs = package.scan(a.contiguous(), b.contiguous(), reverse=reverse)
     torch.testing.assert_close(scan(links, ours_b, None, reverse), theirs.movedim(-1, 0))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3])
+def test_xlstm_gives_the_same_as_an_slstm(heads):
+    """The way of the package that is torch alone; the package also has a bias of the input gate, here 0."""
+    package = pytest.importorskip("xlstm.blocks.slstm.cell")
+    settings = {"backend": "vanilla", "dtype": "float32", "enable_automatic_mixed_precision": False}
+    theirs = package.sLSTMCell(package.sLSTMCellConfig(hidden_size=6, num_heads=heads, **settings)).double()
+    layers = RecurrentLayers("slstm", 3, 6, options={"heads": heads}).double()
+    with torch.no_grad():
+        theirs._recurrent_kernel_.copy_(layers.weight_hh_l0)
+        theirs._bias_.copy_(torch.cat([torch.zeros(6), layers.bias_ih_l0]))
+    x = torch.randn(2, 9, 3, dtype=torch.float64)
+    outputs = layers(x)[0]
+    their_outputs = theirs(x @ layers.weight_ih_l0.mT)[0].transpose(1, 2).flatten(2)
+    torch.testing.assert_close(outputs, their_outputs, rtol=1e-9, atol=1e-10)
+    (gradient,) = torch.autograd.grad(outputs.pow(2).sum(), layers.weight_hh_l0)
+    (their_gradient,) = torch.autograd.grad(their_outputs.pow(2).sum(), theirs._recurrent_kernel_)
+    torch.testing.assert_close(gradient, their_gradient, rtol=1e-9, atol=1e-10)
