@@ -42,6 +42,7 @@ class Tag:
     MAX_SEEDS = "sweep.max_seeds"  # with that, the most seeds of a configuration
     ENDS = "sweep.ends"  # when the budget of a sweep is used, in seconds since 1970
     MOST_FAILED = "sweep.most_failed"  # 2+3: of the runs 2 were FAILED at the start, with 3 more no more trials start
+    TRIED = "search.tried"  # how many proposals of a search have come to an end, of however many trials
     SKIP = "skip."  # with the fingerprint of a trial that the sweep is to leave out
     # of both
     STOP = "stop"  # asks a trial to save its state and end, a sweep to start no more trials; the value says why

@@ -81,16 +81,16 @@ const colorOf = place => configurations[place].color ?? PALETTE[place % PALETTE.
 // --- the sweep --------------------------------------------------------------------------------------------------
 
 function showHeader(machine) {
-  const done = inState(...DONE).length, total = sweep.trials.length;
-  const counts = ORDER.map(state => [inState(state).length, state]).filter(([count]) => count);
+  const { done, total, words } = progress();
   document.title = `${done}/${total} ${sweep.status.toLowerCase()}`;
   byId("name").textContent = sweep.name;
   byId("status").textContent = sweep.status.toLowerCase();
   byId("status").className = `pill ${sweep.status.toLowerCase()}`;
   byId("progress").ariaValueNow = done, byId("progress").ariaValueMax = total;
   byId("progress").firstElementChild.style.width = `${total ? 100 * done / total : 0}%`;
-  byId("counts").textContent = `${counted(total, "trial")}: ${counts.map(pair => pair.join(" ")).join(", ")}`;
-  byId("left").textContent = sweep.status === "RUNNING" && sweep.left ? `about ${span(sweep.left)} left` : "";
+  byId("counts").textContent = words;
+  byId("left").textContent = sweep.status === "RUNNING" && sweep.left ? `about ${span(sweep.left)} left${sweep.search
+    ? " at the pace of the proposals so far" : ""}` : "";
   byId("remark").textContent = sweep.stop ? `No more trials start (${sweep.stop}); those that run go on to their ends.`
     : sweep.stopped ? `Stopped: ${sweep.stopped}. The same command goes on.` : "";
   const parts = [meter(`${machine.host}: processors`, machine.busy / 100,
@@ -99,6 +99,15 @@ function showHeader(machine) {
   machine.gpus.forEach(gpu => parts.push(meter(gpu.name, gpu.busy / 100, `${gpu.busy} %`),
     meter("its memory", ...inUse(gpu.memory))));
   byId("machine").replaceChildren(...parts);
+}
+
+// Of a search that counts them the proposals are what is to be done; how many trials these need shows as they end.
+function progress() {
+  const counts = ORDER.map(state => [inState(state).length, state]).filter(([count]) => count);
+  const total = sweep.trials.length, trials = `${counted(total, "trial")}: ${counts.map(pair => pair.join(" ")).join(", ")}`;
+  const { tried, proposals } = sweep.search ?? { tried: null };
+  return tried === null ? { done: inState(...DONE).length, total, words: trials }
+    : { done: tried, total: proposals, words: `${tried} of ${counted(proposals, "proposal")} tried; ${trials}` };
 }
 
 const inUse = ({ used, total }) => [used / total, `${(used / 2 ** 30).toFixed(1)} of ${(total / 2 ** 30).toFixed(1)} GiB`];

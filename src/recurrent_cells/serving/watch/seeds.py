@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from recurrent_cells.serving.watch.rows import Configurations
 from recurrent_cells.sweeps.results import SweepData
-from recurrent_cells.tracking.artifacts import Question, read_question, read_search
+from recurrent_cells.tracking.artifacts import Question, read_question
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.parents import ParentRun
 from recurrent_cells.tracking.steering import DECIDED, seeds_asked_for
@@ -29,7 +29,9 @@ class Seeds:
     words: str
 
 
-def seeds_of(store: Store, parent: ParentRun, data: SweepData, configurations: Configurations) -> Seeds:
+def seeds_of(
+    store: Store, parent: ParentRun, data: SweepData, configurations: Configurations, is_search: bool
+) -> Seeds:
     """What the tags, the plan and the question of a sweep say of its seeds."""
     question = read_question(store, parent)
     planned = _by_configuration(data, configurations, question)
@@ -43,7 +45,7 @@ def seeds_of(store: Store, parent: ParentRun, data: SweepData, configurations: C
         is_under_way = question is not None and question.until == DECIDED
         words = f"Seeds are added until each pair is decided, at most {asked} of a configuration"
         return Seeds(False, fewest, f"{words}." if is_under_way and is_running else f"{words}: {when}.")
-    if read_search(store, parent) is not None or len(planned) < 2:
+    if is_search or len(planned) < 2:
         return Seeds(False, fewest, "")
     if fewest < 2 or any(seeds != planned[0] for seeds in planned):
         words = "Seeds could be added if each configuration had the same seeds, two or more."

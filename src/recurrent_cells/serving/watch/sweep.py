@@ -3,12 +3,13 @@
 import secrets
 import time
 from collections.abc import Mapping
-from statistics import fmean
+from dataclasses import asdict
 from typing import Any
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.serving.watch.comparison import compared
 from recurrent_cells.serving.watch.curves import Curves
+from recurrent_cells.serving.watch.outlook import search_of, seconds_left
 from recurrent_cells.serving.watch.records import Records
 from recurrent_cells.serving.watch.rows import Configurations, row
 from recurrent_cells.serving.watch.seeds import Seeds, seeds_of
@@ -114,7 +115,8 @@ class WatchedSweep:
         self._trials = {trial.fingerprint: trial for trial in self._data.trials}
         self._configurations = Configurations(self._data)
         self._seconds = seconds_by_shape(self._records.all)
-        self._seeds = seeds_of(self.store, self.parent, self._data, self._configurations)
+        self._search = search_of(self.store, self.parent)
+        self._seeds = seeds_of(self.store, self.parent, self._data, self._configurations, self._search is not None)
         places = self._configurations.of_trial
         labels = {it: self._configurations.labels[place] for it, place in places.items()}
         self._comparison = compared(self.store, self._data, labels, self.parent.status == "RUNNING")
@@ -154,20 +156,9 @@ class WatchedSweep:
             "is_share": first.is_share if first else True,
             "can_write": self.store.original is None,
             "seeds": {"can_add": self._seeds.can_add, "words": self._seeds.words},
-            "left": self._seconds_left(),
+            "search": self._search and asdict(self._search),
+            "left": seconds_left([found for _, found in self._rows.values()], self._search),
         }
-
-    def _seconds_left(self) -> float | None:
-        """About how long the sweep still takes, with as many trials at once as now; None if that is not known."""
-        rows = [found for _, found in self._rows.values()]
-        running = [found for found in rows if found["state"] in ("running", "stopping")]
-        known = [found["seconds"] for found in rows if found.get("seconds")]
-        waiting = sum(found["state"] == "waiting" for found in rows)
-        if not running or not known:
-            return None
-        typical = fmean(known)
-        left = [typical / 2 if found.get("left") is None else found["left"] for found in running]
-        return (waiting * typical + sum(left)) / len(running)
 
 
 def _shown(parent: ParentRun) -> tuple[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from math import prod
 
 from recurrent_cells.sweeps.search.ranges import Range, from_plain
 from recurrent_cells.sweeps.search.settings import SearchSettings
@@ -14,6 +15,13 @@ class Outline:
 
     ranges: dict[str, Range]
     settings: SearchSettings
+
+    @property
+    def proposals(self) -> int:
+        """How many the search makes: of a grid no more than there are combinations."""
+        if self.settings.sampler != "grid":
+            return self.settings.n_trials
+        return min(self.settings.n_trials, prod(len(range_.steps) for range_ in self.ranges.values()))
 
 
 def as_json(space: Space, settings: SearchSettings) -> str:

@@ -19,9 +19,10 @@ from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import COSTS, SearchSettings
 from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.sweeps.search.study import Proposal, Study, goes_on, values_of
-from recurrent_cells.tracking.names import Curve
+from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
+from recurrent_cells.tracking.status import set_tags
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.claim import finished_run
 from recurrent_cells.trial.outcome import Outcome
@@ -78,6 +79,7 @@ class Proposals(Feed):
         lost = self._points_with(lambda trial: not has_status(records, trial, "FINISHED"))
         stopped = self._points_with(lambda trial: is_stopped(records, trial))
         self._study.queue_failed(lost, but=stopped if rerun in ("missing", "failed") else ())
+        self._count()
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -209,6 +211,12 @@ class Proposals(Feed):
         """Tell the study what proposals came to: finished runs, or nothing."""
         for proposal in proposals:
             self._patiently(partial(self._tell_study, records, proposal.number))
+        self._count()
+
+    def _count(self) -> None:
+        """Tell whoever watches how many proposals have come to an end: several may be of one trial, some of none."""
+        tried = self._patiently(lambda: self._study.settled)
+        patiently(lambda: set_tags(self._store, self._parent.run_id, {Tag.TRIED: str(tried)}), self._store.patience)
 
     def _tell_study(self, records: Sequence[TrialRecord], number: int) -> None:
         if not records:
