@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from recurrent_cells.reports.configurations import configurations
-from recurrent_cells.reports.figures import best_of_blocks, draw_cost, styles
+from recurrent_cells.reports.figures import best_of_blocks, draw_cost, draw_effect, styles
 from recurrent_cells.reports.metric import Metric
+from recurrent_cells.statistics.comparisons import estimate
 from recurrent_cells.sweeps.results import read_sweeps
 from recurrent_cells.tables import CELLS
 from tests.written_sweeps import Made
@@ -51,3 +52,61 @@ def test_all_cells_are_told_apart_and_named_below_the_axes(store, make_sweep, ra
     assert below.y1 <= above.y0
     assert figure.bbox.x0 <= below.x0
     assert below.x1 <= figure.bbox.x1
+
+
+def on_data(cell, seed, data, **params):
+    return Made(cell, seed, 0.9 + seed / 100, params={"data.name": data, **params}, tags={"data.digest": data})
+
+
+@pytest.mark.parametrize("rates", [("0.1",), ("0.1", "0.01")])
+@pytest.mark.parametrize("cells", [("gru",), ("gru", "lstm")])
+def test_a_configuration_has_one_colour_and_one_marker_on_all_data(store, make_sweep, cells, rates):
+    trials = [
+        on_data(cell, 0, data, **{"optimizer.lr": rate}) for data in ("a", "b") for cell in cells for rate in rates
+    ]
+    drawn = configurations(read_sweeps(store, make_sweep(*trials))[1])
+    look = styles(drawn)
+    found = {(one.identity, look[one.label].color, look[one.label].marker) for one in drawn}
+    assert len(found) == len(cells) * len(rates)
+    assert len({(look[one.label].color, look[one.label].line) for one in drawn}) == len(drawn)
+
+
+def effect_of(store, parent, key):
+    drawn = configurations(read_sweeps(store, parent)[1])
+    return draw_effect(drawn, styles(drawn), ACCURACY, key, {one.label: 4 for one in drawn}).axes[0]
+
+
+def lines_of(axes):
+    """The lines that are drawn through several points."""
+    return [line for line in axes.lines if line.get_linestyle() != "None" and len(line.get_xdata()) > 1]
+
+
+def test_values_without_an_order_have_intervals_and_no_line(store, make_sweep):
+    """Two cells at two values, side by side: the intervals are those that hold for all four at once."""
+    trials = [
+        Made(cell, seed, 0.9 + seed / 100, params={"model.block": block})
+        for cell in ("gru", "lstm")
+        for block in ("none", "residual")
+        for seed in range(3)
+    ]
+    axes = effect_of(store, make_sweep(*trials), "model.block")
+    assert lines_of(axes) == []
+    assert [it.get_text() for it in axes.get_xticklabels()] == ["none", "residual"]
+    places = [bar.lines[0].get_xdata()[0] for bar in axes.containers]
+    assert len({round(place, 6) for place in places}) == 4
+    assert sorted(round(place) for place in places) == [0, 0, 1, 1]
+    half = estimate([90.0, 91.0, 92.0], 4).half
+    for bar in axes.containers:
+        (low, high) = bar.lines[2][0].get_segments()[0][:, 1]
+        assert (low, high) == pytest.approx((91 - half, 91 + half))
+    assert axes.get_legend_handles_labels()[1] == ["GRU", "LSTM"]
+
+
+def test_means_over_numbers_are_joined(store, make_sweep):
+    trials = [
+        Made("gru", seed, 0.9 + seed / 100, params={"optimizer.lr": rate})
+        for rate in ("0.1", "0.01")
+        for seed in (0, 1)
+    ]
+    (line,) = lines_of(effect_of(store, make_sweep(*trials), "optimizer.lr"))
+    assert list(line.get_xdata()) == [0.01, 0.1]

@@ -235,14 +235,16 @@ def test_an_interval_that_is_cut_off_has_a_mark(store, make_sweep):
     assert not {line.get_marker() for line in axes.lines} & {"<", ">"}
 
 
-def test_a_pareto_front_joins_trials_on_the_same_data(store, make_sweep):
+def test_each_data_has_a_picture_of_costs_with_its_own_pareto_front(store, make_sweep):
     trials = [
         Made(cell, 0, value, params={"data.name": data}, tags={"data.digest": data})
         for data, values in {"mnist": (0.9, 0.95), "kmnist": (0.7, 0.75)}.items()
         for cell, value in zip(("simple_rnn", "gru"), values, strict=True)
     ]
-    (axes,) = drawn(store, make_sweep(*trials), "cost_parameters").axes
-    assert [list(line.get_ydata()) for line in axes.lines] == [[90.0, 95.0], [70.0, 75.0]]
+    parent = make_sweep(*trials)
+    for place, heights in ((1, [90.0, 95.0]), (2, [70.0, 75.0])):
+        (axes,) = drawn(store, parent, f"cost_parameters_{place}").axes
+        assert [list(line.get_ydata()) for line in axes.lines] == [heights]
 
 
 def test_one_seed_of_each_has_no_word_of_intervals(store, make_sweep):

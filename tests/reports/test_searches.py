@@ -5,12 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib.collections import PathCollection
 
 from recurrent_cells.reports.compose import compose
 from recurrent_cells.reports.document import Table, Text
 from recurrent_cells.reports.metric import Metric
-from recurrent_cells.reports.search_figures import SearchTrial, draw_parallel
+from recurrent_cells.reports.search_figures import SearchTrial, draw_budget, draw_parallel
 from recurrent_cells.reports.searches import read_outline, search_section
 from recurrent_cells.reports.write import write_report
 from recurrent_cells.sweeps.results import read_sweeps
@@ -24,6 +23,7 @@ RATES = [0.0001, 0.0003, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.02, 0.03, 0.
 RANGES = {"model": Choices(("lstm", "gru")), "optimizer.lr": Interval(1e-4, 1e-1, log=True)}
 SETTINGS = SearchSettings(pruner="asha", seed=3)
 OUTLINE = as_json(Space(lambda overrides: None, (), RANGES), SETTINGS)
+RANDOM = as_json(Space(lambda overrides: None, (), RANGES), replace(SETTINGS, sampler="random"))
 
 
 def tried(pruned=(), sign=1, **tags):
@@ -68,17 +68,47 @@ def test_a_search_has_its_pictures_and_its_sentence(store, make_sweep, undrawn):
     assert len(results) == 1 + 8
 
 
-def test_a_random_search_shows_what_fewer_trials_would_have_found(store, make_sweep):
-    outline = as_json(Space(lambda overrides: None, (), RANGES), replace(SETTINGS, sampler="random"))
-    _, budget, *_ = pictures_of(store, make_sweep(*tried(pruned=(0,)), outline=outline))
+def test_a_random_search_shows_what_fewer_trials_would_have_found_on_the_test_data(store, make_sweep):
+    _, budget, *_ = pictures_of(store, make_sweep(*tried(), outline=RANDOM))
     assert budget.name == "search_budget"
+    assert "on the test data" in budget.caption
+    assert "runed" not in budget.caption
     (axes,) = budget.figure.axes
-    lstm, gru = ([0.99 - abs(place - 7) / 20 for place in range(start, 12, 2)] for start in (0, 1))
-    for line, values in zip(axes.lines, (lstm, gru), strict=True):
+    assert axes.get_ylabel() == "expected test/acc (%)"
+    for line, start in zip(axes.lines, (0, 1), strict=True):
+        values = [0.98 - abs(place - 7) / 20 for place in range(start, 12, 2)]
         assert line.get_xdata()[[0, -1]] == pytest.approx([1, 6])
         assert line.get_ydata()[[0, -1]] == pytest.approx([100 * np.mean(values), 100 * max(values)])
-    rings = [tuple(ring.get_offsets()[0]) for ring in axes.collections if isinstance(ring, PathCollection)]
-    assert rings == [pytest.approx((6, 100 * (max(values) - 0.01))) for values in (lstm, gru)]
+
+
+def test_what_validation_would_choose_may_be_worse_on_the_test_data():
+    """Of both trials the first is chosen, whose test value is the lower one."""
+    trials = [SearchTrial(1, {}, 0.9, False, "gru", 0.7), SearchTrial(2, {}, 0.8, False, "gru", 0.8)]
+    figure = draw_budget({"gru": trials}, Metric("val/best_acc"), Metric("test/acc"))
+    assert figure.axes[0].lines[0].get_ydata() == pytest.approx([0.75, 0.7])
+
+
+def test_a_pruned_trial_is_chosen_only_where_there_is_no_other(store, make_sweep):
+    """The eighth trial, the best of its cell, was pruned: with all trials the sixth is chosen."""
+    _, budget, *_ = pictures_of(store, make_sweep(*tried(pruned=(7,)), outline=RANDOM))
+    assert "Pruned trials are drawn too" in budget.caption
+    values = [98 - 5 * abs(place - 7) for place in range(1, 12, 2)]
+    assert budget.figure.axes[0].lines[1].get_ydata()[[0, -1]] == pytest.approx([np.mean(values), 88])
+
+
+@pytest.mark.parametrize(("known", "words"), [(12, None), (9, "for want of a test value: 3 of 12"), (0, None)])
+def test_only_trials_with_a_test_value_tell_what_is_expected_on_the_test_data(store, make_sweep, known, words):
+    _, data = read_sweeps(store, make_sweep(*tried(), outline=RANDOM))
+    trials = list(data.trials)
+    for place in range(known, 12):
+        record = trials[place].record
+        metrics = {name: value for name, value in record.metrics.items() if name != "test/acc"}
+        trials[place] = replace(trials[place], record=replace(record, metrics=metrics))
+    pictures = search_section(from_json(RANDOM), replace(data, trials=tuple(trials)))[-1].pictures
+    captions = [it.caption for it in pictures if it.name == "search_budget"]
+    assert len(captions) == (known > 0)
+    assert any("for want" in it for it in captions) == (words is not None)
+    assert words is None or words in captions[0]
 
 
 def test_the_test_value_of_the_chosen_is_told(store, make_sweep):

@@ -1,6 +1,6 @@
 """The contents of a report, from the trials of a sweep."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from recurrent_cells.reports import tables
 from recurrent_cells.reports.blocks import Competition, across
@@ -21,6 +21,7 @@ from recurrent_cells.reports.figures import (
     draw_hardest,
     draw_seeds,
     effect_keys,
+    has_order,
     styles,
 )
 from recurrent_cells.reports.metric import Metric, describe
@@ -46,6 +47,8 @@ ONE_SEED_SHOWS = "The one seed of each configuration: without others nothing is 
 CURVES_SHOW = (
     "Lines are means over seeds, bands reach from the lowest seed to the highest; seconds are those of training."
 )
+LINES_JOIN = "lines join means"
+WITHOUT_ORDER = "large ones their means with 95 % intervals, of which all of a data block hold at once"
 COSTS = {
     "parameters": "Small points are seeds, large ones means; on the dashed line nothing is better and smaller at once.",
     "seconds": "The same against time: what trains beside others on one machine takes longer than alone.",
@@ -83,9 +86,7 @@ def compose(store: Store, data: SweepData, contest: Contest | None = None) -> Do
         *_how_sure(found, metric, list(confusions.values())),
         *([tables.comparisons(found, metric, contest.margin)] if any(one.tested for one in found) else []),
         Heading("Cost"),
-        Pictures(
-            [Picture(f"cost_{cost}", words, draw_cost(everything, look, metric, cost)) for cost, words in COSTS.items()]
-        ),
+        Pictures([picture for cost in COSTS for picture in _costs(found, look, metric, cost)]),
         *([] if outline else effects(data, found, look, metric)),
         *_curves(curves, drawn, len(compared), histories, look),
         *_errors(confusions, _hardest(store, records)),
@@ -153,11 +154,21 @@ def effects(data: SweepData, found: Sequence[Competition], look: Mapping[str, St
             on_block = f" on {name}" if name else ""
             others = len(_effective(data, drawn)) > 1
             rest = ", other keys at their best by validation" if others else ""
-            words = f"What {key} does{on_block}: small points are seeds, lines join means{rest}."
+            means = LINES_JOIN if has_order(one.settings[key] for one in drawn) else WITHOUT_ORDER
+            words = f"What {key} does{on_block}: small points are seeds, {means}{rest}."
             number = f"_{place + 1}" if len(within) > 1 else ""
-            figure = draw_effect(drawn, look, metric, key)
+            figure = draw_effect(drawn, look, metric, key, tables.groups(found))
             pictures.append(Picture(f"effect_{key.replace('.', '_')}{number}", words, figure))
     return [Heading("Effect of the swept values"), Pictures(pictures)] if pictures else []
+
+
+def _costs(found: Sequence[Competition], look: Mapping[str, Style], metric: Metric, cost: str) -> Iterator[Picture]:
+    """What each configuration reaches and costs, on each data block."""
+    for place, competition in enumerate(found):
+        several = len(found) > 1
+        name, on_block = (f"_{place + 1}", f"On {competition.name}. ") if several else ("", "")
+        figure = draw_cost(competition.everything, look, metric, cost)
+        yield Picture(f"cost_{cost}{name}", f"{on_block}{COSTS[cost]}", figure)
 
 
 def _effective(data: SweepData, drawn: Sequence[Configuration]) -> list[str]:

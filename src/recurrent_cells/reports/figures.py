@@ -1,8 +1,8 @@
 """The pictures of a report: a cell has one colour in all of them, its configurations have line styles and markers."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -37,6 +37,8 @@ MOST_LEGEND_LINES = 7
 SHORT_NAME, LEGEND_LINE = 16, 0.17
 FEWEST_TICKS, MOST_TICKS = 3, 5
 MOST_LEVEL_TICKS = 6
+# Of values without an order: how wide the cells spread around a value, and how far the seeds stand from their mean.
+BESIDE, ASIDE = 0.5, 0.06
 
 
 @dataclass(frozen=True)
@@ -56,20 +58,24 @@ class Picture:
 
 
 def styles(drawn: Sequence[Configuration]) -> dict[str, Style]:
-    """label → style: the colour tells the cell, the line style and marker the configuration within it.
+    """label → style: the colour tells the cell, the marker the configuration within it, the line also the data block.
 
-    Of one cell alone the colours tell its configurations, from dark to light in their order.
+    So a cell with one configuration on each data block has one colour and one marker. Of one cell alone the colours
+    tell its configurations, from dark to light in their order.
     """
     cells = list(dict.fromkeys(one.cell for one in drawn))
     colors = cell_colors(cells)
+    most = max(Counter((one.cell, one.block) for one in drawn).values(), default=1)
     seen: Counter[str] = Counter()
+    on_block: Counter[tuple[str, str]] = Counter()
     found = {}
     for one in drawn:
-        place = seen[one.cell]
+        place = on_block[one.cell, one.block]
         marker = MARKERS[(cells.index(one.cell) + place) % len(MARKERS)]
-        color = colors[one.cell] if len(cells) > 1 or len(drawn) == 1 else _shade(place / (len(drawn) - 1))
-        found[one.label] = Style(color, LINES[place % len(LINES)], marker)
+        color = colors[one.cell] if len(cells) > 1 or most == 1 else _shade(place / (most - 1))
+        found[one.label] = Style(color, LINES[seen[one.cell] % len(LINES)], marker)
         seen[one.cell] += 1
+        on_block[one.cell, one.block] += 1
     return found
 
 
@@ -162,9 +168,9 @@ def draw_seeds(
 
 
 def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric, cost: str) -> Figure:
-    """The metric against `parameters` or `seconds`: means large, seeds small, and each data block's Pareto front."""
+    """The metric on one data block against `parameters` or `seconds`: means large, seeds small, the Pareto front."""
     figure, axes = plain_axes()
-    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    points: list[tuple[float, float]] = []
     most = MOST_LEGEND_LINES if len({one.cell for one in drawn}) > 1 else 2 * MOST_LEGEND_LINES
     by_cell = len(drawn) > most
     for one in drawn:
@@ -181,12 +187,10 @@ def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric:
         marks: dict[str, Any] = {"color": style.color, "marker": style.marker}
         axes.scatter(xs, ys, s=12, alpha=0.5, lw=0, **marks)
         axes.scatter(x, y, s=60, zorder=3, label=name if new else None, **marks)
-        points[one.block].append((x, y))
-    dashed: dict[str, Any] = {"color": "#555555", "lw": 1, "ls": "--", "zorder": 1, "label": "Pareto front"}
-    for of_block in points.values():
-        if len(of_block) > 1:
-            axes.plot(*zip(*pareto_front(of_block, metric.higher_is_better), strict=True), **dashed)
-            dashed["label"] = None
+        points.append((x, y))
+    if len(points) > 1:
+        front = zip(*pareto_front(points, metric.higher_is_better), strict=True)
+        axes.plot(*front, color="#555555", lw=1, ls="--", zorder=1, label="Pareto front")
     _logarithmic(axes, "x")
     axes.set_xlabel("trainable parameters" if cost == "parameters" else "seconds of training and testing")
     axes.set_ylabel(metric.label)
@@ -204,27 +208,35 @@ def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) 
     return front
 
 
-def draw_effect(drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric, key: str) -> Figure:
-    """The metric by the values of a swept key, a line for each cell, the other keys at their best by validation."""
+def draw_effect(
+    drawn: Sequence[Configuration], look: Mapping[str, Style], metric: Metric, key: str, groups: Mapping[str, int]
+) -> Figure:
+    """The metric by the values of a swept key for each cell, the other keys at their best by validation.
+
+    Lines join the means over numbers; values without an order stand side by side, each mean with its 95 % interval.
+
+    Args:
+        groups: label → of how many configurations the intervals hold at once.
+    """
     figure, axes = plain_axes()
     values = _in_order({one.settings[key] for one in drawn})
     numbers = _numbers(values)
-    xs = dict(zip(values, numbers if numbers is not None else range(len(values)), strict=True))
-    for cell in dict.fromkeys(one.cell for one in drawn):
+    cells = list(dict.fromkeys(one.cell for one in drawn if one.values(metric)))
+    for place, cell in enumerate(cells):
         of_cell = [one for one in drawn if one.cell == cell and one.values(metric)]
-        groups = {xs[value]: [one for one in of_cell if one.settings[key] == value] for value in values}
-        chosen = {x: best(group) for x, group in groups.items() if group}
-        if not chosen:
-            continue
+        by_value = {value: [one for one in of_cell if one.settings[key] == value] for value in values}
+        chosen = {value: best(group) for value, group in by_value.items() if group}
         style = look[next(one.label for one in drawn if one.cell == cell)]
-        for x, one in chosen.items():
-            found = np.array(list(one.values(metric).values())) * metric.scale
-            axes.scatter([x] * len(found), found, s=14, color=style.color, alpha=0.5, lw=0)
-        means = [one.mean(metric) * metric.scale for one in chosen.values()]
-        axes.plot(list(chosen), means, color=style.color, marker=style.marker, label=cell_label(cell))
+        if numbers is None:
+            shift = BESIDE * (place - (len(cells) - 1) / 2) / max(len(cells) - 1, 1)
+            at = {values.index(value) + shift: one for value, one in chosen.items()}
+            _draw_intervals(axes, at, style, metric, groups)
+        else:
+            _draw_joined(axes, {float(value): one for value, one in chosen.items()}, style, metric)
     steep = 60 if len(values) > MOST_LEVEL_TICKS else 0
     if numbers is None:
         axes.set_xticks(range(len(values)), values, rotation=steep)
+        axes.set_xlim(-0.5, len(values) - 0.5)
     else:
         if min(numbers) > 0 and max(numbers) / min(numbers) >= 4:
             axes.set_xscale("log")
@@ -236,6 +248,31 @@ def draw_effect(drawn: Sequence[Configuration], look: Mapping[str, Style], metri
     axes.set_ylabel(metric.label)
     _legend(axes)
     return figure
+
+
+def _draw_joined(axes: Axes, at: Mapping[float, Configuration], style: Style, metric: Metric) -> None:
+    """The seeds of a cell as points, and a line through their means."""
+    for x, one in at.items():
+        found = metric.scale * np.array(list(one.values(metric).values()))
+        axes.scatter([x] * len(found), found, s=14, color=style.color, alpha=0.5, lw=0)
+    means = [metric.scale * one.mean(metric) for one in at.values()]
+    label = cell_label(next(iter(at.values())).cell)
+    axes.plot(list(at), means, color=style.color, marker=style.marker, label=label)
+
+
+def _draw_intervals(
+    axes: Axes, at: Mapping[float, Configuration], style: Style, metric: Metric, groups: Mapping[str, int]
+) -> None:
+    """The means of a cell with their intervals, and the seeds beside them."""
+    label: str | None = cell_label(next(iter(at.values())).cell)
+    marks: dict[str, Any] = {"color": style.color, "marker": style.marker, "markersize": 6, "capsize": 3, "lw": 1.5}
+    for x, one in at.items():
+        values = metric.scale * np.array(list(one.values(metric).values()))
+        found = estimate(list(values), groups.get(one.label, 1))
+        half = None if np.isnan(found.half) else found.half
+        axes.errorbar(x, found.mean, yerr=half, ls="none", label=label, **marks)
+        axes.scatter([x + ASIDE] * len(values), values, s=14, color=style.color, alpha=0.5, lw=0)
+        label = None
 
 
 def draw_confusion(confusion: Confusion, title: str, worst: float) -> Figure:
@@ -313,6 +350,11 @@ def _logarithmic(axes: Axes, which: str) -> None:
     axis.set_minor_locator(NullLocator())
     axis.set_ticks(ticks)
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 10 else f"{x:g}"))
+
+
+def has_order(values: Iterable[str]) -> bool:
+    """Whether the values of a key are numbers, between which a line says something."""
+    return _numbers(list(values)) is not None
 
 
 def _numbers(values: Sequence[str]) -> list[float] | None:

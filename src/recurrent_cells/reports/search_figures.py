@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -16,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from recurrent_cells.reports.configurations import cell_label
 from recurrent_cells.reports.figures import SIZE, cell_colors, plain_axes
 from recurrent_cells.reports.metric import Metric
-from recurrent_cells.statistics.budgets import best_of
+from recurrent_cells.statistics.budgets import chosen_of
 from recurrent_cells.sweeps.search.ranges import Interval, Range, Value
 
 MAIN, ACCENT, QUIET = "#0072B2", "#D55E00", "#777777"
@@ -91,33 +90,37 @@ def draw_front(tried: Sequence[SearchTrial], front: Sequence[SearchTrial], cost:
     return figure
 
 
-def draw_budget(by_cell: Mapping[str, Sequence[SearchTrial]], selection: Metric) -> Figure:
-    """For each cell the expected best of so many of its trials, and the test value of the best of all of them."""
+def draw_budget(by_cell: Mapping[str, Sequence[SearchTrial]], selection: Metric, test: Metric) -> Figure:
+    """For each cell the test value to expect of the trial that is best by validation among so many of its trials.
+
+    Args:
+        by_cell: trials that have a test value.
+    """
     figure, axes = plain_axes()
-    label: str | None = "on test data"
     colors = cell_colors(list(by_cell))
     for cell, tried in by_cell.items():
-        color = colors[cell]
         counts = np.unique(np.geomspace(1, len(tried), MOST_POINTS).round().astype(int))
-        found = best_of([trial.value for trial in tried], counts, selection.higher_is_better)
-        scale = selection.scale
-        axes.fill_between(counts, scale * found.low, scale * found.high, color=color, alpha=0.15, lw=0)
-        axes.plot(counts, scale * found.mean, color=color, label=cell_label(cell))
-        chosen = the_best(tried, selection)
-        if math.isfinite(chosen.test):
-            marks: dict[str, Any] = {"marker": "o", "facecolors": "none", "edgecolors": color, "s": 45, "zorder": 3}
-            axes.scatter(len(tried), scale * chosen.test, label=label, **marks)
-            label = None
+        worth = [_worth(trial, selection) for trial in tried]
+        levels = {it: level for level, it in enumerate(sorted(set(worth)))}
+        values = [test.scale * trial.test for trial in tried]
+        found = chosen_of(values, [levels[it] for it in worth], counts)
+        axes.fill_between(counts, found.low, found.high, color=colors[cell], alpha=0.15, lw=0)
+        axes.plot(counts, found.mean, color=colors[cell], label=cell_label(cell))
     axes.set_xlabel("trials of a cell")
-    axes.set_ylabel(f"expected {selection.label}")
+    axes.set_ylabel(f"expected {test.label}")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.legend(frameon=False, fontsize=9, loc="lower right" if selection.higher_is_better else "upper right")
+    axes.legend(frameon=False, fontsize=9, loc="lower right" if test.higher_is_better else "upper right")
     return figure
 
 
 def the_best(tried: Sequence[SearchTrial], selection: Metric) -> SearchTrial:
     """The trial that is best by validation among those that were trained in full, if there are any."""
-    return max(tried, key=lambda trial: (not trial.pruned, selection.rank(trial.value)))
+    return max(tried, key=lambda trial: _worth(trial, selection))
+
+
+def _worth(trial: SearchTrial, selection: Metric) -> tuple[bool, float]:
+    """By which a trial is chosen: any that was trained in full before one that was not, then by validation."""
+    return not trial.pruned, selection.rank(trial.value)
 
 
 def draw_importances(importances: Mapping[str, float]) -> Figure:
@@ -143,7 +146,7 @@ def draw_parallel(
     values = [selection.scale * trial.value for trial in tried]
     shades = Normalize(min(values), max(values))
     colors = matplotlib.colormaps[COLORS]
-    for trial in sorted(tried, key=lambda trial: (not trial.pruned, selection.rank(trial.value))):
+    for trial in sorted(tried, key=lambda trial: _worth(trial, selection)):
         heights = [_height(range_, trial.chosen[key]) for key, range_ in ranges.items()]
         width = 3.0 if trial is best else 0.6 if trial.pruned else 1.3
         color = colors(shades(selection.scale * trial.value))

@@ -1,13 +1,13 @@
 """The section of a report about a search: its course, which keys mattered, where good trials lie."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
 from recurrent_cells.reports.document import Block, Heading, Pictures, Table, Text
 from recurrent_cells.reports.figures import Picture
-from recurrent_cells.reports.metric import Metric, selection_of
+from recurrent_cells.reports.metric import Metric, describe, selection_of
 from recurrent_cells.reports.search_figures import (
     SearchTrial,
     draw_budget,
@@ -24,7 +24,7 @@ from recurrent_cells.sweeps.search.outline import Outline, from_json
 from recurrent_cells.sweeps.search.ranges import Range
 from recurrent_cells.sweeps.search.settings import COSTS
 from recurrent_cells.tracking.artifacts import read_search
-from recurrent_cells.tracking.names import Tag
+from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.store import Store
 
 # With fewer, importances say more about chance.
@@ -33,9 +33,13 @@ FEWEST_FOR_IMPORTANCES = 10
 WITHOUT_MEMORY = ("random", "grid")
 COST_DIGITS = {"n_params": 0, "seconds": 1}
 BUDGET_SHOWS = (
-    "What the best of so many trials of a cell is expected to have on validation data, over all orders in which these "
-    "trials could have come; the band leaves out the worst and the best tenth of the orders. The ring: what the trial "
-    "that is best by validation has on test data."
+    "What the trial that is best by validation among so many of a cell is expected to have on the test data, which "
+    "had no part in that choice: over all draws of so many of these trials; the band leaves out the lowest and the "
+    "highest tenth of the draws."
+)
+PRUNED_IN_BUDGET = (
+    " Pruned trials are drawn too, but chosen only where no trial of the draw was trained in full; which were pruned "
+    "is taken as this search had it, though another order might have pruned others."
 )
 HISTORY_SHOWS = (
     "Every trial in the order it was proposed, pruned ones hollow with what they had reached; "
@@ -73,8 +77,7 @@ def search_section(outline: Outline, data: SweepData) -> list[Block]:
     best = the_best(tried, selection)
     pictures = [Picture("search_history", HISTORY_SHOWS, draw_history(tried, selection))]
     if outline.settings.sampler in WITHOUT_MEMORY:
-        by_cell = {cell: [it for it in tried if it.cell == cell] for cell in dict.fromkeys(it.cell for it in tried)}
-        pictures.append(Picture("search_budget", BUDGET_SHOWS, draw_budget(by_cell, selection)))
+        pictures += _budget(tried, selection, describe(Curve.test(records[0].metric), records))
     importances = _importances(outline.ranges, tried, selection)
     if importances:
         pictures.append(Picture("search_importances", IMPORTANCES_SHOW, draw_importances(importances)))
@@ -90,6 +93,18 @@ def search_section(outline: Outline, data: SweepData) -> list[Block]:
         for cost in tried[0].costs
     ]
     return [Heading("Search"), text, _front_table(outline, on_front, selection), Pictures(pictures)]
+
+
+def _budget(tried: Sequence[SearchTrial], selection: Metric, test: Metric) -> Iterator[Picture]:
+    """What fewer trials would have found; nothing where no trial has a test value."""
+    tested = [it for it in tried if math.isfinite(it.test)]
+    if not tested:
+        return
+    words = BUDGET_SHOWS + (PRUNED_IN_BUDGET if any(it.pruned for it in tested) else "")
+    if left_out := len(tried) - len(tested):
+        words += f" Left out for want of a test value: {left_out} of {len(tried)} trials."
+    by_cell = {cell: [it for it in tested if it.cell == cell] for cell in dict.fromkeys(it.cell for it in tested)}
+    yield Picture("search_budget", words, draw_budget(by_cell, selection, test))
 
 
 def _front(tried: Sequence[SearchTrial], selection: Metric) -> list[SearchTrial]:

@@ -1,4 +1,4 @@
-"""How good the best of a random search is expected to be, by how many trials it has."""
+"""How good what a search finds is expected to be, by how many trials the search has."""
 
 from dataclasses import dataclass
 
@@ -12,30 +12,36 @@ LOW, HIGH = 0.1, 0.9
 
 
 @dataclass(frozen=True)
-class BestOf:
-    """The best of each number of trials: its expectation, and what it exceeds in nine and in one of ten searches."""
+class Found:
+    """The value of the trial that is chosen, by the number of trials: its expectation and its first and last decile."""
 
     mean: Floats
     low: Floats
     high: Floats
 
 
-def best_of(values: ArrayLike, counts: ArrayLike, higher_is_better: bool = True) -> BestOf:
-    """The best of so many trials, drawn from those of a search that proposed each without regard to the others.
+def chosen_of(values: ArrayLike, ranks: ArrayLike, counts: ArrayLike) -> Found:
+    """The value of the trial with the highest rank among so many that are drawn from a search's.
 
-    Drawn without replacement, which leaves no bias: Tang et al. (2020) on the curves of Dodge et al. (2019).
+    The trials of the search were proposed without regard to one another. They are drawn without replacement, which
+    leaves no bias: Tang et al. (2020) on the curves of Dodge et al. (2019), there for values that are their own ranks.
+    Of equal ranks each is chosen as often.
 
     Args:
-        values: the validation value of each trial (N,).
+        values: of each trial (N,), which may have had no part in its rank.
+        ranks: by which a trial is chosen (N,).
         counts: numbers of trials from 1 to N (n,).
     """
-    sign = 1.0 if higher_is_better else -1.0
-    ordered = np.sort(sign * np.asarray(values, dtype=float))
-    n, rank = np.asarray(counts, dtype=float)[:, None], np.arange(1, len(ordered) + 1)
-    none_above = np.where(rank >= n, np.exp(_log_choose(np.maximum(rank, n), n) - _log_choose(len(ordered), n)), 0.0)
-    mean = np.diff(none_above, prepend=0.0, axis=1) @ ordered
-    low, high = (ordered[np.argmax(none_above >= share - 1e-9, axis=1)] for share in (LOW, HIGH))
-    return BestOf(sign * mean, sign * low, sign * high)
+    values, count = np.asarray(values, dtype=float), np.asarray(counts, dtype=float)[:, None]
+    _, level, sizes = np.unique(np.asarray(ranks), return_inverse=True, return_counts=True)
+    at_most = np.cumsum(sizes)  # trials up to each level of rank
+    none_above = np.exp(_log_choose(np.maximum(at_most, count), count) - _log_choose(len(values), count))
+    of_level = np.diff(np.where(at_most >= count, none_above, 0.0), prepend=0.0, axis=1)
+    weights = (of_level / sizes)[:, level]
+    order = np.argsort(values)
+    up_to = np.cumsum(weights[:, order], axis=1)
+    low, high = (values[order][np.argmax(up_to >= share - 1e-9, axis=1)] for share in (LOW, HIGH))
+    return Found(weights @ values, low, high)
 
 
 def _log_choose(of: ArrayLike, count: ArrayLike) -> Floats:
