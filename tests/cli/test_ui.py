@@ -15,7 +15,7 @@ from recurrent_cells.reports.write import write_report
 from recurrent_cells.tables import CELLS
 from recurrent_cells.tracking.names import Tag
 from src import REPOSITORY
-from tests.support import within
+from tests.support import within, write_data_set
 from tests.written_sweeps import Made, make_sweep, store
 
 __all__ = ["make_sweep", "store"]  # fixtures
@@ -107,3 +107,46 @@ def test_a_browser_shows_curves_trials_and_report(ui, make_sweep, store, browser
     page.goto(f"{charts.partition('/runs')[0]}/runs/{parent}")
     page.get_by_text("are not told apart").first.wait_for()  # the note
     assert [error for error in errors if not any(own in error for own in MLFLOWS_OWN)] == []
+
+
+@pytest.mark.slow
+def test_a_trial_ends_by_a_tag_that_is_set_in_a_browser(ui, store, browser, tmp_path):
+    data = write_data_set(tmp_path / "data")
+    command = [
+        *("data=idx", f"data.root={data}", "data.val_size=10", "data.batch_size=10", "model.hidden_size=4"),
+        *("trainer=cpu", "trainer.max_steps=10_000_000", "trainer.eval_every=500", "registry=false"),
+    ]
+
+    def runs():
+        return store.client.search_runs([store.experiment_id])
+
+    with subprocess.Popen([sys.executable, "-m", "src.train", *command], cwd=REPOSITORY) as trial:
+        try:
+            within(120, lambda: bool(runs()))
+            (run,) = runs()
+            table = re.findall(r"http://\S+", ui)[-1]
+            page = browser.new_page(viewport={"width": 1600, "height": 1000})
+            page.goto(f"{table.partition('/runs')[0]}/runs/{run.info.run_id}")
+            add_tag(page, "stop", "seen enough of this one")
+            trial.wait(120)
+        finally:
+            trial.kill()
+    (run,) = runs()
+    assert run.info.status == "KILLED"
+    assert run.data.tags["error"] == "stopped: seen enough of this one"
+    page.reload()
+    page.get_by_text("Killed", exact=True).wait_for()
+    page.get_by_text("stopped: seen enough of this one").first.wait_for()
+    page.close()
+
+
+def add_tag(page, key: str, value: str) -> None:
+    """Add a tag to the run whose page this is, by the controls that MLflow's own page has for that."""
+    page.get_by_role("button", name="Edit tags").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox").fill(key)
+    page.keyboard.press("Enter")
+    dialog.get_by_role("textbox", name="Value").fill(value)
+    dialog.get_by_role("button", name="Add tag").click()
+    dialog.get_by_role("button", name="Save tags").click()
+    dialog.wait_for(state="hidden")

@@ -98,10 +98,10 @@ def test_a_sweep_is_watched_and_steered_from_its_start_to_the_verdict(started, b
     def by_button(row):
         row.get_by_role("button", name="Stop").click()
 
-    def by_mlflow(row):
-        ask_to_stop(store, run_named(store, row.locator(".name").inner_text()).info.run_id, "from MLflow")
+    def by_tag(row):
+        ask_to_stop(store, run_named(store, row.locator(".name").inner_text()).info.run_id, "from elsewhere")
 
-    for ask in (by_button, by_mlflow):
+    for ask in (by_button, by_tag):
         stop_one(page, store, ask)
 
     page.get_by_test_id("most").fill("5")

@@ -110,3 +110,12 @@ def test_means_over_numbers_are_joined(store, make_sweep):
     ]
     (line,) = lines_of(effect_of(store, make_sweep(*trials), "optimizer.lr"))
     assert list(line.get_xdata()) == [0.01, 0.1]
+
+
+def test_a_cell_alone_at_a_value_stands_above_that_value(store, make_sweep):
+    """Numbers come by their size and before words, which have no place between them."""
+    biases = {"gru": ("None",), "lstm": ("10.0", "2.0")}
+    trials = [Made(cell, 0, params={"model.forget_bias": it}) for cell, values in biases.items() for it in values]
+    axes = effect_of(store, make_sweep(*trials), "model.forget_bias")
+    assert [it.get_text() for it in axes.get_xticklabels()] == ["2.0", "10.0", "None"]
+    assert sorted(bar.lines[0].get_xdata()[0] for bar in axes.containers) == [0, 1, 2]

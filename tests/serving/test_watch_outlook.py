@@ -58,7 +58,7 @@ def test_the_page_tells_of_the_proposals_that_are_tried_and_of_all(store, make_s
     parent = make_sweep(*trials, outline=outline(n_trials=20))
     store.client.set_tag(parent, "search.tried", "3")
     described = WatchedSweep(store, "latest").since("")["sweep"]
-    assert described["search"] == {"proposals": 20, "tried": 3}
+    assert described["search"] == {"proposals": 20, "tried": 3, "seeds": 1}
     assert len(described["trials"]) == 2
 
 

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from recurrent_cells.reports.configurations import CELL, Configuration, best, cell_class, cell_label
+from recurrent_cells.reports.configurations import CELL, Configuration, best, by, cell_class, cell_label
 from recurrent_cells.reports.confusion import Confusion
 from recurrent_cells.reports.curves import Band
 from recurrent_cells.reports.metric import Metric
@@ -37,8 +37,9 @@ MOST_LEGEND_LINES = 7
 SHORT_NAME, LEGEND_LINE = 16, 0.17
 FEWEST_TICKS, MOST_TICKS = 3, 5
 MOST_LEVEL_TICKS = 6
-# Of values without an order: how wide the cells spread around a value, and how far the seeds stand from their mean.
-BESIDE, ASIDE = 0.5, 0.06
+# Of values without an order: how wide cells spread around a value, at most how far from one another, and how far seeds
+# stand from their mean.
+BESIDE, STEP, ASIDE = 0.6, 0.2, 0.06
 
 
 @dataclass(frozen=True)
@@ -221,18 +222,16 @@ def draw_effect(
     figure, axes = plain_axes()
     values = _in_order({one.settings[key] for one in drawn})
     numbers = _numbers(values)
-    cells = list(dict.fromkeys(one.cell for one in drawn if one.values(metric)))
-    for place, cell in enumerate(cells):
-        of_cell = [one for one in drawn if one.cell == cell and one.values(metric)]
-        by_value = {value: [one for one in of_cell if one.settings[key] == value] for value in values}
-        chosen = {value: best(group) for value, group in by_value.items() if group}
+    by_cell = by([one for one in drawn if one.values(metric)], lambda one: one.cell)
+    chosen = {cell: {value: best(group) for value, group in _by_value(own, key)} for cell, own in by_cell.items()}
+    for cell, of_value in chosen.items():
         style = look[next(one.label for one in drawn if one.cell == cell)]
         if numbers is None:
-            shift = BESIDE * (place - (len(cells) - 1) / 2) / max(len(cells) - 1, 1)
-            at = {values.index(value) + shift: one for value, one in chosen.items()}
+            at = {values.index(value) + _shift(cell, value, chosen): one for value, one in of_value.items()}
             _draw_intervals(axes, at, style, metric, groups)
         else:
-            _draw_joined(axes, {float(value): one for value, one in chosen.items()}, style, metric)
+            at = {float(value): of_value[value] for value in values if value in of_value}
+            _draw_joined(axes, at, style, metric)
     steep = 60 if len(values) > MOST_LEVEL_TICKS else 0
     if numbers is None:
         axes.set_xticks(range(len(values)), values, rotation=steep)
@@ -248,6 +247,16 @@ def draw_effect(
     axes.set_ylabel(metric.label)
     _legend(axes)
     return figure
+
+
+def _by_value(drawn: Sequence[Configuration], key: str) -> Iterable[tuple[str, list[Configuration]]]:
+    return by(drawn, lambda one: one.settings[key]).items()
+
+
+def _shift(cell: str, value: str, chosen: Mapping[str, Mapping[str, Configuration]]) -> float:
+    """How far a cell stands beside a value that it shares with others."""
+    here = [other for other, of_value in chosen.items() if value in of_value]
+    return min(STEP, BESIDE / max(len(here) - 1, 1)) * (here.index(cell) - (len(here) - 1) / 2)
 
 
 def _draw_joined(axes: Axes, at: Mapping[float, Configuration], style: Style, metric: Metric) -> None:
@@ -365,9 +374,8 @@ def _numbers(values: Sequence[str]) -> list[float] | None:
 
 
 def _in_order(values: set[str]) -> list[str]:
-    if _numbers(list(values)) is None:
-        return sorted(values)
-    return sorted(values, key=float)
+    """Numbers by their size, then words."""
+    return sorted(values, key=lambda value: (not has_order([value]), float(value) if has_order([value]) else 0, value))
 
 
 def effect_keys(drawn: Sequence[Configuration], swept: Sequence[str]) -> list[str]:

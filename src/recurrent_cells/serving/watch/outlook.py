@@ -19,19 +19,26 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Search:
-    """How many proposals a search makes in all, and how many have been tried; None of one that did not count them."""
+    """A search by its proposals.
+
+    Args:
+        proposals: how many the search makes in all.
+        tried: how many have come to an end; None of a search that did not count them.
+        seeds: with how many a proposal is trained in full.
+    """
 
     proposals: int
     tried: int | None
+    seeds: int = 1
 
 
 def search_of(store: Store, parent: ParentRun) -> Search | None:
     """The search whose parent run this is; None of a sweep that is none."""
-    outline = read_search(store, parent)
-    if outline is None:
+    text = read_search(store, parent)
+    if text is None:
         return None
-    tried = parent.tags.get(Tag.TRIED)
-    return Search(from_json(outline).proposals, None if tried is None else int(tried))
+    outline, tried = from_json(text), parent.tags.get(Tag.TRIED)
+    return Search(outline.proposals, None if tried is None else int(tried), outline.settings.seeds)
 
 
 def seconds_left(rows: Sequence[Row], search: Search | None) -> float | None:

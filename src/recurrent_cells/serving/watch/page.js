@@ -2,7 +2,7 @@
 // The page of a sweep: asks for what is new every few seconds, shows it, and sends what its buttons ask for.
 
 const SECONDS = { RUNNING: 2, other: 5 };
-const MOST_LISTED = 30, MOST_SHOWN = 8, MOST_FAILURES = 5;
+const MOST_LISTED = 30, MOST_SHOWN = 8, MOST_FAILURES = 5, MOST_BEST = 5;
 const ORDER = ["running", "stopping", "failed", "damaged", "killed", "stopped", "skipped", "waiting", "scheduled",
   "finished", "pruned"];
 const DONE = ["finished", "pruned"], IN_VAIN = ["failed", "damaged"];
@@ -10,6 +10,7 @@ const byId = id => document.getElementById(id);
 const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 const trials = new Map(), points = new Map(), logs = new Map(), open = new Set(), chosen = new Map();
 let version = "", sweep = null, configurations = [], comparison = null, filter = "all", listed = MOST_LISTED, timer = 0;
+let few = new Set(), repeated = new Set();
 const charts = ["metric-chart", "loss-chart"].map(id => new Chart(byId(id), showCurves));
 
 // --- what is new ------------------------------------------------------------------------------------------------
@@ -91,8 +92,9 @@ function showHeader(machine) {
   byId("counts").textContent = words;
   byId("left").textContent = sweep.status === "RUNNING" && sweep.left ? `about ${span(sweep.left)} left${sweep.search
     ? " at the pace of the proposals so far" : ""}` : "";
-  byId("remark").textContent = sweep.stop ? `No more trials start (${sweep.stop}); those that run go on to their ends.`
-    : sweep.stopped ? `Stopped: ${sweep.stopped}. The same command goes on.` : "";
+  byId("remark").textContent = sweep.status === "RUNNING"
+    ? (sweep.stop ? `No more trials start (${sweep.stop}); those that run go on to their ends.` : "")
+    : sweep.stopped ? `Ended early (${sweep.stopped}); the same command goes on with the rest.` : "";
   const parts = [meter(`${machine.host}: processors`, machine.busy / 100,
     `${machine.busy.toFixed(0)} % of ${machine.cores}, load ${machine.load.toFixed(1)}`),
     meter("memory", ...inUse(machine.memory))];
@@ -122,14 +124,15 @@ function meter(label, share, words) {
 
 function showSteering() {
   const isUnderWay = ["RUNNING", "SCHEDULED"].includes(sweep.status), seeds = sweep.seeds;
-  byId("steering").hidden = !token || !sweep.can_write;
+  const hasWords = seeds.words || byId("message").textContent;
+  byId("steering").hidden = !token || !sweep.can_write || !(isUnderWay || seeds.can_add || hasWords);
   byId("stop-sweep").hidden = !isUnderWay;
   byId("stop-sweep").disabled = Boolean(sweep.stop);
   byId("seeds").hidden = !seeds.can_add;
   byId("seeds-words").textContent = seeds.words;
 }
 
-async function act(action, words) {
+async function act(action) {
   const message = byId("message");
   message.textContent = "…", message.className = "";
   try {
@@ -137,25 +140,28 @@ async function act(action, words) {
       headers: { "content-type": "application/json", "x-watch-token": token } });
     const said = await answer.json();
     if (!answer.ok) throw new Error(said.error);
-    message.textContent = said.done ?? words;
+    message.textContent = said.done;
   } catch (error) {
     message.textContent = error.message, message.className = "bad";
   }
-  ask();
+  await ask();
 }
 
 // --- curves -----------------------------------------------------------------------------------------------------
 
-// The configurations whose curves are drawn: those the user chose, else those compared, else the first.
-function isShown(place) {
-  if (chosen.has(place)) return chosen.get(place);
-  if (configurations.length <= MOST_SHOWN) return true;
+// The configurations whose curves are drawn: those the user chose, else of many a few.
+const isShown = place => chosen.get(place) ?? (configurations.length <= MOST_SHOWN || few.has(place));
+
+// Of a search the best, of a sweep those that are compared, else the first.
+function chooseFew() {
   const labels = new Set((comparison?.blocks ?? []).flatMap(block => block.pairs).flatMap(pair => [pair.better, pair.worse]));
-  const first = labels.size ? configurations.filter(one => labels.has(one.label)) : configurations;
-  return first.slice(0, MOST_SHOWN).includes(configurations[place]);
+  const places = [...configurations.keys()], compared = places.filter(place => labels.has(configurations[place].label));
+  const best = sweep.search ? ranked().map(one => one.place) : compared;
+  few = new Set((best.length ? best : places).slice(0, MOST_SHOWN));
 }
 
 function showCurves() {
+  chooseFew();
   charts[0].choose([`val/${sweep.metric}`]);
   charts[1].choose(["val/loss", "train/loss"]);
   for (const chart of charts) {
@@ -197,6 +203,10 @@ function replaceKeepingFocus(parent, children) {
 
 function showComparison() {
   const isRunning = sweep.status === "RUNNING";
+  if (sweep.search) {
+    showBest(isRunning);
+    return;
+  }
   byId("comparison-title").textContent = isRunning ? "The comparison as it stands" : "Verdict";
   byId("how").textContent = comparison ? comparison.how : "";
   const blocks = comparison?.blocks ?? [];
@@ -207,6 +217,26 @@ function showComparison() {
     ...(block.next_look ? [element("p", { className: "quiet", textContent: `The next look is at ${block.next_look} seeds.` })] : []),
   ]);
   byId("comparison").replaceChildren(...(parts.length ? parts : [element("p", { textContent: "No trial is finished yet." })]));
+}
+
+// A search chooses, from proposals of mostly one seed, what a sweep is to compare.
+function showBest(isRunning) {
+  byId("comparison-title").textContent = `The best by validation${isRunning ? " so far" : ""}`;
+  byId("how").textContent = "A search chooses by validation data; to compare what it chose takes a sweep with fresh seeds.";
+  const rows = ranked().slice(0, MOST_BEST).map(({ label, value, seeds, isFull }) => element("div", { className: "line best" },
+    element("span", { textContent: label }),
+    element("span", { className: "quiet", textContent: `val ${written(value)}, ${isFull ? "" : "not trained in full, "}${counted(seeds, "seed")}` })));
+  byId("comparison").replaceChildren(...(rows.length ? rows : [element("p", { textContent: "No trial is finished yet." })]));
+}
+
+// The proposals of a search by their mean on validation data, those that were trained in full before the others.
+function ranked() {
+  const proposals = configurations.map(({ label }, place) => ({ label, place, trials: [] })), sign = sweep.higher_is_better ? 1 : -1;
+  inState(...DONE).filter(trial => trial.value != null).forEach(trial => proposals[trial.configuration].trials.push(trial));
+  return proposals.filter(({ trials }) => trials.length).map(({ trials, ...one }) => ({ ...one, seeds: trials.length,
+    value: trials.reduce((sum, trial) => sum + trial.value, 0) / trials.length,
+    isFull: trials.filter(trial => trial.state === "finished").length >= sweep.search.seeds,
+  })).sort((a, b) => b.isFull - a.isFull || sign * (b.value - a.value));
 }
 
 const nothing = (block, isRunning) => block.configurations < 2 ? "There is one configuration so far: nothing to compare it with."
@@ -278,9 +308,11 @@ function showTrials() {
   }));
   const wanted = all().filter(trial => filter === "all" || trial.state === filter)
     .sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state));
+  const seen = new Set();
+  repeated = new Set(all().map(trial => trial.name).filter(name => seen.size === seen.add(name).size));
   const list = byId("trials"), known = new Map([...list.children].map(row => [row.dataset.trial, row]));
   const rows = wanted.slice(0, listed).map(trial => {
-    const made = JSON.stringify([trial, open.has(trial.id), logs.get(trial.run), token !== "", colorOf(trial.configuration)]);
+    const made = JSON.stringify([trial, open.has(trial.id), logs.get(trial.run), token !== "", colorOf(trial.configuration), repeated.has(trial.name)]);
     const row = known.get(trial.id);
     if (row?.made === made) return row;
     return Object.assign(trialRow(trial), { made });
@@ -306,13 +338,14 @@ function placeRows(list, rows) {
 
 function trialRow(trial) {
   const isOpen = open.has(trial.id), total = trial.steps, step = trial.step ?? 0;
-  const name = element("button", { className: "name", type: "button", ariaExpanded: isOpen }, swatch(trial.configuration), trial.name);
+  const name = element("button", { className: "name", type: "button", ariaExpanded: isOpen }, swatch(trial.configuration),
+    element("span", {}, trial.name, ...(repeated.has(trial.name) ? [element("span", { className: "what", textContent: labelOf(trial) })] : [])));
   name.addEventListener("click", () => {
     if (isOpen) open.delete(trial.id); else open.add(trial.id);
     if (!isOpen && trial.run) fetchLog(trial, true);
     showTrials();
   });
-  const share = DONE.includes(trial.state) ? 1 : total ? Math.min(1, step / total) : 0;
+  const share = trial.state === "finished" ? 1 : total ? Math.min(1, step / total) : 0;
   const steps = step ? `step ${step.toLocaleString("en")}${total ? ` of ${total.toLocaleString("en")}` : ""}` : "";
   const time = trial.state === "running" && trial.left != null ? `about ${span(trial.left)} left`
     : trial.seconds ? span(trial.seconds) : "";
@@ -324,11 +357,12 @@ function trialRow(trial) {
   const button = actionOf(trial);
   if (button) row.append(button);
   if (isOpen) row.append(element("div", { className: "details" },
-    ...[configurations[trial.configuration].label, `seed ${trial.seed}`, trial.run ? `run ${trial.run}` : "no run yet", trial.reason]
+    ...[labelOf(trial), `seed ${trial.seed}`, trial.run ? `run ${trial.run}` : "no run yet", trial.reason]
       .filter(Boolean).map(words => element("div", { textContent: words })), ...logOf(trial, 30)));
   return row;
 }
 
+const labelOf = trial => configurations[trial.configuration].label;
 const value = (name, number) => element("span", { className: `value ${name}${number == null ? " none" : ""}` }, element("small", { textContent: name }), written(number));
 
 function actionOf(trial) {
@@ -336,8 +370,14 @@ function actionOf(trial) {
   const kinds = { running: ["Stop", "stop"], waiting: ["Skip", "skip"] };
   if (!(trial.state in kinds)) return null;
   const [label, kind] = kinds[trial.state];
-  const button = element("button", { className: "act", type: "button", textContent: label, ariaLabel: `${label} ${trial.name}` });
-  button.addEventListener("click", () => { button.disabled = true; act({ do: kind, trial: trial.id }); });
+  const button = element("button", { className: "act", type: "button", textContent: label, 
+    ariaLabel: `${label} ${trial.name}${repeated.has(trial.name) ? ` ${labelOf(trial)}` : ""}` });
+  button.addEventListener("click", async () => {
+    button.closest(".trial").querySelector(".name").focus();  // a disabled button would lose the focus for the whole page
+    button.disabled = true;
+    await act({ do: kind, trial: trial.id });
+    button.disabled = false;
+  });
   return button;
 }
 

@@ -119,7 +119,8 @@ class WatchedSweep:
         self._seeds = seeds_of(self.store, self.parent, self._data, self._configurations, self._search is not None)
         places = self._configurations.of_trial
         labels = {it: self._configurations.labels[place] for it, place in places.items()}
-        self._comparison = compared(self.store, self._data, labels, self.parent.status == "RUNNING")
+        is_running = self.parent.status == "RUNNING"
+        self._comparison = None if self._search else compared(self.store, self._data, labels, is_running)
 
     def _update(self) -> None:
         """Read the new points of trials under way, the whole curves of others once, and see which rows have changed."""
@@ -154,6 +155,7 @@ class WatchedSweep:
             "trials": list(self._trials),
             "metric": metric,
             "is_share": first.is_share if first else True,
+            "higher_is_better": first.higher_is_better if first else True,
             "can_write": self.store.original is None,
             "seeds": {"can_add": self._seeds.can_add, "words": self._seeds.words},
             "search": self._search and asdict(self._search),
