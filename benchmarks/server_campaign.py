@@ -20,9 +20,19 @@ from pathlib import Path
 from benchmarks.endings import end_in_order
 from benchmarks.postgres import Process, tracking_server
 from benchmarks.record import machine, write_result
-from benchmarks.store_campaign import Server, Trace, Verdict, compare, finish, start, store_at, trace, wait_until
+from benchmarks.store_campaign import (
+    Server,
+    Trace,
+    Verdict,
+    compare,
+    finish,
+    read_back,
+    start,
+    store_at,
+    trace,
+    wait_until,
+)
 from recurrent_cells.tracking.queries import trial_records
-from recurrent_cells.tracking.repairs import SETTLING
 
 TRIAL = (
     *("trainer=cpu", "model.hidden_size=16", "trainer.max_epochs=8", "trainer.log_every=5"),
@@ -79,10 +89,7 @@ def disturbed(
             killed[name] += 1
             away += time.monotonic() - since
         finish(running, lambda: start(command, uri, folder / f"{place.name}.log"), verdict)
-        time.sleep(SETTLING)
-        read_back = start((), uri, folder / "doctor.log", "recurrent_cells.cli.doctor")  # then the originals may go
-        if code := read_back.wait(timeout=1200):
-            verdict.faults.append(f"the doctor ended with {code}")
+        read_back(uri, folder / "doctor.log", verdict)
         compare(store_at(uri), dict(expected), verdict)
         shutil.rmtree(store_at(uri).folder)
     if sum(killed.values()) < kills:

@@ -25,6 +25,7 @@ from pathlib import Path
 from benchmarks.endings import end_in_order, ended_with_this
 from benchmarks.record import machine, write_result
 from recurrent_cells.tracking.queries import TrialRecord, search, trial_records
+from recurrent_cells.tracking.repairs import SETTLING
 from recurrent_cells.tracking.store import Store, open_store
 from src import REPOSITORY
 
@@ -136,6 +137,17 @@ def finish(sweep: subprocess.Popen[bytes], again: Callable[[], subprocess.Popen[
         verdict.faults.append(f"the last start exited with {code}")
 
 
+def read_back(uri: str, log: Path, verdict: Verdict) -> None:
+    """Have the doctor read what a server was given once that is settled; then the originals may go."""
+    time.sleep(SETTLING)
+    run_doctor(uri, log, verdict)
+
+
+def run_doctor(uri: str, log: Path, verdict: Verdict) -> None:
+    if code := start((), uri, log, "src.doctor").wait(timeout=1200):
+        verdict.faults.append(f"the doctor ended with {code}")
+
+
 # --- a server --------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +220,7 @@ def killed_server(folder: Path, expected: dict[str, Trace], chance: random.Rando
             one.start()
             away += time.monotonic() - since
         finish(sweep, again, verdict)
+        read_back(one.uri, folder / "doctor.log", verdict)
         compare(store_at(one.uri), expected, verdict)
         if killed < 5:
             verdict.faults.append(f"only {killed} kills before the sweep was done")
@@ -230,9 +243,8 @@ def gone_server(folder: Path, expected: dict[str, Trace], patience: float) -> Ve
         if code != 1 or not one_message(verdict.said):
             verdict.faults.append(f"the trial exited with {code}, saying {verdict.said}")
         one.start()
-        doctor = start((), one.uri, folder / "doctor.log", "recurrent_cells.cli.doctor").wait(timeout=120)
-        if doctor != 0:
-            verdict.faults.append(f"recurrent_cells.cli.doctor exited with {doctor}")
+        run_doctor(one.uri, folder / "doctor.log", verdict)
+        read_back(one.uri, folder / "doctor.log", verdict)
         verdict.starts = 1
         store = store_at(one.uri)
         compare(store, of_store(expected, store), verdict)
