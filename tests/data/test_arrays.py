@@ -1,9 +1,13 @@
 """Arrays from files, and series of several lengths side by side."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
-from recurrent_cells.data.arrays import filled, padded, read_npy, read_npz, valid_steps
+from recurrent_cells.data.arrays import arrays_of, filled, padded, read_npy, read_npz, valid_steps
 from recurrent_cells.errors import UserError
 
 NAN = np.nan
@@ -33,6 +37,26 @@ def test_a_damaged_npz_file_is_named(tmp_path, content, words):
         read_npz(path)
     assert str(caught.value).startswith(f"{path}: {words}")
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_npz_file_of_another_program_is_named(method):
+    content, array = io.BytesIO(), io.BytesIO()
+    np.save(array, np.arange(500))
+    with zipfile.ZipFile(content, "w", method) as file:
+        file.writestr("a.npy", array.getvalue())
+    content.seek(60)
+    content.write(bytes(range(100, 130)))
+    with pytest.raises(UserError, match=r"^the file: not an \.npz file of numpy\.savez, or damaged"):
+        arrays_of(content, "the file")
+
+
+def test_an_array_of_more_than_countable_numbers_is_refused():
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file, file.open("a.npy", "w") as array:
+        npy.write_array_header_1_0(array, {"descr": "<f8", "fortran_order": False, "shape": (0, 10**30)})
+    with pytest.raises(UserError, match=r"^the file: not an \.npz file of numpy\.savez, or damaged"):
+        arrays_of(content, "the file")
 
 
 def test_python_objects_are_never_unpickled(tmp_path):

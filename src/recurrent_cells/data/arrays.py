@@ -1,5 +1,6 @@
 """Arrays of numbers from anyone's files: nothing is unpickled, and memory is asked for before it is taken."""
 
+import lzma
 import math
 import struct
 import zipfile
@@ -20,11 +21,13 @@ DAMAGE = (
     ValueError,
     KeyError,
     EOFError,
+    OverflowError,
     RuntimeError,
     NotImplementedError,
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
 )
 FLOAT_BYTES = 4
 # Of an array: as it is read, and as the numbers that it becomes.
@@ -66,7 +69,7 @@ def arrays_of(file: BinaryIO, place: str, most_bytes: int | None = None) -> dict
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
-    except DAMAGE as error:
+    except (OSError, *DAMAGE) as error:  # OSError, as bz2 says it
         raise UserError(f"{place}: not an .npz file of numpy.savez, or damaged ({first_line(error, 100)})") from None
 
 

@@ -48,7 +48,7 @@ def _from_file(name: str, size: int) -> NDArray[np.int64]:
         raise UserError(f"data.permutation={name}: no such file; allowed is {allowed('data.permutation')}")
     try:
         numbers = read_npy(path) if path.suffix == ".npy" else np.array(path.read_text().split(), dtype=np.int64)
-    except (OSError, OverflowError, *DAMAGE) as error:
+    except (OSError, *DAMAGE) as error:
         raise UserError(f"data.permutation={name}: cannot be read ({str(error)[:100]})") from None
     if (
         numbers.dtype.kind not in "iuf"
