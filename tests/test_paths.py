@@ -1,8 +1,13 @@
 """Where runs and data lie."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from recurrent_cells.paths import kind, of_user
 from src import REPOSITORY
 
 SHOW = "from recurrent_cells.paths import *; print(DATASETS, TRACKING, REPORTS, sep='\\n')"
@@ -30,3 +35,23 @@ def test_or_where_the_environment_says(tmp_path):
     home = tmp_path / "home"
     found = places(f"import src; {SHOW}", tmp_path, RECURRENT_CELLS_HOME=str(home))
     assert found == [str(home / name) for name in NAMES]
+
+
+def test_what_lies_there(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    found = [kind(tmp_path / name) for name in ("file", "link", "pipe", ".")]
+    assert found == ["file", "file", "other", "folder"]
+
+
+@pytest.mark.parametrize("name", ["absent", "file/more", "circle", "x" * 300, "a\x00b"])
+def test_nothing_lies_there(tmp_path, name):
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
+    assert kind(tmp_path / name) is None
+
+
+def test_a_tilde_is_a_home_where_there_is_such_a_user():
+    assert of_user("~/a") == Path.home() / "a"
+    assert of_user("~no such user/a") == Path("~no such user/a")

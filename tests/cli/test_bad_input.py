@@ -81,6 +81,18 @@ def test_a_config_that_will_not_do(refused, override, message):
 
 
 @pytest.mark.parametrize(
+    ("data", "root", "form"),
+    [
+        ("npz", "x" * 256, "FILE.npz"),
+        ("npz", "~no such user/a.npz", "FILE.npz"),
+        ("idx", "~no such user", f"a folder with {IDX_FILES[0]}[.gz] and the three others"),
+    ],
+)
+def test_a_name_that_nothing_can_have(refused, data, root, form):
+    assert refused(f"data={data}", f"data.root='{root}'") == f"data.root={root}: does not exist; give {form}"
+
+
+@pytest.mark.parametrize(
     ("override", "words"),
     [
         ("seed=range(0,10,0)", "seed=range(0,10,0): allowed is range(START,STOP,STEP) in finite numbers"),

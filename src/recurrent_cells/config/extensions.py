@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from recurrent_cells.config.options import options_of
 from recurrent_cells.config.schema import Config, DataConfig, ModelConfig, OptimizerConfig
 from recurrent_cells.errors import UserError, first_line
+from recurrent_cells.paths import of_user
 from recurrent_cells.tables import CELLS, METRICS, OPTIMIZERS, SOURCES, TASKS, Table
 
 # The group of a table's config files, the section of the schema they fill, and the key of it that has the name.
@@ -124,7 +125,7 @@ def clear() -> None:
 
 
 def _absolute(path: str) -> Path:
-    return Path(path).expanduser().absolute()
+    return of_user(path).absolute()
 
 
 def _imported(path: Path) -> Extension:

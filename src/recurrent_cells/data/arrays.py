@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.memory import check_memory
+from recurrent_cells.paths import kind, of_user
 
 # What may be wrong with a file that is not what its name says.
 DAMAGE = (
@@ -36,9 +37,9 @@ COPIES = 2
 
 def existing_file(root: str, form: str) -> Path:
     """The file that `data.root` names; raises UserError if there is none, or nothing in it."""
-    path = Path(root).expanduser()
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "does not exist"
+    path = of_user(root)
+    if (found := kind(path)) != "file":
+        what = "is not a file" if found else "does not exist"
         raise UserError(f"data.root={root}: {what}; give {form}")
     if path.stat().st_size == 0:
         raise UserError(f"data.root={root}: the file is empty; give {form}")

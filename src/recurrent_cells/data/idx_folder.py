@@ -7,6 +7,7 @@ from recurrent_cells.data.arrays import in_words
 from recurrent_cells.data.idx import IdxFile, read_idx
 from recurrent_cells.data.sources import Part
 from recurrent_cells.errors import UserError
+from recurrent_cells.paths import kind, of_user
 
 IDX_FILES = (
     "train-images-idx3-ubyte",
@@ -18,9 +19,9 @@ IDX_FILES = (
 
 def existing(root: Path) -> Path:
     """The folder that `data.root` names; raises UserError if there is none."""
-    folder = root.expanduser()
-    if not folder.is_dir():
-        what = "is not a folder" if folder.exists() else "does not exist"
+    folder = of_user(root)
+    if (found := kind(folder)) != "folder":
+        what = "is not a folder" if found else "does not exist"
         raise UserError(f"data.root={root}: {what}; give a folder with {IDX_FILES[0]}[.gz] and the three others")
     return folder
 

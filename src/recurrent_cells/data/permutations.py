@@ -1,7 +1,6 @@
 """The orders in which the pixels of permuted images are read: the literature has several, all called psMNIST."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from recurrent_cells.config.schema import allowed
 from recurrent_cells.data.arrays import DAMAGE, in_words, read_npy
 from recurrent_cells.errors import UserError
+from recurrent_cells.paths import kind, of_user
 
 NONE = "none"
 # Bit reversal: HiPPO, S4, S5; torch's with seed 12008: coRNN, with 5544: LEM; NumPy's with 92916: expRNN, with 0: LMU.
@@ -43,8 +43,8 @@ def permutation(name: str, size: int) -> NDArray[np.int64] | None:
 
 
 def _from_file(name: str, size: int) -> NDArray[np.int64]:
-    path = Path(name).expanduser()
-    if not path.is_file():
+    path = of_user(name)
+    if kind(path) != "file":
         raise UserError(f"data.permutation={name}: no such file; allowed is {allowed('data.permutation')}")
     try:
         numbers = read_npy(path) if path.suffix == ".npy" else np.array(path.read_text().split(), dtype=np.int64)

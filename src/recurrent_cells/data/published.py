@@ -43,7 +43,7 @@ class Published(Source):
     def load(self, data: DataConfig) -> list[Part]:
         # A root that was given is never written to unless its user says so.
         may_download = data.download is not False if data.root is None else bool(data.download)
-        folder = paths.DATASETS if data.root is None else Path(data.root).expanduser()
+        folder = paths.DATASETS if data.root is None else paths.of_user(data.root)
         if data.root is not None and not may_download:
             existing(Path(data.root))
         if None in self._found(folder) and may_download:

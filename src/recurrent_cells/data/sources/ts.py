@@ -18,7 +18,7 @@ class Ts(Source):
     keys = needs = ("dataset",)
 
     def load(self, data: DataConfig) -> list[Part]:
-        root = paths.DATASETS if data.root is None else Path(data.root).expanduser()
+        root = paths.DATASETS if data.root is None else paths.of_user(data.root)
         train, test = (self._found(root, f"{data.dataset}_{part}.ts", str(data.dataset)) for part in ("TRAIN", "TEST"))
         if train is None:
             known = sorted(path.name.removesuffix("_TRAIN.ts") for path in _files(root, "*_TRAIN.ts"))
@@ -29,7 +29,7 @@ class Ts(Source):
 
     @staticmethod
     def _found(root: Path, file: str, name: str) -> Path | None:
-        return next((path for path in (root / file, root / name / file) if path.is_file()), None)
+        return next((path for path in (root / file, root / name / file) if paths.kind(path) == "file"), None)
 
 
 def _files(root: Path, pattern: str) -> list[Path]:
