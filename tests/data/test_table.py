@@ -131,7 +131,8 @@ def test_tables_that_will_not_do_are_refused_in_a_line(written, frame, settings,
         ("a.parquet", b"PAR1"),
         ("a.csv.gz", b"a,b"),
         ("a.csv.gz", gzip.compress(b"a,b", mtime=0)[:-4]),
-        ("a.csv.bz2", bz2.compress(b"machine,second,state\n")),
+        ("a.csv.gz", b"\x1f\x8b\x08" + bytes(7) + bytes(range(256))),
+        ("a.csv.bz2", bz2.compress(b"a,b\n1,2\n")),
         ("a.csv", b"a\n1,2,3\n4,5\n6\n7,8,9,1\n"),
     ],
 )
@@ -152,9 +153,22 @@ def test_memory_is_asked_for_before_a_table_is_read(written, monkeypatch):
         load_splits(config)
 
 
-def test_of_a_compressed_table_the_memory_of_its_text_is_asked_for(tmp_path, monkeypatch):
-    path = tmp_path / "mine.csv.gz"
-    path.write_bytes(gzip.compress(b"machine,second,heat,state\n" + b"m,1,2.0,ok\n" * 500_000))
-    monkeypatch.setattr("recurrent_cells.memory.memory", lambda: 40 * path.stat().st_size)
-    with pytest.raises(UserError, match=r"mine.csv.gz: needs .* of memory, .*; give a smaller file$"):
-        load_splits(of_file(path))
+@pytest.mark.parametrize("name", ["mine.csv.gz", "mine.parquet"])
+def test_a_packed_table_asks_for_the_memory_of_the_whole(written, monkeypatch, name):
+    config = written(table().assign(state="x" * 100_000), name)
+    monkeypatch.setattr("recurrent_cells.memory.memory", lambda: 50_000)
+    with pytest.raises(UserError, match=rf"{name}: needs .* of memory, .*; give a smaller file$"):
+        load_splits(config)
+
+
+def test_names_of_classes_that_are_bytes_are_utf_8(written):
+    frame = table()
+    with pytest.raises(UserError, match=r"mine.parquet: the column state holds bytes that are not UTF-8$"):
+        load_splits(written(frame.assign(state=[b"\xff"] * len(frame)), "mine.parquet"))
+
+
+def test_of_a_long_name_the_beginning_is_shown(written):
+    frame = table()
+    with pytest.raises(UserError, match=r"series mmm.*… has several values of state") as caught:
+        load_splits(written(frame.assign(machine="m" * 1000, second=range(len(frame)))))
+    assert len(str(caught.value)) < 400

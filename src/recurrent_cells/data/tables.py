@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # Of a byte of text, and of an entry of a Parquet file, whose bytes say little: the table, and arrays made of it.
 BYTES_OF_A_CHARACTER, BYTES_OF_AN_ENTRY = 13, 32
-BLOCK = 2**20
-MOST_SHOWN = 12
+CHUNK = 2**20
+MOST_SHOWN, MOST_LETTERS = 12, 60
 
 
 def read_table(path: Path) -> "DataFrame":
@@ -32,32 +32,35 @@ def read_table(path: Path) -> "DataFrame":
     import pandas  # here: half a second that only tables need
 
     try:
-        for needed in _memory_needed(path):
-            check_memory(needed, str(path), "give a smaller file")
+        _check_memory(path)
         if path.suffix == ".parquet":
             table = pandas.read_parquet(path)
         else:
             table = pandas.read_csv(path, compression="gzip" if path.suffix == ".gz" else None)
-    except (OSError, ValueError, EOFError, zlib.error, pandas.errors.ParserError) as error:
+    except (OSError, ValueError, EOFError, NotImplementedError, zlib.error) as error:
         raise UserError(f"{path}: not a table of .csv or .parquet, or damaged ({first_line(error, 120)})") from None
     if table.empty:
         raise UserError(f"{path}: the table has no rows")
     return table
 
 
-def _memory_needed(path: Path) -> Iterator[int]:
-    """Bytes that a file's table takes; of compressed text, whose size says little, more and more as it is counted."""
+def _check_memory(path: Path) -> None:
+    """Raises UserError if a table needs more memory than there is, however small it is packed."""
+    advice = "give a smaller file"
     if path.suffix == ".parquet":
         import pyarrow.parquet
 
         found = pyarrow.parquet.read_metadata(path)
-        yield BYTES_OF_AN_ENTRY * int(found.num_rows) * int(found.num_columns)
+        unpacked = sum(found.row_group(number).total_byte_size for number in range(found.num_row_groups))
+        check_memory(BYTES_OF_AN_ENTRY * found.num_rows * found.num_columns + unpacked, str(path), advice)
     elif path.suffix == ".gz":
+        size = 0
         with gzip.open(path) as file:
-            while file.read(BLOCK):
-                yield BYTES_OF_A_CHARACTER * file.tell()
+            while chunk := file.read(CHUNK):
+                size += len(chunk)
+                check_memory(BYTES_OF_A_CHARACTER * size, str(path), advice)
     else:
-        yield BYTES_OF_A_CHARACTER * path.stat().st_size
+        check_memory(BYTES_OF_A_CHARACTER * path.stat().st_size, str(path), advice)
 
 
 def feature_columns(table: "DataFrame", path: Path, features: Sequence[str], others: Sequence[str]) -> list[str]:
@@ -105,13 +108,16 @@ def read_series(path: Path, names: str, time: str, features: Sequence[str], targ
     changes = (table[target].iloc[1:].to_numpy() != table[target].iloc[:-1].to_numpy()) & ~is_new
     if changes.any():
         series = table[names].iloc[int(changes.argmax())]
-        raise UserError(f"{path}: series {series} has several values of {target}; each series has one")
+        raise UserError(f"{path}: series {_shown(series)} has several values of {target}; each series has one")
     numbers = as_numbers(table[columns].to_numpy(np.float64, na_value=np.nan), str(path))
     firsts = np.flatnonzero(np.concatenate([[True], is_new]))
     values, lengths = padded(np.split(numbers, firsts[1:]), str(path))
     targets = table[target].iloc[firsts]
     is_number = targets.dtype.kind == "f"
-    asked = targets.to_numpy() if is_number else targets.astype(str).to_numpy(str)
+    try:
+        asked = targets.to_numpy() if is_number else targets.astype(str).to_numpy(str)
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: the column {target} holds bytes that are not UTF-8") from None
     return Part(values, asked, str(path), lengths, feature_names=tuple(map(str, columns)))
 
 
@@ -124,8 +130,13 @@ def _check_times(table: "DataFrame", path: Path, names: str, time: str, is_new: 
         raise UserError(f"{path}: the column {time} mixes numbers and text; give times of one kind") from None
     if not rises.all():
         first = int(rises.argmin())
-        before, after = times.iloc[first], times.iloc[first + 1]
-        fault = "twice" if before == after else f"after {before}"
+        before, after, series = times.iloc[first], times.iloc[first + 1], table[names].iloc[first]
+        fault = "twice" if before == after else f"after {_shown(before)}"
         raise UserError(
-            f"{path}: series {table[names].iloc[first]} has the {time} {after} {fault}; sort rows by {time}, each once"
+            f"{path}: series {_shown(series)} has the {time} {_shown(after)} {fault}; sort rows by {time}, each once"
         )
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}…"
