@@ -20,6 +20,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from recurrent_cells.paths import TRACKING
 
 SYSTEM_USER = "postgres"  # the database refuses to run as root
@@ -62,11 +64,14 @@ class Process:
             time.sleep(0.2)
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
-        """Send a signal to all, and wait for the first of them."""
+        """Send a signal to all of its group, and wait until they and what they have started are gone."""
         if self._running is not None:
-            with suppress(ProcessLookupError):
+            started: list[psutil.Process] = []
+            with suppress(ProcessLookupError, psutil.NoSuchProcess):
+                started = psutil.Process(self._running.pid).children(recursive=True)
                 os.killpg(self._running.pid, signum)
             self._running.wait(timeout=20)
+            psutil.wait_procs(started, timeout=20)  # PostgreSQL's own are in other groups, and end by themselves
 
     def end(self) -> None:
         try:
