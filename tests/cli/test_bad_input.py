@@ -80,6 +80,14 @@ def test_a_config_that_will_not_do(refused, override, message):
     assert refused(override) == message
 
 
+def test_a_config_file_whose_aliases_never_end(refused, tmp_path):
+    (tmp_path / "conf" / "more").mkdir(parents=True)
+    doubled = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+    (tmp_path / "conf" / "more" / "doubled.yaml").write_text(f"a0: &a0 [x]\n{doubled}")
+    message = refused("--config-dir", str(tmp_path / "conf"), "+more=doubled")
+    assert message.startswith(f"{tmp_path}/conf/more/doubled.yaml: its aliases unfold to ")
+
+
 @pytest.mark.parametrize(
     ("data", "root", "form"),
     [

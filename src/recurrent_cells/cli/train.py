@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recurrent_cells.config import extensions
 from recurrent_cells.config import schema as config
+from recurrent_cells.config.files import limit_files
 from recurrent_cells.config.help import COMPLETION, FLAGS, schema_help
 from recurrent_cells.config.key_help import key_help
 from recurrent_cells.config.messages import explain
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str], train: Callable[["DictConfig"], Any] = train)
             return
         parser, flags = _parsed(given)
         version.setbase("1.3")
+        limit_files()
         _run_hydra(flags, parser, _task(train, tracebacks), CONF, "config")
 
 

@@ -1,0 +1,47 @@
+"""Config files in folders of the user's own, as Hydra reads them but for those that would never end."""
+
+from pathlib import Path
+
+import yaml
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult
+
+from recurrent_cells.errors import UserError
+
+MOST_VALUES = 100_000
+
+
+class LimitedFiles(FileConfigSource):
+    """Hydra's source of config files, which refuses aliases that unfold to more values than a config can have."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        _check_aliases(Path(self.path) / self._normalize_file_name(config_path))
+        return super().load_config(config_path)
+
+
+def limit_files() -> None:
+    """Have Hydra read all config files in folders so."""
+    Plugins.instance()  # which makes Hydra's own source known, once
+    SourcesRegistry.instance().types[LimitedFiles.scheme()] = LimitedFiles
+
+
+def _check_aliases(path: Path) -> None:
+    try:
+        count = _values(yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader), {})
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):  # Hydra says what is wrong with the file
+        return
+    if count > MOST_VALUES:
+        raise UserError(f"{path}: its aliases unfold to {count:,} values; allowed are {MOST_VALUES:,}")
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node unfolds to: what an alias repeats counts each time, but is walked once."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 0  # of a node within itself
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
