@@ -8,7 +8,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 
 MOST_VALUES = 100_000
 
@@ -17,8 +17,13 @@ class LimitedFiles(FileConfigSource):
     """Hydra's source of config files, which refuses aliases that unfold to more values than a config can have."""
 
     def load_config(self, config_path: str) -> ConfigResult:
-        _check_aliases(Path(self.path) / self._normalize_file_name(config_path))
-        return super().load_config(config_path)
+        """Hydra's own; raises UserError for a file that is no config."""
+        path = Path(self.path) / self._normalize_file_name(config_path)
+        try:
+            _check_aliases(path)
+            return super().load_config(config_path)
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            raise UserError(f"{path}: cannot be read as YAML of a config ({_reason(error)})") from None
 
 
 def limit_files() -> None:
@@ -28,12 +33,15 @@ def limit_files() -> None:
 
 
 def _check_aliases(path: Path) -> None:
-    try:
-        count = _values(yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader), {})
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):  # Hydra says what is wrong with the file
-        return
+    count = _values(yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader), {})
     if count > MOST_VALUES:
         raise UserError(f"{path}: its aliases unfold to {count:,} values; allowed are {MOST_VALUES:,}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return first_line(error)
 
 
 def _values(node: yaml.Node, known: dict[int, int]) -> int:
