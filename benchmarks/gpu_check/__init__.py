@@ -7,6 +7,6 @@ On a machine without network Python needs, beyond torch with Triton and pytorch-
 antlr4-python3-runtime; mlflow with mlflow-skinny and mlflow-tracing and all that these need (alembic, cachetools,
 databricks-sdk, docker, Flask, flask-cors, GitPython, graphene, gunicorn, huey, opentelemetry-api, -sdk and -proto,
 pandas, pyarrow, pydantic, python-dotenv, scikit-learn, skops, SQLAlchemy, sqlparse, …); mlxtend, optuna, matplotlib,
-scipy, jinja2, fastapi, starlette, uvicorn, h11, pillow, psutil, threadpoolctl, tqdm; for the tests pytest and
-hypothesis. `versions`, the first step, names what is missing. Accuracy is measured on the four IDX files of MNIST.
+scipy, jinja2, fastapi, starlette, uvicorn, h11, pillow, psutil, PyYAML, threadpoolctl, tqdm; for the tests pytest
+and hypothesis. `versions`, the first step, names what is missing. Accuracy is measured on the four IDX files of MNIST.
 """
