@@ -11,6 +11,7 @@ The cluster is real, of node processes on this machine: a head without room for 
 import argparse
 import itertools
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -182,11 +183,11 @@ def report(verdict: Verdict, seconds: float, spans: list[tuple[float, float]]) -
     return "\n".join(lines) + "\n"
 
 
-def report_of_kills(verdict: Verdict, rounds: int, seconds: float) -> str:
+def report_of_kills(verdict: Verdict, given: str, seconds: float) -> str:
     lines = [
         "# A Ray cluster that is killed",
         "",
-        f"`python -m benchmarks.ray_cluster --rounds {rounds}`: `python -m src.train {' '.join(SWEEP)}` with "
+        f"`python -m benchmarks.ray_cluster {given}`: `python -m src.train {' '.join(SWEEP)}` with "
         "`hydra/launcher=ray`, on a head and two nodes. SIGKILL to all processes of a node once a trial has finished "
         "and another runs, then, once one more has, to those of the head; the same command goes on with a new cluster.",
         "",
@@ -204,14 +205,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--rounds", type=int, help="kill a node and the head so often, and measure nothing")
+    parser.add_argument("--also", nargs="*", default=[], help="with --rounds: more arguments of the sweep")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
     end_in_order()
     if arguments.rounds is not None:
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            found = taken_down(Path(folder), arguments.rounds)
-        write_result(report_of_kills(found, arguments.rounds, time.monotonic() - start), arguments.write)
+            found = taken_down(Path(folder), arguments.rounds, (*SWEEP, *arguments.also))
+        text = report_of_kills(found, shlex.join(sys.argv[1:]), time.monotonic() - start)
+        write_result(text, arguments.write)
         sys.exit(1 if found.faults else 0)
     with tempfile.TemporaryDirectory() as folder:
         verdict, seconds = node_killed(Path(folder))
