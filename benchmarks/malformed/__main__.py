@@ -20,11 +20,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path, help="keep the result in this file")
     parser.add_argument("--every", type=int, default=1, help="of the values of keys try each so-manieth")
-    parser.add_argument("--only", nargs="*", default=[""], help="run cases of which one is a part of kind or name")
+    parser.add_argument("--only", nargs="*", default=[""], help="run cases of kinds of which one is a part")
+    parser.add_argument("--named", default="", help="and of these the cases of whose names this is a part")
     arguments, given = parser.parse_args(), shlex.join(sys.argv[1:])
     folder = Path(tempfile.mkdtemp(prefix="malformed-"))  # a TemporaryDirectory would go when the first child ends
+    verdicts: list[Verdict] = []
     try:
-        verdicts = _all(Sandbox(folder), arguments.only, arguments.every)
+        verdicts.extend(_all(Sandbox(folder), arguments.only, arguments.named, arguments.every))
+    except KeyboardInterrupt:  # what was tried by then is told
+        given += ", ended before its end"
     finally:
         shutil.rmtree(folder)
     text = _result(verdicts, given)
@@ -33,45 +37,44 @@ def main() -> None:
     write_result(text, arguments.write)
 
 
-def _all(sandbox: Sandbox, only: Sequence[str], every: int) -> list[Verdict]:
-    """Try the cases of which one of `only` is a part of kind or name; of the values of keys each so-manieth."""
+def _all(sandbox: Sandbox, only: Sequence[str], named: str, every: int) -> Iterator[Verdict]:
+    """Try the cases of kinds of which one of `only` is a part; of the values of keys each so-manieth."""
     sandbox.prepare()
     import src  # noqa: F401 - from here on the package knows where the folder is
-    from benchmarks.malformed.store import trained, untrained
+    from benchmarks.malformed import archives, command_lines, files, series, store
 
-    verdicts: list[Verdict] = []
-    for fill, cases in ((untrained, _without_a_network(sandbox, every)), (trained, _with_a_network(sandbox))):
-        fill(sandbox)
-        verdicts += _tried(sandbox, (it for it in cases if any(part in f"{it.kind} {it.name}" for part in only)))
-    return verdicts
+    def is_asked(kind: str) -> bool:
+        return any(part in kind for part in only)
+
+    filled = None
+    for fill, kind, cases in (  # what the store needs, the kind where its files take long to make, the cases
+        (store.untrained, "", lambda: command_lines.cases(every)),
+        (store.untrained, "", lambda: files.config_cases(sandbox.bad)),
+        (store.untrained, "data files", lambda: files.data_cases(sandbox.bad)),
+        (store.untrained, "series files", lambda: series.data_cases(sandbox.bad)),
+        (store.trained, "archives", lambda: archives.cases(sandbox.bad)),
+        (store.trained, "pictures", lambda: files.picture_cases(sandbox.bad)),
+        (store.trained, "stores", lambda: store.cases(sandbox)),
+        (store.trained_on_series, "series to predict", lambda: series.predict_cases(sandbox)),
+    ):
+        if kind and not is_asked(kind):
+            continue
+        if fill is not filled:
+            fill(sandbox)
+            filled = fill
+        yield from _tried(sandbox, (it for it in cases() if is_asked(it.kind) and named in it.name))
 
 
-def _without_a_network(sandbox: Sandbox, every: int) -> Iterator[Case]:
-    from benchmarks.malformed import command_lines, files
-
-    yield from command_lines.cases(every)
-    yield from files.data_cases(sandbox.bad)
-    yield from files.config_cases(sandbox.bad)
-
-
-def _with_a_network(sandbox: Sandbox) -> Iterator[Case]:
-    from benchmarks.malformed import archives, files, store
-
-    yield from archives.cases(sandbox.bad)
-    yield from files.picture_cases(sandbox.bad)
-    yield from store.cases(sandbox)
-
-
-def _tried(sandbox: Sandbox, cases: Iterable[Case]) -> list[Verdict]:
-    verdicts: list[Verdict] = []
+def _tried(sandbox: Sandbox, cases: Iterable[Case]) -> Iterator[Verdict]:
+    kind = ""
     for case in cases:
+        if case.kind != kind:
+            kind = case.kind
+            print(f"{kind} …", file=sys.stderr, flush=True)
         verdict = sandbox.run(case)
-        if not verdicts or verdicts[-1].case.kind != case.kind:
-            print(f"{case.kind} …", file=sys.stderr, flush=True)
-        verdicts.append(verdict)
         if verdict.faults:
             print(f"{case.kind}: {case.name}: {'; '.join(verdict.faults)}\n  {verdict.said[-600:]}", flush=True)
-    return verdicts
+        yield verdict
 
 
 def _result(verdicts: Sequence[Verdict], given: str) -> str:

@@ -164,7 +164,6 @@ def _configs() -> dict[str, bytes]:
         "a billion laughs": f"# @package _global_\n{laughs}".encode(),
         "an interpolation of itself": b"# @package _global_\nseed: ${seed}",
         "an interpolation of nothing": b"# @package _global_\nseed: ${absent}",
-        "a missing value": b"# @package _global_\nseed: ???",
         "defaults that are not there": b"# @package _global_\ndefaults: [absent]\nseed: 1",
         "defaults that are itself": b"# @package _global_\ndefaults: [name]\nseed: 1",
         "defaults of a wrong kind": b"# @package _global_\ndefaults: 3",

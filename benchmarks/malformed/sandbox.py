@@ -72,14 +72,13 @@ class Sandbox:
         before = self._state()
         said_file, input_file = self.root / "said", self.root / "input"
         input_file.write_bytes(case.stdin)
-        until = time.monotonic() + patience
+        until, own = time.monotonic() + patience, _resident()
         pid = os.fork()
         if pid == 0:
             self._be(case, said_file, input_file)
         status, usage, killed = _waited(pid, until)
         seconds = usage.ru_utime + usage.ru_stime
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        megabytes = max(usage.ru_maxrss - own, 0) / 1024
+        megabytes = max(usage.ru_maxrss * 1024 - own, 0) / 2**20
         out, err = (said_file.with_suffix(end).read_text(errors="replace") for end in (".out", ".err"))
         faults = [f"did not end in {patience:g} s"] if killed else []
         if seconds > MOST_SECONDS and case.code:
@@ -133,6 +132,11 @@ class Sandbox:
             return files | set(connection.execute("SELECT run_uuid, status FROM runs"))
         finally:
             connection.close()
+
+
+def _resident() -> int:
+    """Bytes of memory that this process holds now; the most it has held would hide what a child takes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _waited(pid: int, until: float) -> tuple[int, resource.struct_rusage, bool]:

@@ -1,5 +1,6 @@
 """Stores from elsewhere whose files would run code, or are damaged."""
 
+import gc
 import hashlib
 import io
 import os
@@ -13,6 +14,7 @@ import torch
 
 from benchmarks.malformed.files import IDX_FILES, SHORT, good_files
 from benchmarks.malformed.sandbox import Case, Sandbox
+from benchmarks.malformed.series import training_line
 from recurrent_cells.tracking.names import Artifact, Tag
 
 TRIAL = (*SHORT, "data.batch_size=8", "model.hidden_size=4")
@@ -44,12 +46,19 @@ def untrained(sandbox: Sandbox) -> None:
     good.mkdir()
     for file, content in zip(IDX_FILES, good_files(), strict=True):
         (good / file).write_bytes(content)
+    gc.collect()
+    gc.freeze()  # else a collection in a child touches, and so copies, every object of this process
     _in_a_child(sandbox, "train", "sweep.dry_run=true")  # keeps the default data where later ones read them at once
 
 
 def trained(sandbox: Sandbox) -> None:
     """A store with a finished trial."""
     _in_a_child(sandbox, "train", *_line(sandbox))
+
+
+def trained_on_series(sandbox: Sandbox) -> None:
+    """A finished trial on series, beside that on images."""
+    _in_a_child(sandbox, "train", *training_line(sandbox.bad))
 
 
 def cases(sandbox: Sandbox) -> Iterator[Case]:
