@@ -80,28 +80,11 @@ def test_a_config_that_will_not_do(refused, override, message):
     assert refused(override) == message
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"seed: 1\na: [1, 2\nb: }{", "line 3: expected "),
-        (b"seed: \xff\xfe", "unacceptable character #x00ff: invalid start byte"),
-        (b"3", "Invalid loaded object type: int"),
-        (b"seed: " + b"9" * 5000, "Exceeds the limit (4300 digits) for integer string conversion"),
-    ],
-)
-def test_a_config_file_that_is_none(refused, tmp_path, content, reason):
+def test_a_config_file_that_is_none(refused, tmp_path):
     (tmp_path / "conf" / "more").mkdir(parents=True)
-    (tmp_path / "conf" / "more" / "bad.yaml").write_bytes(content)
+    (tmp_path / "conf" / "more" / "bad.yaml").write_bytes(b"seed: [1, 2")
     message = refused("--config-dir", str(tmp_path / "conf"), "+more=bad")
-    assert message.startswith(f"{tmp_path}/conf/more/bad.yaml: cannot be read as YAML of a config ({reason}")
-
-
-def test_a_config_file_whose_aliases_never_end(refused, tmp_path):
-    (tmp_path / "conf" / "more").mkdir(parents=True)
-    doubled = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
-    (tmp_path / "conf" / "more" / "doubled.yaml").write_text(f"a0: &a0 [x]\n{doubled}")
-    message = refused("--config-dir", str(tmp_path / "conf"), "+more=doubled")
-    assert message.startswith(f"{tmp_path}/conf/more/doubled.yaml: its aliases unfold to ")
+    assert message.startswith(f"{tmp_path}/conf/more/bad.yaml: cannot be read as YAML of a config (line 1: ")
 
 
 @pytest.mark.parametrize(
