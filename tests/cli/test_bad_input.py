@@ -243,7 +243,11 @@ def edit(change):
             "{path}: wrong magic number 0x504b0304, expected",
         ),
         (IDX_FILES[3], lambda path: write_idx(path, np.zeros(19)), "{path}: 19 labels, but t10k-images-idx3-ubyte has"),
-        (IDX_FILES[3], lambda path: write_idx(path, np.full(20, 8)), "{path}: the class 8 is in no training example of "),
+        (
+            IDX_FILES[3],
+            lambda path: write_idx(path, np.full(20, 8)),
+            "{path}: the class 8 is in no training example of ",
+        ),
         (
             IDX_FILES[0],
             edit(lambda content: gzip.compress(struct.pack(">4B3I", 0, 0, 8, 3, 2**31, 28, 28))),
