@@ -122,10 +122,11 @@ def test_a_trial_ends_by_a_tag_that_is_set_in_a_browser(ui, store, browser, tmp_
 
     with subprocess.Popen([sys.executable, "-m", "src.train", *command], cwd=REPOSITORY) as trial:
         try:
-            within(120, lambda: bool(runs()))
+            within(300, lambda: bool(runs()))
             (run,) = runs()
             table = re.findall(r"http://\S+", ui)[-1]
             page = browser.new_page(viewport={"width": 1600, "height": 1000})
+            page.set_default_timeout(120_000)
             page.goto(f"{table.partition('/runs')[0]}/runs/{run.info.run_id}")
             add_tag(page, "stop", "seen enough of this one")
             trial.wait(120)
