@@ -17,7 +17,7 @@ from recurrent_cells.sweeps.feeds import GridFeed
 from recurrent_cells.sweeps.limits import Limits
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.pools import Pool
-from recurrent_cells.tracking.steering import ask_to_skip, ask_to_stop
+from recurrent_cells.tracking.steering import ask_to_skip, ask_to_stop, read_orders
 from recurrent_cells.trial.outcome import Outcome
 
 
@@ -169,6 +169,18 @@ def test_a_trial_that_heard_of_an_earlier_end_of_its_sweep_starts_again(store):
     drive(feed, pool, store, parent, 0, limits(store, parent))
     assert pool.started == ["a", "a"]
     assert {outcome.status for outcome in feed.outcomes.values()} == {"finished"}
+
+
+def test_a_clock_that_was_set_ahead_leaves_a_budget_as_long_as_it_is(store, monkeypatch):
+    parent = store.client.create_run(store.experiment_id).info.run_id
+    found, true_time = limits(store, parent, budget="1min"), time.time
+    found.announce()
+    monkeypatch.setattr(time, "time", lambda: true_time() + 3600)
+    assert read_orders(store, parent).is_budget_used
+    pool, feed = Scripted({"a": [Outcome("left", error="sweep.budget is used")]}), GridFeed([trial("a")])
+    drive(feed, pool, store, parent, 0, found)
+    assert {outcome.status for outcome in feed.outcomes.values()} == {"finished"}
+    assert not read_orders(store, parent).is_budget_used
 
 
 def test_what_waits_in_a_queue_of_the_pool_is_refused_as_what_has_not_started(store, monkeypatch):

@@ -38,10 +38,12 @@ class Limits:
 
     def announce(self) -> None:
         """Have the trials know by the parent's tags what they have to keep wherever they run."""
-        if self._parent is not None:
-            parent, left = self._parent, None if self._end is None else self._end - time.monotonic()
-            ends = None if left is None else time.time() + left
-            patiently(lambda: set_limits(self._store, parent, ends, self._most_failures), self._store.patience)
+        self._tell(self._most_failures)
+
+    def _tell(self, most_failures: int | None = None) -> None:
+        if (parent := self._parent) is not None:
+            ends = None if self._end is None else time.time() + self._end - time.monotonic()
+            patiently(lambda: set_limits(self._store, parent, ends, most_failures), self._store.patience)
 
     def refused(self, trial: Trial) -> Outcome | None:
         """What becomes of a trial that has not begun and is not to; None if it may."""
@@ -98,5 +100,6 @@ class Limits:
         self._failures += outcome.status == "failed"
         if outcome.status == "left":
             self._next_look = 0.0  # what the trial knows of its sweep is to be known here
+            self._tell()  # and when the budget is used, should a clock have been set since
         if self._most_failures is not None and self._failures >= self._most_failures:
             self.reason = too_many_failed(self._most_failures)
