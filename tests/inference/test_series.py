@@ -16,6 +16,7 @@ from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.scores import as_text
 from recurrent_cells.inference.series import cut, from_lists, padded, without_padding
 from recurrent_cells.inference.trained import find_winner, load_trained
+from recurrent_cells.tables import CELLS
 from tests.inference.series import train_series
 from tests.support import write_data_set
 
@@ -102,21 +103,33 @@ def test_with_a_flat_readout_the_mlflow_model_takes_series_as_long_as_those_of_t
         trained.logits(values[:, :5])
 
 
+def check_file(trained, form, folder):
+    """Whether a file of the network, of whatever number of steps, answers as the network does."""
+    path = folder / f"network.{form}"
+    assert export(trained, form, path) <= 1e-5
+    for steps in (1, 5):
+        values = load_held_out(trained).values[:3, :steps]
+        if form == "torch":
+            answers = torch.export.load(path).module()(torch.from_numpy(values)).detach().numpy()
+        else:
+            import onnxruntime
+
+            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            (answers,) = session.run(None, {"series": values})
+        assert answers == pytest.approx(trained.logits(values).numpy(), abs=1e-5)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("overrides", [("model=lstm",), ("model=simple_rnn", "model.bidirectional=true"), NUMBER])
 def test_the_file_answers_as_the_network_for_any_number_of_steps(store_file, tmp_path, form, overrides):
-    trained = train_series(tmp_path, *overrides)
-    path = tmp_path / f"network.{form}"
-    assert export(trained, form, path) <= 1e-5
-    values = load_held_out(trained).values[:3, :5]
-    if form == "torch":
-        answers = torch.export.load(path).module()(torch.from_numpy(values)).detach().numpy()
-    else:
-        import onnxruntime
+    check_file(train_series(tmp_path, *overrides), form, tmp_path)
 
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        (answers,) = session.run(None, {"series": values})
-    assert answers == pytest.approx(trained.logits(values).numpy(), abs=1e-5)
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", sorted({*CELLS.names} - {"lstm", "simple_rnn"}))
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_cell_is_written_for_any_number_of_steps(store_file, tmp_path, form, cell):
+    check_file(train_series(tmp_path, f"model={cell}"), form, tmp_path)
 
 
 def test_lists_of_several_depths_are_series(trained):

@@ -54,7 +54,9 @@ def export(trained: Trained, form: str, path: Path) -> float:
     """
     values = load_held_out(trained).values[:EXAMPLES_TO_CHECK]
     inputs, expected = values.astype(np.float32), trained.logits(values).numpy()
-    network, example = trained.network, torch.from_numpy(np.resize(inputs, (2, *inputs.shape[1:])))
+    # Where a weight wants a gradient, torch cannot write the loop over any number of steps of every cell as ONNX.
+    network = trained.network.requires_grad_(False)
+    example = torch.from_numpy(np.resize(inputs, (2, *inputs.shape[1:])))
     try:
         content = _as_onnx(network, example) if form == "onnx" else _as_program(network, example)
         path.write_bytes(content)
