@@ -89,10 +89,6 @@ def _data() -> Iterator[tuple[str, dict[int, bytes | None]]]:
     yield "one class, and another in the test", {1: idx(np.zeros(60)), 3: idx(np.ones(20))}
     yield "all black", {0: idx(np.zeros((60, 6, 5)))}
     yield "all of one grey", {0: idx(np.full((60, 6, 5), 77))}
-    yield (
-        "250 empty classes",
-        {1: idx(np.where(np.arange(60) % 2, 255, 0)), 3: idx(np.where(np.arange(20) % 2, 255, 0))},
-    )
     yield "two images", {0: idx(images[:2]), 1: idx(labels[:2])}
 
 
