@@ -16,8 +16,9 @@ def problem(name, *overrides):
     return validated(compose_config(f"problem={name}", *overrides))
 
 
-def test_all_seven_are_there():
-    assert NAMES == ["adding", "japanese_vowels", "mnist1d", "mnist_pixels", "mnist_rows", "parity", "selective_copy"]
+def test_all_eight_are_there():
+    made = {"adding", "associative_recall", "parity", "selective_copy"}
+    assert {*NAMES} == made | {"japanese_vowels", "mnist1d", "mnist_pixels", "mnist_rows"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,7 +33,7 @@ def test_data_and_readout_of_a_problem_go_together(name):
     config = problem(name, "model=gru")
     splits = load_splits(config.data)
     assert trial_task(config, splits).every_step == (config.model.readout == "every")
-    assert splits.num_outputs == {"adding": 1, "parity": 2, "selective_copy": 14}.get(name, 10)
+    assert splits.num_outputs == {"adding": 1, "associative_recall": 8, "parity": 2, "selective_copy": 14}.get(name, 10)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -93,6 +93,22 @@ def test_fewer_symbols_can_be_copied():
     assert ((targets >= 0).sum(dim=1) == 3).all()
 
 
+def test_associative_recall_asks_for_the_value_of_each_key():
+    splits = small("associative_recall", "data.length=5")
+    keys, values = splits.train.sequences.split([5, 8], dim=-1)
+    targets = splits.train.targets
+    assert keys.shape == (150, 10, 5)
+    assert (keys.sum(dim=-1) == 1).all()
+    assert (values[:, :5].sum(dim=-1) == 1).all()
+    assert (values[:, 5:] == 0).all()
+    assert (targets[:, :5] == -1).all()
+    assert (keys[:, :5] != keys[:, 5:]).any()
+    for names, worth, answers in zip(keys.argmax(dim=-1), values.argmax(dim=-1), targets, strict=True):
+        told = dict(zip(names[:5].tolist(), worth[:5].tolist(), strict=True))
+        assert told.keys() == set(names[5:].tolist()) == set(range(5))
+        assert answers[5:].tolist() == [told[name] for name in names[5:].tolist()]
+
+
 def test_parity_counts_the_ones_of_the_valid_steps():
     splits = small("parity")
     for split, shortest, longest in ((splits.train, 3, 40), (splits.test, 40, 256)):
@@ -135,6 +151,10 @@ def test_modular_arithmetic_is_pythons():
         (["data=mnist1d", "data.examples=50"], "data.examples=50: data=mnist1d does not read it; leave it out"),
         (["data=adding", "data.length=1"], "data.length=1: allowed is an integer from 2 to 1000000, or null"),
         (["data=adding", "data.examples=9000000000"], "data=adding data.examples=9000000000 data.length=100: needs "),
+        (
+            ["data=associative_recall", "data.length=9000"],
+            "data=associative_recall data.examples=20000 data.length=9000: ",
+        ),
         (["data=adding", "data.root=/x"], "data.root=/x: data=adding reads no folder; "),
     ],
 )

@@ -22,7 +22,7 @@ class Made(Source):
     """A task whose training and test examples are drawn when they are asked for.
 
     Attributes:
-        num_features: F.
+        num_features: F, where it is the same for all lengths.
         length: what `data.length` is where it is null: T, or that of which a task counts its steps.
         shortest: the least that it may be.
         examples, test_examples: how many there are.
@@ -39,12 +39,16 @@ class Made(Source):
     def draw(self, random: np.random.RandomState, count: int, data: DataConfig, is_test: bool) -> Part:
         """So many training or test examples."""
 
+    def numbers(self, length: int) -> int:
+        """The numbers of an example, T × F."""
+        return length * self.num_features
+
     def load(self, data: DataConfig) -> list[Part]:
         count, length = data.examples or self.examples, data.length or self.length
         if length < self.shortest:
             raise UserError(f"data.length={length}: data={data.name} needs at least {self.shortest}")
         what = f"data={data.name} data.examples={count} data.length={length}"
-        needed = (count + self.test_examples) * length * self.num_features * BYTES_OF_A_NUMBER
+        needed = (count + self.test_examples) * self.numbers(length) * BYTES_OF_A_NUMBER
         check_memory(needed, what, "give smaller values")
         random = np.random.RandomState(derive(data.split_seed, self.name) % 2**32)
         return [self.draw(random, count, data, False), self.draw(random, self.test_examples, data, True)]
