@@ -1,5 +1,8 @@
 """A study: a sweep whose file has its question, and whose page is made of the file of its trials alone."""
 
+import platform
+from importlib.metadata import version
+
 import pytest
 import yaml
 
@@ -76,6 +79,8 @@ def test_parts_of_a_study_come_to_the_page_of_the_whole(study, tmp_path):
     assert {"- Fresh seeds.", "**On first:**", "**On second:**"} <= set(lines)
     assert (folder / "tiny" / "quick" / "grid.png").exists()
     assert "is an end of what was tried" in parts  # of two rates either is
+    named = [f"{name} {version(name)}" for name in ("torch", "numpy", "pytorch-lightning", "hydra-core", "mlflow")]
+    assert all(line in parts for line in (f"Python {platform.python_version()}", *named))
     found = progress(archive)
     assert (found.finished, found.planned) == (16, 16)
 

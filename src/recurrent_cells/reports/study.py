@@ -32,7 +32,8 @@ from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.fingerprint import is_within
 
 # Packages whose version may change a result.
-NAMED = ("torch", "numpy", "pytorch-lightning", "recurrent-cells")
+NAMED = ("torch", "numpy", "pytorch-lightning", "hydra-core", "mlflow", "recurrent-cells")
+PYTHON = "version.python"
 NONE = "–"
 AT_END = " *"
 GRID = (
@@ -157,7 +158,8 @@ def _cost(store: Store, data: SweepData, hours: float) -> str:
     """Trials, core-hours, and on what they were spent."""
     records = [trial.record for trial in data.finished]
     devices = sorted({it.tags.get(Tag.DEVICE, "") for it in records} - {""})
-    versions = sorted({line for it in records for line in _versions(read_code(store, it)[1])})
+    pythons = {f"Python {it.tags[PYTHON]}" for it in records if PYTHON in it.tags}
+    versions = sorted(pythons | {line for it in records for line in _versions(read_code(store, it)[1])})
     return (
         f"{len(records)} finished trials took {hours:.2f} core-hours of training and testing "
         f"({', '.join([*devices, *versions])}). Hours are of a clock: beside other work trials take longer."
@@ -166,7 +168,8 @@ def _cost(store: Store, data: SweepData, hours: float) -> str:
 
 def _versions(packages: Sequence[str]) -> Iterator[str]:
     for line in packages:
-        name, _, version = line.partition("==")
+        folder, _, version = line.partition("==")
+        name = folder.replace("_", "-")
         if name in NAMED:
             yield f"{name} {version}"
 
