@@ -112,7 +112,7 @@ class DataConfig:
     target: str | None = key(None, "of data=table: the column of what is asked", or_null(A_NAME), True, True)
     length: int | None = key(
         None,
-        "of tasks made on the spot: T of a sequence, the longest to train on; null: the task's own",
+        "of tasks made on the spot: T of a sequence, the longest to train on, or how many keys; null: the task's own",
         or_null(between(2, MOST_STEPS)),
         True,
         True,
