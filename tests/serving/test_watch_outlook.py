@@ -48,6 +48,12 @@ def test_a_search_makes_as_many_proposals_as_it_is_asked_for_and_a_grid_no_more_
     assert search_of(store, read_parent(store, parent)) == Search(proposals, 2)
 
 
+def test_a_count_that_was_edited_by_hand_is_none(store, make_sweep):
+    parent = make_sweep(Made("gru", 0), outline=outline())
+    store.client.set_tag(parent, "search.tried", "a few")
+    assert search_of(store, read_parent(store, parent)).tried is None
+
+
 def test_a_sweep_of_a_fixed_plan_has_no_proposals(store, make_sweep):
     assert search_of(store, read_parent(store, make_sweep(Made("gru", 0)))) is None
 

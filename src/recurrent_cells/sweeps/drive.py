@@ -96,10 +96,10 @@ def drive(
 
 def _wanted(trials: Sequence[Trial], feed: Feed, limits: Limits) -> list[Trial]:
     """The trials but those that the sweep is asked to leave out, of which the feed is told."""
-    for trial in trials:
-        if (outcome := limits.left_out(trial)) is not None:
-            feed.tell(trial, outcome)
-    return [trial for trial in trials if limits.left_out(trial) is None]
+    left_out = {trial: outcome for trial in trials if (outcome := limits.left_out(trial)) is not None}
+    for trial, outcome in left_out.items():
+        feed.tell(trial, outcome)
+    return [trial for trial in trials if trial not in left_out]
 
 
 @contextmanager

@@ -37,8 +37,8 @@ def search_of(store: Store, parent: ParentRun) -> Search | None:
     text = read_search(store, parent)
     if text is None:
         return None
-    outline, tried = from_json(text), parent.tags.get(Tag.TRIED)
-    return Search(outline.proposals, None if tried is None else int(tried), outline.settings.seeds)
+    outline, tried = from_json(text), parent.tags.get(Tag.TRIED, "")
+    return Search(outline.proposals, int(tried) if tried.isdecimal() else None, outline.settings.seeds)
 
 
 def seconds_left(rows: Sequence[Row], search: Search | None) -> float | None:

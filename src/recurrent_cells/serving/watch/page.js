@@ -370,7 +370,7 @@ function actionOf(trial) {
   const kinds = { running: ["Stop", "stop"], waiting: ["Skip", "skip"] };
   if (!(trial.state in kinds)) return null;
   const [label, kind] = kinds[trial.state];
-  const button = element("button", { className: "act", type: "button", textContent: label, 
+  const button = element("button", { className: "act", type: "button", textContent: label,
     ariaLabel: `${label} ${trial.name}${repeated.has(trial.name) ? ` ${labelOf(trial)}` : ""}` });
   button.addEventListener("click", async () => {
     button.closest(".trial").querySelector(".name").focus();  // a disabled button would lose the focus for the whole page
