@@ -1,14 +1,16 @@
 """The parent runs of sweeps, under which MLflow's UI shows their trials."""
 
 from dataclasses import dataclass
-
-from mlflow.entities import Run
+from typing import TYPE_CHECKING
 
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.provenance import process_tags
 from recurrent_cells.tracking.queries import opened, opening, search
 from recurrent_cells.tracking.status import source_tags
 from recurrent_cells.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def all_parents(store: Store) -> list[ParentRun]:
     return [_parent(run) for one in store.everywhere() for run in search(one, f"tags.`{Tag.PLAN}` != ''")]
 
 
-def _parent(run: Run) -> ParentRun:
+def _parent(run: "Run") -> ParentRun:
     return ParentRun(
         run_id=run.info.run_id,
         name=run.info.run_name or "",

@@ -87,7 +87,7 @@ class SingleNetwork:
         pass
 
     def update(self, gradients: Sequence[Tensor], step: int) -> Tensor | None:
-        for parameter, gradient in zip(self.trained, gradients, strict=True):
+        for parameter, gradient in zip(self.trained, _each_its_own(gradients), strict=True):
             parameter.grad = gradient.contiguous()  # fused optimisers go by memory, not by strides
         set_rate(self.optimizer, self._member.progress.learning_rate(step))
         if self._scaler is not None:
@@ -190,3 +190,12 @@ class StackedNetworks:
 
 def _dropout_seed(member: Member, step: int) -> int:
     return derive(member.config.seed, "dropout", step)
+
+
+def _each_its_own(gradients: Sequence[Tensor]) -> list[Tensor]:
+    """Two weights that are added have one gradient in one memory: scaled in place, it would be scaled twice."""
+    places = [gradient.data_ptr() for gradient in gradients]
+    return [
+        gradient.clone() if places.index(place) < index else gradient
+        for index, (gradient, place) in enumerate(zip(gradients, places, strict=True))
+    ]
