@@ -5,13 +5,13 @@ from omegaconf import OmegaConf
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.errors import UserError
-from recurrent_cells.sweeps.grid import compose_grid
+from recurrent_cells.sweeps.grid import Composer, compose_grid
 from recurrent_cells.tables import CELLS
 
 
 def points(hydra_context, *arguments: str, params=None):
     loader, master = hydra_context
-    return compose_grid(loader, master, params or {}, arguments)
+    return compose_grid(Composer(loader, master), params or {}, arguments)
 
 
 def test_the_grid_is_the_product_in_order(hydra_context):
@@ -46,6 +46,30 @@ def test_settings_of_a_cell_alone_are_swept_as_others(hydra_context):
     grid = points(hydra_context, "model=slstm", "model.options.heads=1,2")
     assert [point.config.model.options["heads"] for point in grid] == [1, 2]
     assert {point.config.model.options["forget_gate"] for point in grid} == {"sigmoid"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("model.hidden_size=${seed}",), ("data.val_size=${model.hidden_size}", "model.hidden_size=${seed}")]
+)
+def test_a_value_that_refers_to_another_follows_it(hydra_context, arguments):
+    grid = points(hydra_context, "seed=20,30", *arguments)
+    assert [point.config.model.hidden_size for point in grid] == [20, 30]
+    if len(arguments) > 1:
+        assert [point.config.data.val_size for point in grid] == [20, 30]
+
+
+def test_a_value_of_a_config_file_that_refers_to_another_follows_it(hydra_context):
+    grid = points(hydra_context, "+study=lstm-gru", "study.size=quick,full", "sweep.phases=[]")
+    archives = [f"docs/studies/lstm-gru/{size}.parquet" for size in ("quick", "full")]
+    assert [point.config.sweep.archive for point in grid] == archives
+
+
+def test_grids_of_one_composer_do_not_share_values(hydra_context):
+    compose = Composer(*hydra_context)
+    (first,) = compose_grid(compose, {}, ["model=gru", "optimizer.lr=0.5"])
+    (second,) = compose_grid(compose, {}, ["model=gru", "seed=7"])
+    assert (first.config.optimizer.lr, first.config.seed) == (0.5, 0)
+    assert (second.config.optimizer.lr, second.config.seed) == (0.003, 7)
 
 
 def test_the_command_line_replaces_a_named_sweep_key_by_key(hydra_context):

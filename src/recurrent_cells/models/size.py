@@ -2,7 +2,7 @@
 
 import sys
 from bisect import bisect_left
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 
 import torch
@@ -17,6 +17,8 @@ COUNTABLE = 1_000_000
 MATCHED_WITHIN = 0.05
 # Sizes one after another that a cell may refuse, where they are no multiple of its heads say.
 MOST_REFUSED = 1000
+# Parameters by all that they depend on: a sweep asks for those of few networks, of each many times.
+_counted: dict[str, int] = {}
 
 
 def count_parameters(model: ModelConfig, *sizes: int) -> int:
@@ -32,6 +34,13 @@ def count_parameters(model: ModelConfig, *sizes: int) -> int:
 
 
 def _count(model: ModelConfig, *sizes: int) -> int:
+    key = str((asdict(model), *sizes))
+    if key not in _counted:
+        _counted[key] = _count_anew(model, *sizes)
+    return _counted[key]
+
+
+def _count_anew(model: ModelConfig, *sizes: int) -> int:
     try:
         with torch.device("meta"):
             return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), *sizes))

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -31,23 +32,21 @@ class Point:
     config: Config
 
 
-def compose_grid(
-    config_loader: ConfigLoader, master: DictConfig, params: Mapping[str, str], arguments: Sequence[str]
-) -> list[Point]:
+def compose_grid(compose: "Composer", params: Mapping[str, str], arguments: Sequence[str]) -> list[Point]:
     """All points of a grid in its order.
 
     Args:
+        compose: makes their configs; grids that share a composer share what Hydra composes.
         params: the sweep's own choices (`hydra.sweeper.params`), replaced key by key by `arguments`.
         arguments: the overrides of the command line, `key=a,b` being choices.
 
     Raises:
         UserError: with the faults of all points together.
     """
-    overrides_by_key = read_overrides(config_loader, params, arguments)
+    overrides_by_key = read_overrides(compose.loader, params, arguments)
     axes = {key: _choices(key, override) for key, override in overrides_by_key.items()}
     check_count(math.prod(map(len, axes.values())), "the sweep")
     varied_keys = [key for key, choices in axes.items() if len(choices) > 1]
-    compose = Composer(config_loader, master)
     points: list[Point] = []
     faults: list[str] = []
     for overrides in itertools.product(*axes.values()):
@@ -147,24 +146,25 @@ def _choices(key: str, override: Override) -> list[str]:
 
 @dataclass
 class _Composed:
-    """What Hydra composes from a combination of groups: a tree, in which values are set, and its first typed config."""
+    """A tree in which values of certain keys are set, whether others refer to them, and its first typed config."""
 
     tree: DictConfig
+    refers: bool
     config: Config | None = None
 
 
 class Composer:
     """Composes configs with Hydra once per combination of groups, and sets the other values on what that gives.
 
-    Hydra composes about twenty configs a second; a thousand seeds of one network need one composition. The configs of
-    a composer have values of the same keys: a value stays until another takes its place.
+    Hydra composes about twenty configs a second; a thousand seeds of one network need one composition.
     """
 
-    def __init__(self, config_loader: ConfigLoader, master: DictConfig) -> None:
-        self._loader = config_loader
+    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+        self.loader = loader
         self._master = master
-        self._parser = OverridesParser.create(config_loader=config_loader)
-        self._composed: dict[tuple[str, ...], _Composed] = {}
+        self._parser = OverridesParser.create(config_loader=loader)
+        self._trees: dict[tuple[str, ...], DictConfig] = {}
+        self._composed: dict[tuple[tuple[str, ...], tuple[str, ...]], _Composed] = {}
         self._parsed: dict[str, tuple[Override, bool]] = {}
         self._groups: dict[str, bool] = {}
 
@@ -176,23 +176,27 @@ class Composer:
         """
         parsed = [self._parse(override) for override in overrides]
         groups = tuple(text for text, (_, structural) in zip(overrides, parsed, strict=True) if structural)
-        composed = self._composed.get(groups) or self._compose(groups)
         values = [override for override, structural in parsed if not structural]
+        keys = tuple(override.key_or_group for override in values)
+        composed = self._composed.get((groups, keys)) or self._compose(groups, keys)
         for override in values:
             OmegaConf.update(composed.tree, override.key_or_group, override.value(), merge=True)
-        if composed.config is None or "${" in str(composed.tree):
+        if composed.config is None or composed.refers or "${" in "".join(overrides):
             composed.config = typed(composed.tree)
         config = copy.deepcopy(composed.config)
         for override in values:
             _set(config, override.key_or_group, OmegaConf.select(composed.tree, override.key_or_group))
         return checked(config)
 
-    def _compose(self, groups: tuple[str, ...]) -> _Composed:
-        tree = self._loader.load_sweep_config(self._master, list(groups))
-        OmegaConf.set_struct(tree, False)
-        del tree["hydra"]
-        OmegaConf.set_struct(tree, True)
-        return self._composed.setdefault(groups, _Composed(tree))
+    def _compose(self, groups: tuple[str, ...], keys: tuple[str, ...]) -> _Composed:
+        if groups not in self._trees:
+            tree = self.loader.load_sweep_config(self._master, list(groups))
+            OmegaConf.set_struct(tree, False)
+            del tree["hydra"]
+            OmegaConf.set_struct(tree, True)
+            self._trees[groups] = tree
+        tree = copy.deepcopy(self._trees[groups])
+        return self._composed.setdefault((groups, keys), _Composed(tree, _refers(tree, keys)))
 
     def _parse(self, text: str) -> tuple[Override, bool]:
         """An override and whether it changes which groups are composed, not only a value; asked of Hydra once."""
@@ -214,8 +218,15 @@ class Composer:
     def _is_group(self, key: str) -> bool:
         """Asked of Hydra once a key: it looks into every folder of the search path."""
         if key not in self._groups:
-            self._groups[key] = bool(self._loader.get_group_options(key))
+            self._groups[key] = bool(self.loader.get_group_options(key))
         return self._groups[key]
+
+
+def _refers(tree: DictConfig, keys: Sequence[str]) -> bool:
+    """Whether a value of a tree may be made of values of some keys: it refers to their sections, or to no section."""
+    text = str(tree)
+    sections = re.findall(r"\$\{(\w+)[.}]", text)
+    return text.count("${") > len(sections) or any(key.partition(".")[0] in sections for key in keys)
 
 
 def _set(config: Config, key: str, value: Any) -> None:

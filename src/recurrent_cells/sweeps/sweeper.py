@@ -13,7 +13,7 @@ from recurrent_cells.config.schema import StudyConfig, SweepConfig, TrackingConf
 from recurrent_cells.config.validation import check_own_keys
 from recurrent_cells.errors import UserError
 from recurrent_cells.imports import uncollected
-from recurrent_cells.sweeps.grid import check_examples, compose_grid
+from recurrent_cells.sweeps.grid import Composer, check_examples, compose_grid
 from recurrent_cells.sweeps.launchers import check_folder, pool_of
 from recurrent_cells.sweeps.view import say
 from recurrent_cells.trial.claim import once
@@ -122,8 +122,9 @@ class GridSweeper(TrialSweeper):
         first, second = ([dict(phase) for phase in self.config.sweep.phases] + [{}, {}])[:2]
         chosen = {key: choices for key, choices in first.items() if key != "seed"}
         begin = FIRST_LOOK if self.config.sweep.until == "decided" else {}
-        points = compose_grid(self.loader, self.config, begin | self.params | chosen | second, arguments)
-        tuning = compose_grid(self.loader, self.config, self.params | first, arguments) if first else []
+        compose = Composer(self.loader, self.config)
+        points = compose_grid(compose, begin | self.params | chosen | second, arguments)
+        tuning = compose_grid(compose, self.params | first, arguments) if first else []
         check_examples([*points, *tuning])
         sweep, tracking = self.settings()
         if sweep.dry_run:
