@@ -30,7 +30,8 @@ ARMS = {
     "asha": {"pruner": "asha"},
     "asha, min_evaluations=1, reduction_factor=3": {"pruner": "asha", "min_evaluations": 1, "reduction_factor": 3},
     "asha, min_evaluations=5, reduction_factor=3": {"pruner": "asha", "min_evaluations": 5, "reduction_factor": 3},
-    "asha, min_evaluations=3, reduction_factor=2": {"pruner": "asha", "min_evaluations": 3, "reduction_factor": 2},
+    "asha, min_evaluations=3": {"pruner": "asha", "min_evaluations": 3},
+    "asha, min_evaluations=4": {"pruner": "asha", "min_evaluations": 4},
     "median": {"pruner": "median"},
 }
 SAMPLERS = ("random", "tpe")
@@ -56,7 +57,7 @@ def curve(n_params: float, lr: float, noise: np.random.Generator) -> np.ndarray:
 
 def search(arm: str, sampler: str, repetition: int, noise: int = 0) -> Searched:
     """A search whose proposals and curves follow the repetition; the curves' noise follows `noise` too."""
-    settings = vars(SearchSettings(**ARMS[arm], objectives=OBJECTIVES).settled(EVALUATIONS))  # type: ignore[arg-type]
+    settings = vars(SearchSettings(**ARMS[arm], sampler=sampler, objectives=OBJECTIVES).settled(EVALUATIONS))  # type: ignore[arg-type]
     chosen = optuna.samplers.RandomSampler if sampler == "random" else optuna.samplers.TPESampler
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=chosen(seed=repetition))
     spent, trained = 0, []
