@@ -132,7 +132,9 @@ def test_a_file_that_is_no_archive_is_refused(sweep, runs, tmp_path, content):
     assert runs() == []
 
 
-@pytest.mark.parametrize("place", ["", "/proc/absent/trials.parquet", "/dev/zero", "/etc/hostname/trials.parquet"])
+@pytest.mark.parametrize(
+    "place", ["", "/proc/absent/trials.parquet", "/dev/zero", "/etc/hostname/trials.parquet", "'a\0b'"]
+)
 @pytest.mark.parametrize("sampler", ["grid", "optuna"])
 def test_a_place_where_no_archive_can_be_written_is_refused_before_anything_starts(
     sweep, runs, tmp_path, place, sampler
@@ -140,7 +142,7 @@ def test_a_place_where_no_archive_can_be_written_is_refused_before_anything_star
     answer = sweep("model.hidden_size=3,4", f"hydra/sweeper={sampler}", f"sweep.archive={place or tmp_path}")
     assert (answer.code, runs()) == (2, [])
     assert len(answer.err.splitlines()) == 1
-    assert f"sweep.archive={place or tmp_path}: " in answer.err
+    assert f"sweep.archive={place.strip("'") or tmp_path}: " in answer.err
 
 
 @pytest.mark.parametrize("key", ["sweep.archive=trials.parquet", "sweep.phases=[{seed: '3'},{seed: '4'}]"])

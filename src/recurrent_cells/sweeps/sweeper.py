@@ -1,7 +1,9 @@
 """Hydra's sweeper plugins: light until every config has passed."""
 
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,10 +105,11 @@ def check_archive(archive: str | None) -> None:
         return
     path = Path(archive)
     try:
-        if path.exists() and not path.is_file():
-            raise UserError(
-                f"sweep.archive={archive}: is not a file; give the name of a Parquet file, there or not yet"
-            )
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.stat().st_mode):  # exists() takes names that nothing can have for free
+                raise UserError(
+                    f"sweep.archive={archive}: is not a file; give the name of a Parquet file, there or not yet"
+                )
         with tempfile.TemporaryFile(dir=next(folder for folder in path.absolute().parents if folder.exists())):
             pass
     except (OSError, ValueError) as error:
