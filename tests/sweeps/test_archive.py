@@ -142,7 +142,7 @@ def test_a_place_where_no_archive_can_be_written_is_refused_before_anything_star
     answer = sweep("model.hidden_size=3,4", f"hydra/sweeper={sampler}", f"sweep.archive={place or tmp_path}")
     assert (answer.code, runs()) == (2, [])
     assert len(answer.err.splitlines()) == 1
-    assert f"sweep.archive={place.strip("'") or tmp_path}: " in answer.err
+    assert "sweep.archive={}: ".format(place.strip("'") or tmp_path) in answer.err
 
 
 @pytest.mark.parametrize("key", ["sweep.archive=trials.parquet", "sweep.phases=[{seed: '3'},{seed: '4'}]"])
