@@ -283,9 +283,8 @@ def picture_cases(folder: Path) -> Iterator[Case]:
         yield Case("pictures", name, "predict", ("run=best", f"images={place / name}"), code=1)
     os.mkfifo(place / "pipe.png")
     (place / "circle.png").symlink_to(place / "circle.png")
-    for name in ("pipe.png", "none"):
+    for name in ("pipe.png", "none", "circle.png"):
         yield Case("pictures", name, "predict", ("run=best", f"images={place / name}"), code=1)
-    yield Case("pictures", "a link to itself", "predict", ("run=best", f"images={place / 'circle.png'}"))
     yield Case("pictures", "/dev/zero", "predict", ("run=best", "images=/dev/zero"), code=1)
     yield Case("pictures", "/proc/self/mem", "predict", ("run=best", "images=/proc/self/mem"), code=1)
     yield Case("pictures", "nothing on standard input", "predict", ("run=best", "images=-"), code=1)

@@ -117,6 +117,31 @@ def test_a_checkpoint_that_was_tampered_with_is_refused(store, tmp_path, harm):
     assert not (tmp_path / "harmed").exists()
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"num_features": "abc"},
+        {"num_features": 2.5},
+        {"weights": [1]},
+        {"image_size": 3},
+        {"offset": "abc"},
+        {"targets": {"absent": 1}},
+        {"targets": [1]},
+        {"config": "abc"},
+        {"class_names": 3},
+    ],
+)
+def test_a_checkpoint_with_other_values_than_a_trial_writes_is_refused(store, changed):
+    import hashlib
+
+    record = trial_records(store)[0]
+    path = checkpoint(record)
+    torch.save(torch.load(path, weights_only=True) | changed, path)
+    store.client.set_tag(record.run_id, "checkpoint.sha256", hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(UserError, match=r"^best\.ckpt of run \w+ is not of this version"):
+        load_trained(store, find_winner(store, record.run_id))
+
+
 def test_a_store_without_trials(store_file):
     with pytest.raises(UserError, match="run=best: no trial is finished"):
         find_winner(open_store("recurrent-cells"), "best")

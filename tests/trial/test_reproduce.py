@@ -132,3 +132,21 @@ def test_a_config_of_another_version_is_refused(run_cli, original, tmp_path):
     answer = run_cli(f"reproduce={original.run_id}")
     assert answer.code == 2
     assert "its config is not of this version" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a: [1, 2\nb: }{", "its config.yaml: cannot be read as YAML of a config (line 2: "),
+        (bytes(range(256)), "its config.yaml: cannot be read as YAML of a config ("),
+        (b"seed: !!python/object/apply:os.mkdir [ran]", "could not determine a constructor for the tag"),
+        (b"[1, 2]", "its config is not of this version"),
+    ],
+)
+def test_a_config_that_is_none_is_refused(run_cli, original, tmp_path, content, words):
+    (tmp_path / "config.yaml").write_bytes(content)
+    open_store("recurrent-cells").client.log_artifact(original.run_id, str(tmp_path / "config.yaml"))
+    answer = run_cli(f"reproduce={original.run_id}")
+    assert answer.code == 2
+    assert words in answer.err
+    assert len(answer.err.splitlines()) == 1

@@ -1,5 +1,7 @@
-"""Config files in folders of the user's own, as Hydra reads them but for those that would never end."""
+"""Config files of the user's own and of runs, read as Hydra reads them but for those that would never end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -7,6 +9,7 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from recurrent_cells.errors import UserError, first_line
 
@@ -19,11 +22,9 @@ class LimitedFiles(FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """Hydra's own; raises UserError for a file that is no config."""
         path = Path(self.path) / self._normalize_file_name(config_path)
-        try:
-            _check_aliases(path)
+        with _named(str(path)):
+            _check_aliases(path.read_bytes(), str(path))
             return super().load_config(config_path)
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-            raise UserError(f"{path}: cannot be read as YAML of a config ({_reason(error)})") from None
 
 
 def limit_files() -> None:
@@ -32,10 +33,25 @@ def limit_files() -> None:
     SourcesRegistry.instance().types[LimitedFiles.scheme()] = LimitedFiles
 
 
-def _check_aliases(path: Path) -> None:
-    count = _values(yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader), {})
+def parse_config(content: bytes, name: str) -> DictConfig | ListConfig:
+    """What a config file holds; raises UserError, with its name, for one that is no config."""
+    with _named(name):
+        _check_aliases(content, name)
+        return OmegaConf.create(content.decode())
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"{name}: cannot be read as YAML of a config ({_reason(error)})") from None
+
+
+def _check_aliases(content: bytes, name: str) -> None:
+    count = _values(yaml.compose(content, Loader=yaml.SafeLoader), {})
     if count > MOST_VALUES:
-        raise UserError(f"{path}: its aliases unfold to {count:,} values; allowed are {MOST_VALUES:,}")
+        raise UserError(f"{name}: its aliases unfold to {count:,} values; allowed are {MOST_VALUES:,}")
 
 
 def _reason(error: Exception) -> str:

@@ -181,12 +181,17 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
         classifier.load_state_dict(saved["weights"])
         height, width = saved["image_size"]
         read = Reading(config.data.sequence, config.data.patch, saved.get("order"))
-        form = (saved["offset"], saved["scale"], saved.get("is_image", True), saved.get("has_lengths", False))
+        offset, scale = (it if isinstance(it, Tensor) else float(it) for it in (saved["offset"], saved["scale"]))
+        form = (offset, scale, saved.get("is_image", True), saved.get("has_lengths", False))
         task = task_of(config.task, config.model.readout, Targets(**saved.get("targets", {})))
-    except (OmegaConfBaseException, KeyError, RuntimeError) as error:
+        names = saved.get("class_names")
+        known, named = (
+            None if names is None else tuple(names),
+            tuple(saved.get("feature_names") or config.data.features),
+        )
+    except (OmegaConfBaseException, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(
             f"{Artifact.CHECKPOINT} of run {record.run_id} is not of this version ({first_line(error)}); train it again"
         ) from None
-    network, names = Network(classifier, task, read, *form).eval(), saved.get("class_names")
-    known, named = None if names is None else tuple(names), tuple(saved.get("feature_names") or config.data.features)
+    network = Network(classifier, task, read, *form).eval()
     return Trained(record, config, classifier, network, (height, width), classes, known, named)

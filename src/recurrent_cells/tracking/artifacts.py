@@ -119,9 +119,9 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     (folder / Artifact.CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.create(dict(config))))
 
 
-def read_config(store: Store, run: Run) -> str | None:
-    """The YAML text: it may be of another version of the code."""
-    return read_text(store, run, Artifact.CONFIG)
+def read_config(store: Store, run: Run) -> bytes | None:
+    """The YAML: it may be of another version of the code."""
+    return read_bytes(store, run, Artifact.CONFIG)
 
 
 def write_code(folder: Path, diff: bytes, packages: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from recurrent_cells.config.extensions import load_recorded
+from recurrent_cells.config.files import parse_config
 from recurrent_cells.config.schema import Config, as_typed, schema_fields
 from recurrent_cells.config.validation import validated
 from recurrent_cells.data.splits import load_splits
@@ -123,12 +124,13 @@ def _overrides(run_id: str) -> list[str]:
 
 
 def _recorded_config(store: Store, record: TrialRecord, given: Config) -> Config:
-    text = read_config(store, record)
-    if text is None:
+    content = read_config(store, record)
+    if content is None:
         run = f"run {record.name} ({record.status})"
         raise UserError(f"reproduce={given.reproduce}: {run} has left no {Artifact.CONFIG}")
+    kept = parse_config(content, f"reproduce={given.reproduce}: its {Artifact.CONFIG}")
     try:
-        recorded = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(text))
+        recorded = OmegaConf.merge(OmegaConf.structured(Config), kept)
     except OmegaConfBaseException as error:
         fault = str(error).splitlines()[0]
         commit = record.tags.get(Tag.GIT_COMMIT, "unknown")
