@@ -180,7 +180,7 @@ def test_what_is_no_series_is_refused_in_a_line(trained, content, words):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("lengths", [[0, 1], [1, 4], [1], [1.5, 1], "ab", [[1], [2]]])
+@pytest.mark.parametrize("lengths", [[0, 1], [1, 4], [1], [1.5, 1], "ab", [[1], [2]], [[1], 2], [10**30, 1]])
 def test_lengths_that_are_none_are_refused(lengths):
     with pytest.raises(UserError, match=r"^lengths: "):
         cut(np.zeros((2, 3, 2)), lengths)

@@ -46,7 +46,10 @@ def cut(values: NDArray[Any], lengths: Sequence[Any] | NDArray[Any] | None) -> l
     values = _as_floats(values)
     if lengths is None:
         return without_padding(values)
-    known = np.asarray(lengths)
+    try:
+        known = np.asarray(lengths)
+    except ValueError:  # lists of different lengths
+        known = np.asarray(None)
     if known.shape != (len(values),) or known.dtype.kind not in "iu":
         raise UserError(f"lengths: {len(values)} integers are needed, one a series")
     for place, length in enumerate(known.tolist()):
