@@ -58,3 +58,5 @@ def test_the_better_ranks_higher():
 def test_shares_differ_by_at_most_all_points():
     assert Metric("test/acc", is_share=True).difference(1.14) == "100 points"
     assert Metric("test/mse").difference(1.14) == "1.14"
+    assert (Metric("test/acc", is_share=True).half(36.4), Metric("test/mse").half(36.4)) == (1.0, 36.4)
+    assert Metric("test/acc", is_share=True).amount(0.7, 36.4) == "70.0 ± 100.0 points"

@@ -18,7 +18,7 @@ def record(planned: Trial, test: float, status: str = "FINISHED") -> TrialRecord
 
 def test_a_row_for_each_finished_trial_then_means_over_seeds():
     planned = [trial(seed, lr) for lr in ("0.1", "0.2") for seed in (0, 1)]
-    records = {t.fingerprint: record(t, test) for t, test in zip(planned, (0.6, 0.8, 0.9, 0.1), strict=True)}
+    records = {t.fingerprint: record(t, test) for t, test in zip(planned, (0.6, 0.62, 0.9, 0.1), strict=True)}
     records[planned[3].fingerprint] = record(planned[3], 0.1, "KILLED")
     lines = summary(planned, records).splitlines()
     assert lines[0].split() == [
@@ -27,10 +27,16 @@ def test_a_row_for_each_finished_trial_then_means_over_seeds():
     assert lines[1].split() == ["lstm", "128", "12,345", "0", "0.1", "0.5000", "0.6000", "2.5"]
     assert len(lines) == 7
     assert lines[5:] == [
-        # sd 14.14 / √2 · t of one degree of freedom at 1 - 0.95^(1/2), for two configurations
-        "lstm 128 optimizer.lr=0.1: test acc 70.00 ± 251.29 % over 2 seeds",
+        # sd 1.414 / √2 · t of one degree of freedom at 1 - 0.95^(1/2), for two configurations
+        "lstm 128 optimizer.lr=0.1: test acc 61.00 ± 25.13 % over 2 seeds",
         "lstm 128 optimizer.lr=0.2: test acc 90.00 % over 1 seed",
     ]
+
+
+def test_no_interval_of_a_share_is_wider_than_what_there_is():
+    planned = [trial(seed, lr) for lr in ("0.1", "0.2") for seed in (0, 1)]
+    records = {t.fingerprint: record(t, test) for t, test in zip(planned, (0.2, 0.8, 0.9, 0.9), strict=True)}
+    assert "test acc 50.00 ± 100.00 % over 2 seeds" in summary(planned, records)
 
 
 def test_models_given_as_mappings_are_told_apart_and_trials_that_tuned_are_in_no_mean():

@@ -55,4 +55,5 @@ def _amount(found: Estimate, metric: Metric) -> str:
     value = f"{found.mean * metric.scale:.1f}" if metric.is_share else f"{found.mean:.3g}"
     if isnan(found.half):
         return value
-    return f"{value} ± {found.half * metric.scale:.1f}" if metric.is_share else f"{value} ± {found.half:.2g}"
+    half = metric.half(found.half)
+    return f"{value} ± {half * metric.scale:.1f}" if metric.is_share else f"{value} ± {half:.2g}"

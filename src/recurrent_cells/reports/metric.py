@@ -38,10 +38,15 @@ class Metric:
             return "–"
         return f"{value * self.scale:.2f}" if self.is_share else f"{value:.4g}"
 
+    def half(self, half: float) -> float:
+        """Half of an interval as it is shown: no share is further than 100 points from another."""
+        return min(half, 1.0) if self.is_share else half
+
     def amount(self, difference: float, half: float) -> str:
         """A difference with its interval, `1.9 ± 0.3 points`, with digits enough to show whether it excludes 0."""
         if not self.is_share:
             return f"{difference:.3g} ± {half:.2g}"
+        half = self.half(half)
         values, start = (difference * self.scale, half * self.scale), 1 if half * self.scale >= 0.25 else 2
         for digits in range(start, MOST_DIGITS):
             shown = [round(value, digits) for value in values]

@@ -61,7 +61,7 @@ def results(everything: Sequence[Configuration], found: Sequence[Competition], m
 
 
 def _interval(found: Estimate, metric: Metric) -> str:
-    return metric.value(found.mean) + ("" if math.isnan(found.half) else f" ± {metric.value(found.half)}")
+    return metric.value(found.mean) + ("" if math.isnan(found.half) else f" ± {metric.value(metric.half(found.half))}")
 
 
 def _heading(selection: Metric) -> str:

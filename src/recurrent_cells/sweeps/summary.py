@@ -58,6 +58,6 @@ def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord], tuning:
 
 def _mean(found: Estimate, in_per_cent: bool) -> str:
     """`97.53 ± 0.05 %`, `0.071 ± 0.0021`."""
-    scale, digits, unit = (100, ".2f", " %") if in_per_cent else (1, ".4g", "")
-    interval = "" if math.isnan(found.half) else f" ± {found.half * scale:{digits}}"
+    scale, digits, unit, most = (100, ".2f", " %", 1.0) if in_per_cent else (1, ".4g", "", math.inf)
+    interval = "" if math.isnan(found.half) else f" ± {min(found.half, most) * scale:{digits}}"
     return f"{found.mean * scale:{digits}}{interval}{unit}"
