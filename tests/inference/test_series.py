@@ -15,6 +15,7 @@ from recurrent_cells.inference.export import ONNX_PACKAGES, export
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.scores import as_text
 from recurrent_cells.inference.series import cut, from_lists, padded, without_padding
+from recurrent_cells.inference.series_files import read_series
 from recurrent_cells.inference.trained import find_winner, load_trained
 from recurrent_cells.tables import CELLS
 from tests.inference.series import train_series
@@ -178,6 +179,13 @@ def test_what_is_no_series_is_refused_in_a_line(trained, content, words):
     with pytest.raises(UserError, match="^" + words.replace("[", r"\[")) as refused:
         padded(without_padding(from_lists(content, 2)), trained)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"1,2\n1e300,1\n", b"[[1, 2], [1e300, 1]]"])
+def test_numbers_of_a_file_that_are_too_large_are_infinite_without_a_warning(trained, content):
+    (series,), _ = read_series(content, trained)
+    with pytest.raises(UserError, match=r"^the series: step 1, feature 0 is inf"):
+        padded([series], trained)
 
 
 @pytest.mark.parametrize("lengths", [[0, 1], [1, 4], [1], [1.5, 1], "ab", [[1], [2]], [[1], 2], [10**30, 1]])

@@ -43,7 +43,7 @@ def cut(values: NDArray[Any], lengths: Sequence[Any] | NDArray[Any] | None) -> l
         raise UserError(f"values of type {values.dtype}; allowed are numbers")
     if values.ndim != 3:
         raise UserError(f"values of shape {values.shape}; allowed are (N, T, F)")
-    values = _as_floats(values)
+    values = as_floats(values)
     if lengths is None:
         return without_padding(values)
     try:
@@ -114,12 +114,12 @@ def _series(steps: Any, place: str) -> Floats:
         if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
             raise UserError(f"{place}: {str(number)[:40]!r} is no number")
     try:
-        return _as_floats(np.array(steps, dtype=np.float64))
+        return as_floats(np.array(steps, dtype=np.float64))
     except OverflowError:
         raise UserError(f"{place}: a number is too large") from None
 
 
-def _as_floats(values: NDArray[Any]) -> Floats:
+def as_floats(values: NDArray[Any]) -> Floats:
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
         return values.astype(np.float32)
 

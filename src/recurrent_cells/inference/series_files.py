@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recurrent_cells.data.arrays import arrays_of
 from recurrent_cells.errors import UserError
-from recurrent_cells.inference.series import Floats, cut, from_lists, without_padding
+from recurrent_cells.inference.series import Floats, as_floats, cut, from_lists, without_padding
 from recurrent_cells.inference.trained import Trained
 
 FORMS = "JSON, .npz or CSV"
@@ -96,8 +96,8 @@ def _from_csv(text: str, trained: Trained) -> tuple[list[Floats], list[str]]:
         if len(row) != width:
             raise UserError(f"line {number}: {len(row)} columns, but {width} in the first")
     columns, of_series, of_time = _columns(header, width, trained)
-    values = np.array([[_number(row[column], number) for column in columns] for number, row in enumerate(rows)])
-    values = values.astype(np.float32)
+    numbers = [[_number(row[column], number) for column in columns] for number, row in enumerate(rows)]
+    values = as_floats(np.array(numbers))
     if of_series is None:
         return [values], [""]
     ids = [row[of_series].strip() for row in rows]
