@@ -8,7 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from optuna.exceptions import StorageInternalError
 
+from recurrent_cells.sweeps.search import study
+from recurrent_cells.sweeps.search.study import Study
 from recurrent_cells.tracking.manifest import local_folder
 from recurrent_cells.tracking.steering import ask_to_stop
 from recurrent_cells.training import fit
@@ -148,6 +151,27 @@ def test_a_signal_has_trials_save_and_the_same_command_goes_on(search, in_backgr
     assert search().code == 0
     assert [record.status for record in trials()] == ["FINISHED"] * 3
     assert [(run.info.status, counts(run)) for run in parents()] == [("FINISHED", (3, 3, 0))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [(study, "make_storage"), (Study, "restore"), (Study, "queue_failed"), (Study, "points"), (Study, "ask")],
+)
+def test_a_study_that_fails_for_a_moment_is_waited_for(search, steps, trials, monkeypatch, where, name):
+    works, failed = getattr(where, name), []
+
+    def fails_once(*given, **more):
+        if not failed:
+            failed.append(name)
+            raise StorageInternalError("no space left")
+        return works(*given, **more)
+
+    monkeypatch.setattr(where, name, fails_once)
+    small = ("hydra.sweeper.n_trials=1",)
+    assert search(*small, train=steps.train).code == 0
+    assert search(*small, train=steps.train).code == 0  # restores what is there
+    assert (failed, len(trials())) == ([name], 1)
 
 
 @pytest.mark.slow

@@ -136,6 +136,7 @@ def test_a_lost_study_is_restored_point_by_point(store, open_study):
     before = work(open_study(), 4)
     (store.folder / STORAGE).unlink()
     study = open_study()
+    study.restore(before[:2])  # as a failure cuts it short
     study.restore(before)
     study.restore(before)
     assert [values_of(trial) for trial in study.points().values()] == before

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from optuna.exceptions import StorageInternalError
-
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.feeds import Feed
 from recurrent_cells.sweeps.parent import Parent, write_plan
@@ -18,7 +16,7 @@ from recurrent_cells.sweeps.search.objectives import mean_of, value_of
 from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import COSTS, SearchSettings
 from recurrent_cells.sweeps.search.space import Space
-from recurrent_cells.sweeps.search.study import Proposal, Study, goes_on, values_of
+from recurrent_cells.sweeps.search.study import Proposal, Study, goes_on, study_patiently, values_of
 from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
@@ -28,7 +26,6 @@ from recurrent_cells.trial.claim import finished_run
 from recurrent_cells.trial.outcome import Outcome
 
 SECONDS_BETWEEN_LOOKS = 1.0
-COMPLAINT = "the study of the search fails ({reason}); once it works the same command goes on"
 
 T = TypeVar("T")
 
@@ -78,7 +75,8 @@ class Proposals(Feed):
         # Whatever the study says: a run that was damaged is trained again.
         lost = self._points_with(lambda trial: not has_status(records, trial, "FINISHED"))
         stopped = self._points_with(lambda trial: is_stopped(records, trial))
-        self._study.queue_failed(lost, but=stopped if rerun in ("missing", "failed") else ())
+        but = stopped if rerun in ("missing", "failed") else ()
+        self._patiently(lambda: self._study.queue_failed(lost, but=but))
         self._count()
 
     @property
@@ -87,7 +85,7 @@ class Proposals(Feed):
 
     def close(self) -> None:
         """Have in the plan what the study has by now, from other processes too."""
-        for point, trial in self._study.points().items():
+        for point, trial in self._patiently(self._study.points).items():
             self._plan(point, values_of(trial), self._search.seeds if goes_on(trial) else 1)
         patiently(lambda: write_plan(self._store, self._parent.run_id, self.trials), self._store.patience)
 
@@ -137,7 +135,7 @@ class Proposals(Feed):
 
     @property
     def waiting(self) -> int:
-        return max(0, self._study.size - self._study.settled - len(self._attempts)) + len(self._ready)
+        return max(0, self._study.size - self._settled - len(self._attempts)) + len(self._ready)
 
     def _propose(self) -> Proposal | None:
         """What the study proposes next."""
@@ -215,8 +213,8 @@ class Proposals(Feed):
 
     def _count(self) -> None:
         """Tell whoever watches how many proposals have come to an end: several may be of one trial, some of none."""
-        tried = self._patiently(lambda: self._study.settled)
-        patiently(lambda: set_tags(self._store, self._parent.run_id, {Tag.TRIED: str(tried)}), self._store.patience)
+        tags = {Tag.TRIED: str(self._settled)}
+        patiently(lambda: set_tags(self._store, self._parent.run_id, tags), self._store.patience)
 
     def _tell_study(self, records: Sequence[TrialRecord], number: int) -> None:
         if not records:
@@ -235,9 +233,12 @@ class Proposals(Feed):
     def _values(self, records: Sequence[TrialRecord]) -> list[float]:
         return [mean_of(records, objective) for objective in self._search.objectives]
 
+    @property
+    def _settled(self) -> int:
+        return self._patiently(lambda: self._study.settled)
+
     def _patiently(self, action: Callable[[], T]) -> T:
-        """The study's storage may fail for a while as the store may."""
-        return patiently(action, self._store.patience, (StorageInternalError, OSError), COMPLAINT)
+        return study_patiently(self._store, action)
 
     def _curve(self, record: TrialRecord) -> dict[int, list[float]]:
         """The values of the objectives by evaluation; the seconds at each as if all steps had taken the same time."""

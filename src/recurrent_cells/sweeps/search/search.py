@@ -17,7 +17,7 @@ from recurrent_cells.sweeps.search.outline import as_json
 from recurrent_cells.sweeps.search.proposals import Proposals
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.search.space import Space
-from recurrent_cells.sweeps.search.study import Study
+from recurrent_cells.sweeps.search.study import Study, study_patiently
 from recurrent_cells.sweeps.search.summary import known_so_far, summary
 from recurrent_cells.sweeps.sweep import Runner, Swept, carry_out, show_digits
 from recurrent_cells.sweeps.view import say
@@ -56,10 +56,12 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         entries = _entries(store, before)
         name = f"{search.sampler} search {runner.name}"[:250]
         parent = open_parent(store, [], name, settings.rerun == "all", plan=key)
-        study = Study(store, _study_name(key, parent), space, search, evaluations)
+        named = _study_name(key, parent)
+        study = study_patiently(store, lambda: Study(store, named, space, search, evaluations))
         if before is not None and parent.round in ("", before.round):
             texts = dict.fromkeys(tuple(entry.varied[key] for key in space.ranges) for entry in entries)
-            study.restore([space.values(dict(zip(space.ranges, values, strict=True))) for values in texts])
+            points = [space.values(dict(zip(space.ranges, values, strict=True))) for values in texts]
+            study_patiently(store, lambda: study.restore(points))
         _outline(store, parent, space, search)
         show_digits(store, parent, planned[0])
         proposals = Proposals(study, space, search, store, parent, settings.rerun)

@@ -1,13 +1,17 @@
 """An Optuna study that several processes share and that outlives them."""
 
-from collections.abc import Container, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 import numpy as np
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from recurrent_cells.seeds import derive
 from recurrent_cells.statistics.fronts import better
@@ -17,6 +21,7 @@ from recurrent_cells.sweeps.search.settings import SearchSettings, direction
 from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.tracking.liveness import cause_of_death
 from recurrent_cells.tracking.locks import alone
+from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.provenance import is_this_process, process_tags
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.judge import PRUNER
@@ -28,6 +33,17 @@ from recurrent_cells.trial.study_storage import make_storage
 POINT, GIVEN, OWNER, FIRST = "point", "given", "owner", "first"
 GOOD_ENOUGH = 0.5
 LARGEST_SEED = 2**32
+
+
+COMPLAINT = "the study of the search fails ({reason}); once it works the same command goes on"
+
+T = TypeVar("T")
+
+
+def study_patiently(store: Store, action: Callable[[], T]) -> T:
+    """What an action on a study gives: the study's storage may fail for a while as the store may."""
+    failures = (StorageInternalError, SQLAlchemyError, sqlite3.Error, OSError)
+    return patiently(action, store.patience, failures, COMPLAINT)
 
 
 @dataclass(frozen=True)
@@ -81,9 +97,11 @@ class Study:
     def restore(self, points: Sequence[Mapping[str, Value]]) -> None:
         """Have the points of a search tried whose study was lost, or is on another machine."""
         with self._alone():
-            if not self._trials():
+            if all(map(_is_queued, self._trials())):  # a failure may have cut this short
+                known = self.points()
                 for point, values in enumerate(points):
-                    self._queue(point, values)
+                    if point not in known:
+                        self._queue(point, values)
 
     def queue_failed(self, lost: Container[int] = (), but: Container[int] = ()) -> None:
         """Have those points, but some, tried again whose last trial failed, or is lost though it did not."""
