@@ -128,12 +128,11 @@ def measure(cells: list[str], size: tuple[int, int], rounds: int) -> dict[tuple[
     x, d_outputs = torch.randn(BATCH, *size), torch.randn(BATCH, size[0], HIDDEN_SIZE)
     layers = list(contenders(cells, size[1]))
     found: dict[tuple[str, str], list[float]] = {(cell, name): [] for cell, name, _ in layers}
-    for number in range(rounds + 1):
+    for number in range(rounds):
         for cell, name, layer in layers:
-            taken = seconds(layer, x, d_outputs)
-            if number:  # the first warms up
-                found[cell, name].append(taken)
-        print(f"{size[0]} steps: round {number} of {rounds}", flush=True)
+            seconds(layer, x, d_outputs)  # memory and caches are another's before
+            found[cell, name].append(seconds(layer, x, d_outputs))
+        print(f"{size[0]} steps: round {number + 1} of {rounds}", flush=True)
     return {key: statistics.median(times) for key, times in found.items()}
 
 
@@ -169,8 +168,9 @@ def main() -> None:
         "",
         "The processor's time for a layer forward and back and nothing else, as a multiple of that of this harness's "
         f"LSTM ({', '.join(in_ms)}): batch {BATCH}, hidden size {HIDDEN_SIZE}, an image of 784 values as so many "
-        "steps, every output with a gradient, denormals taken for 0; medians of rounds taken in turn in one process. "
-        "A plain loop is the cell's step under autograd (`model.kernel=reference`). minGRU-pytorch is in log space. "
+        "steps, every output with a gradient, denormals taken for 0; medians of rounds taken in turn in one process, "
+        "each after the same once more, untimed. A plain loop is the cell's step under autograd "
+        "(`model.kernel=reference`). minGRU-pytorch is in log space. "
         f"The load of the machine went from {loads[0]:.0f} to {loads[1]:.0f} on {os.cpu_count()} cores.",
         "",
         f"| cell | computed by | {steps} | times as long as this harness |",

@@ -107,6 +107,12 @@ def test_a_class_that_only_test_has_is_refused(folder):
         load_splits(config(folder))
 
 
+@pytest.mark.parametrize("root", ["x" * 300, "a\0b", "/dev/null", "/absent"])
+def test_where_no_folder_is_there_are_no_sets(folder, root):
+    with pytest.raises(UserError, match="^data.dataset=Gestures: no Gestures_TRAIN.ts in "):
+        load_splits(config(folder, root=root))
+
+
 def test_sets_that_are_not_there_are_said_with_those_that_are(folder):
     with pytest.raises(UserError) as caught:
         load_splits(config(folder, dataset="Gesture"))

@@ -33,4 +33,6 @@ class Ts(Source):
 
 
 def _files(root: Path, pattern: str) -> list[Path]:
+    if paths.kind(root) != "folder":
+        return []
     return [*root.glob(pattern), *root.glob(f"*/{pattern}")]
