@@ -109,7 +109,7 @@ def test_a_class_that_only_test_has_is_refused(folder):
 
 @pytest.mark.parametrize("root", ["x" * 300, "a\0b", "/dev/null", "/absent"])
 def test_where_no_folder_is_there_are_no_sets(folder, root):
-    with pytest.raises(UserError, match="^data.dataset=Gestures: no Gestures_TRAIN.ts in "):
+    with pytest.raises(UserError, match=r"^data.dataset=Gestures: no Gestures_TRAIN.ts in "):
         load_splits(config(folder, root=root))
 
 
