@@ -62,6 +62,7 @@ class Figures:
         start = time.perf_counter()
         yield
         self.seconds[what] = time.perf_counter() - start
+        print(f"{self.store}: {what}: {self.seconds[what]:.1f} s", file=sys.stderr, flush=True)
 
     def sampled(self, what: str, action: Callable[[int], Any]) -> None:
         """The median of some calls."""
