@@ -194,7 +194,7 @@ def _dropout_seed(member: Member, step: int) -> int:
 
 def _each_its_own(gradients: Sequence[Tensor]) -> list[Tensor]:
     """Two weights that are added have one gradient in one memory: scaled in place, it would be scaled twice."""
-    places = [gradient.data_ptr() for gradient in gradients]
+    places = [(gradient.untyped_storage()._cdata, gradient.storage_offset()) for gradient in gradients]
     return [
         gradient.clone() if places.index(place) < index else gradient
         for index, (gradient, place) in enumerate(zip(gradients, places, strict=True))
