@@ -41,7 +41,8 @@ extras: $(READY)  ## install the extras that can be installed here, without whic
 	done
 
 test-all: extras  ## run every test, with the extras that can be installed here, and report the coverage
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report= -m 'not ray' $(ARGS)
+	$(BIN)/python -m pytest --cov --cov-append --cov-report=term:skip-covered -m ray
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .

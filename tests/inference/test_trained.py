@@ -1,5 +1,6 @@
 """A trial's best network, loaded by someone who did not train it."""
 
+import hashlib
 import os
 import pickle
 from pathlib import Path
@@ -95,8 +96,6 @@ class Harm:
 
 @pytest.mark.parametrize("harm", ["truncated", "flipped", "pickle", "gone", "pickle with its digest"])
 def test_a_checkpoint_that_was_tampered_with_is_refused(store, tmp_path, harm):
-    import hashlib
-
     record = trial_records(store)[0]
     path = checkpoint(record)
     content = bytearray(path.read_bytes())
@@ -132,8 +131,6 @@ def test_a_checkpoint_that_was_tampered_with_is_refused(store, tmp_path, harm):
     ],
 )
 def test_a_checkpoint_with_other_values_than_a_trial_writes_is_refused(store, changed):
-    import hashlib
-
     record = trial_records(store)[0]
     path = checkpoint(record)
     torch.save(torch.load(path, weights_only=True) | changed, path)

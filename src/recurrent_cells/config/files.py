@@ -22,7 +22,7 @@ class LimitedFiles(FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """Hydra's own; raises UserError for a file that is no config."""
         path = Path(self.path) / self._normalize_file_name(config_path)
-        with _named(str(path)):
+        with _faults_named(str(path)):
             _check_aliases(path.read_bytes(), str(path))
             return super().load_config(config_path)
 
@@ -35,13 +35,13 @@ def limit_files() -> None:
 
 def parse_config(content: bytes, name: str) -> DictConfig | ListConfig:
     """What a config file holds; raises UserError, with its name, for one that is no config."""
-    with _named(name):
+    with _faults_named(name):
         _check_aliases(content, name)
         return OmegaConf.create(content.decode())
 
 
 @contextmanager
-def _named(name: str) -> Iterator[None]:
+def _faults_named(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

@@ -48,7 +48,7 @@ def cut(values: NDArray[Any], lengths: Sequence[Any] | NDArray[Any] | None) -> l
         return without_padding(values)
     try:
         known = np.asarray(lengths)
-    except ValueError:  # lists of different lengths
+    except ValueError:  # lists of different lengths: no integers either
         known = np.asarray(None)
     if known.shape != (len(values),) or known.dtype.kind not in "iu":
         raise UserError(f"lengths: {len(values)} integers are needed, one a series")

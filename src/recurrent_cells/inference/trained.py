@@ -184,14 +184,11 @@ def load_trained(store: Store, record: TrialRecord) -> Trained:
         offset, scale = (it if isinstance(it, Tensor) else float(it) for it in (saved["offset"], saved["scale"]))
         form = (offset, scale, saved.get("is_image", True), saved.get("has_lengths", False))
         task = task_of(config.task, config.model.readout, Targets(**saved.get("targets", {})))
-        names = saved.get("class_names")
-        known, named = (
-            None if names is None else tuple(names),
-            tuple(saved.get("feature_names") or config.data.features),
-        )
+        class_names = None if saved.get("class_names") is None else tuple(saved["class_names"])
+        feature_names = tuple(saved.get("feature_names") or config.data.features)
     except (OmegaConfBaseException, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(
             f"{Artifact.CHECKPOINT} of run {record.run_id} is not of this version ({first_line(error)}); train it again"
         ) from None
     network = Network(classifier, task, read, *form).eval()
-    return Trained(record, config, classifier, network, (height, width), classes, known, named)
+    return Trained(record, config, classifier, network, (height, width), classes, class_names, feature_names)

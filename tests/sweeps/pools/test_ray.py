@@ -14,6 +14,7 @@ from recurrent_cells.sweeps.ray import cluster
 from tests.sweeps.processes import is_alive, wait_until
 
 ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.ray
 RAY = "hydra/launcher=ray"
 STARTED = 180.0  # seconds in which a Ray starts on a busy machine
 ONE_AT_A_TIME = f"hydra.launcher.num_cpus={os.cpu_count()}"  # each process of Ray imports everything

@@ -69,7 +69,7 @@ class Steered:
         return self.in_background(lambda: self.sweep(*given, train=slow(seconds), launcher=launcher))
 
 
-@pytest.fixture(params=["local", "packed", "slurm", "ray"])
+@pytest.fixture(params=["local", "packed", "slurm", pytest.param("ray", marks=pytest.mark.ray)])
 def steered(request, sweep, in_background, monkeypatch) -> Iterator[Steered]:
     """Sweeps whose processes look for tags every half second, in each of the pools."""
     for module in (journal, limits):
