@@ -25,7 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-sweep: $(READY)  ## compare the three cells, five seeds each (DATA=mnist ARGS='seed=0,1')
+sweep: $(READY)  ## compare the three cells, four seeds each (DATA=mnist ARGS='seed=0,1')
 	$(RUN) -m +sweep=cells data=$(DATA) $(ARGS)
 
 train: $(READY)  ## train one trial (ARGS='model=gru model.hidden_size=64')
