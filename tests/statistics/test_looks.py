@@ -54,6 +54,16 @@ def test_a_decision_stands_whatever_comes_later():
     assert later == early
 
 
+def test_p_is_below_5_per_cent_just_where_the_interval_of_its_look_excludes_0():
+    found = [
+        pair.comparison
+        for seed in range(200)
+        for pair in decide({"a": drawn(1.2, 8, seed=seed), "b": drawn(0, 8, seed=1000 + seed)}, 0.1, 5, 8).pairs
+    ]
+    assert {pair.p < ALPHA for pair in found} == {True, False}
+    assert all((pair.p < ALPHA) == pair.is_separated and pair.p <= 1 for pair in found)
+
+
 def test_it_goes_on_as_if_never_stopped():
     values = {"a": drawn(0.4, 30), "b": drawn(0, 30, seed=1)}
     few = decide(values, margin=0.01, first=3, most=8)
