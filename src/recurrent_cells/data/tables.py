@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,9 +91,12 @@ def read_series(path: Path, names: str, time: str, features: Sequence[str], targ
         features: the columns of its numbers; empty: all others of numbers.
 
     Raises:
-        UserError: as `read_table`, and if columns are missing, times of a series do not rise from row to row, or its
-            target changes.
+        UserError: as `read_table`, and if columns are missing or named twice (times may be a feature too), times of a
+            series do not rise from row to row, or its target changes.
     """
+    for asked_for in ((names, time, target), (target, *features)):
+        if twice := [column for column, count in Counter(asked_for).items() if count > 1]:
+            raise UserError(f"{path}: the column {twice[0]} is named twice")
     table = read_table(path)
     columns = feature_columns(table, path, features, (names, time, target))
     for column in (names, time, target):
