@@ -251,8 +251,6 @@ def examples_section(random: np.random.Generator, sweeps: int) -> list[str]:
         "better at some than at others; seeds move accuracies by 0.8 points, unequal: one cell's by 2.8. Near 100 % "
         "such accuracies are skewed, the latter by 1.7.",
         *on_examples(random, sweeps),
-        "Of verdicts for seeds and examples none is beyond 5 %.",
-        "",
     ]
 
 
@@ -277,11 +275,13 @@ def cost_section(random: np.random.Generator, sweeps: int) -> list[str]:
 
 def default_section(random: np.random.Generator, sweeps: int) -> list[str]:
     means, spreads = (np.array(column)[:, None] for column in zip(*MEASURED.values(), strict=True))
-    rows = []
+    rows, enough = [], []
     for seeds in (3, 4, 5, 6, 8):
         separated = ours(Pairs(means + spreads * random.normal(size=(sweeps, len(MEASURED), seeds))))
         both = separated[:, :2].all(axis=-1)  # SimpleRNN's pairs
         rows.append([seeds, *(percent(pair) for pair in separated.T), percent(both)])
+        if both.mean() >= 0.95:
+            enough.append(seeds)
     measured = ", ".join(f"{name} {mean:.1f} (sd {spread:.2f})" for name, (mean, spread) in MEASURED.items())
     pairs = [" and ".join(pair) for pair in combinations(MEASURED, 2)]
     return [
@@ -289,7 +289,7 @@ def default_section(random: np.random.Generator, sweeps: int) -> list[str]:
         "",
         f"How often `make sweep` would tell the cells apart, were they as measured: {measured}, normal.",
         *table(["seeds", *pairs, "both of simple_rnn"], rows),
-        "Four seeds are the fewest that tell SimpleRNN from both others in 95 of 100 sweeps.",
+        f"The fewest seeds that tell SimpleRNN from both others in 95 of 100 sweeps: {min(enough)}.",
         "",
     ]
 

@@ -104,9 +104,9 @@ def test_a_column_of_lists_is_refused(written, column):
     [
         (table(), {"series": "engine"}, "no column engine; there are machine, second, heat, load, state"),
         (table(), {"features": ["head"]}, "no column head; there are machine, second"),
-        (table(), {"target": "machine"}, "the column machine is named twice"),
-        (table(), {"features": ["heat", "heat"]}, "the column heat is named twice"),
-        (table(), {"features": ["heat", "state"]}, "the column state is named twice"),
+        (table(), {"target": "machine"}, "data.series, data.time and data.target name the column machine"),
+        (table(), {"features": ["heat", "heat"]}, "data.target and data.features name the column heat"),
+        (table(), {"features": ["heat", "state"]}, "data.target and data.features name the column state"),
         (table(), {"features": ["machine"]}, "the column machine holds no numbers, as a feature must"),
         (table()[["machine", "second", "state"]], {}, "no column of numbers beside machine, second, state"),
         (table().iloc[::-1], {}, "series m19 has the second 1 after 2; sort rows by second, each once"),

@@ -91,12 +91,11 @@ def read_series(path: Path, names: str, time: str, features: Sequence[str], targ
         features: the columns of its numbers; empty: all others of numbers.
 
     Raises:
-        UserError: as `read_table`, and if columns are missing or named twice (times may be a feature too), times of a
-            series do not rise from row to row, or its target changes.
+        UserError: as `read_table`, and if columns are missing, a target names the series or is a feature too, a feature
+            is named twice, times of a series do not rise from row to row, or its target changes.
     """
-    for asked_for in ((names, time, target), (target, *features)):
-        if twice := [column for column, count in Counter(asked_for).items() if count > 1]:
-            raise UserError(f"{path}: the column {twice[0]} is named twice")
+    _check_named_once(path, "data.series, data.time and data.target", (names, time, target))
+    _check_named_once(path, "data.target and data.features", (target, *features))
     table = read_table(path)
     columns = feature_columns(table, path, features, (names, time, target))
     for column in (names, time, target):
@@ -123,6 +122,12 @@ def read_series(path: Path, names: str, time: str, features: Sequence[str], targ
     except UnicodeDecodeError:
         raise UserError(f"{path}: the column {target} holds bytes that are not UTF-8") from None
     return Part(values, asked, str(path), lengths, feature_names=tuple(map(str, columns)))
+
+
+def _check_named_once(path: Path, keys: str, columns: Sequence[str]) -> None:
+    """Raises UserError if some keys name a column more than once."""
+    if twice := [column for column, count in Counter(columns).items() if count > 1]:
+        raise UserError(f"{path}: {keys} name the column {twice[0]} more than once")
 
 
 def _check_times(table: "DataFrame", path: Path, names: str, time: str, is_new: NDArray[np.bool_]) -> None:

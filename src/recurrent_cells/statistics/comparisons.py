@@ -26,10 +26,10 @@ MOST_SEEDS = 1000
 TOWARDS_WELCH = 0.3
 # The intervals are at least as wide as Tamhane's at so many times the level: his add up errors that mostly coincide.
 LEVEL_OF_TAMHANE = 2
-# How much wider intervals are for skewed errors, which with unequal variances do not cancel in a difference:
-# chosen so that up to twelve cells of 3 to 30 seeds stay below 5 % (benchmarks/results/verdicts.md).
+# How much wider intervals are for skewed errors, which with unequal variances do not cancel in a difference: chosen so
+# that false verdicts stay within 5 % for up to twelve cells of 3 to 30 seeds (benchmarks/results/verdicts.md).
 ROOM_FOR_SKEW = 2.5
-# Up to so many seeds the cautious degrees of freedom leave room enough.
+# With so many seeds or fewer the cautious degrees of freedom leave room enough.
 SEEDS_WITHOUT_ROOM = 2.75
 # Values that differ by less, relative to their size, are equal but for rounding.
 ROUNDING = 1e-9
@@ -56,8 +56,8 @@ class Comparison:
         difference: by how much, 0 or more.
         half: half its interval, simultaneous over all that were compared; NaN where there is none, with fewer
             than two values of either, or without any spread: equal values tell of coarseness, not of certainty.
-        p: after the same correction, below 0.05 just where the interval excludes 0; of a look that spends a part of
-            these 0.05, as many times larger.
+        p: after the same correction, below 0.05 just where the interval excludes 0: scaled up where the interval is
+            of another level than 95 %.
     """
 
     better: str
@@ -166,7 +166,7 @@ def _of_each(count: int, alpha: float) -> float:
 def room(n: ArrayLike, m: ArrayLike, groups: int) -> Floats:
     """By what factor an interval is wider for errors that are skewed: least among many groups, where it is wide anyway.
 
-    With many seeds a mean is hardly skewed.
+    Room for few seeds is in the degrees of freedom, and with many seeds a mean is hardly skewed.
     """
     fewer = np.minimum(n, m)
     beyond = np.maximum(fewer - SEEDS_WITHOUT_ROOM, 0) / np.square(fewer)
