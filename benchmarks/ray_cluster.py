@@ -1,9 +1,9 @@
 """A sweep on a Ray cluster that loses a node, held against the local launcher; what Ray costs a trial.
 
     python -m benchmarks.ray_cluster --write benchmarks/results/ray.md
-    python -m benchmarks.ray_cluster --rounds 3 --write benchmarks/results/ray_killed.md
+    python -m benchmarks.ray_cluster --rounds 2 --of pack --write benchmarks/results/ray_packs.md
 
-With --rounds a node and then the head are killed in turn, again and again, until the sweep is done.
+With --rounds a node and then the head are killed in turn, so often; the sweep, packs or search then goes on to its end.
 
 The cluster is real, of node processes on this machine: a head without room for trials and nodes of one CPU each.
 """
@@ -17,13 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.endings import end_in_order, ended_with_this
-from benchmarks.kill_campaign import SURVIVED, Verdict, compare
+from benchmarks.kill_campaign import ONE_AT_A_TIME, SEARCH, SURVIVED, Verdict, compare
 from benchmarks.record import machine, write_result
 from recurrent_cells.tracking.queries import search, trial_records
 from recurrent_cells.tracking.store import Store, open_store
@@ -33,7 +34,26 @@ SWEEP = (
     *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2,3", "trainer=cpu", "model.hidden_size=50"),
     *("trainer.max_epochs=20", "trainer.checkpoint_every=25", "sweep.report=false"),
 )
+SMALL: dict[str, Any] = {"object_store_memory": 80 * 2**20}
+PACKED = "hydra.launcher.max_pack=2"
 SHORT = ("-m", "seed=range(0,30)", "trainer=cpu", "trainer.max_steps=20", "sweep.report=false", "registry=false")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A command on so many nodes of one CPU, and what makes this machine run the same without Ray."""
+
+    command: tuple[str, ...]
+    local: tuple[str, ...]
+    ray: tuple[str, ...] = ()
+    nodes: int = 2
+
+
+KINDS = {
+    "sweep": Kind(SWEEP, ("hydra.launcher.slots=2",)),
+    "pack": Kind(SWEEP, ("hydra/launcher=packed", PACKED), (PACKED,)),
+    "search": Kind(SEARCH, (ONE_AT_A_TIME,), nodes=1),
+}
 
 
 @contextmanager
@@ -49,11 +69,10 @@ def cluster(nodes: int) -> Iterator[Any]:
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     from ray.cluster_utils import Cluster
 
-    small: dict[str, Any] = {"object_store_memory": 80 * 2**20}
-    running = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
+    running = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **SMALL})
     try:
         for _ in range(nodes):
-            running.add_node(num_cpus=1, **small)
+            running.add_node(num_cpus=1, **SMALL)
         yield running
     finally:
         running.shutdown()
@@ -102,28 +121,29 @@ def node_killed(folder: Path, command: tuple[str, ...] = SWEEP, finished_before:
     return verdict, seconds
 
 
-def taken_down(folder: Path, rounds: int, command: tuple[str, ...] = SWEEP) -> Verdict:
-    """Kill a node, then the head, of cluster after cluster; the same command goes on with a new one each time."""
+def taken_down(folder: Path, rounds: int, kind: Kind, also: Sequence[str]) -> Verdict:
+    """Kill a node, for which another comes, then the head; the command goes on with a new cluster, and so on."""
     calm, disturbed = f"sqlite:///{folder}/calm/mlflow.db", f"sqlite:///{folder}/ray/mlflow.db"
     verdict = Verdict()
-    if sweep(calm, *command, "hydra.launcher.slots=2").wait():
-        verdict.faults.append("the sweep of the local launcher failed")
+    if sweep(calm, *kind.command, *kind.local, *also).wait():
+        verdict.faults.append("the command of the local launcher failed")
     store, code = store_at(disturbed), 1
     for last in (*[False] * rounds, True):
-        with cluster(nodes=2) as running:
-            place = f"hydra.launcher.address='{running.address}'"
-            started = sweep(disturbed, *command, "hydra/launcher=ray", place, "sweep.retries=3")
+        with cluster(kind.nodes) as running:
+            place = ("hydra/launcher=ray", f"hydra.launcher.address='{running.address}'", *kind.ray)
+            started = sweep(disturbed, *kind.command, *place, *also, "sweep.retries=3")
             verdict.starts += 1
             if not last:
                 _until_under_way(store, started)
                 running.remove_node(next(iter(running.worker_nodes)), allow_graceful=False)
                 verdict.kills["a node"] += 1
+                running.add_node(num_cpus=1, **SMALL)
                 _until_under_way(store, started)
                 running.remove_node(running.head_node, allow_graceful=False)
                 verdict.kills["the head"] += 1
             code = started.wait(timeout=900)
             if not last and code not in (0, 1):
-                verdict.faults.append(f"a sweep whose head was killed exited with {code}")
+                verdict.faults.append(f"a command whose cluster's head was killed exited with {code}")
     if code:
         verdict.faults.append(f"the last start exited with {code}")
     compare(store_at(calm), store_at(disturbed), verdict)
@@ -183,17 +203,18 @@ def report(verdict: Verdict, seconds: float, spans: list[tuple[float, float]]) -
     return "\n".join(lines) + "\n"
 
 
-def report_of_kills(verdict: Verdict, given: str, seconds: float) -> str:
+def report_of_kills(verdict: Verdict, kind: Kind, given: str, seconds: float) -> str:
+    command = shlex.join([*kind.command, "hydra/launcher=ray", *kind.ray])
     lines = [
         "# A Ray cluster that is killed",
         "",
-        f"`python -m benchmarks.ray_cluster {given}`: `python -m src.train {' '.join(SWEEP)}` with "
-        "`hydra/launcher=ray`, on a head and two nodes. SIGKILL to all processes of a node once a trial has finished "
-        "and another runs, then, once one more has, to those of the head; the same command goes on with a new cluster.",
+        f"`python -m benchmarks.ray_cluster {given}`: `python -m src.train {command}`, {kind.nodes} nodes of one CPU "
+        f"beside the head. SIGKILL to all processes of a node, for which another comes, once a trial has finished and "
+        "another runs; once one more has, to those of the head; the same command goes on with a new cluster.",
         "",
         f"- {', '.join(f'{count} x {what}' for what, count in verdict.kills.items())}; {verdict.starts} starts",
-        f"- {verdict.trials} trials, {verdict.points:,} metric points and all best weights compared with the local "
-        "launcher's",
+        f"- {verdict.trials} trials, {verdict.points:,} metric points and all best weights compared with those of "
+        f"`{' '.join(kind.local)}`",
         f"- faults: {'; '.join(verdict.faults) or SURVIVED}",
         "",
         f"{seconds:.0f} s; {machine()}",
@@ -205,15 +226,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--rounds", type=int, help="kill a node and the head so often, and measure nothing")
-    parser.add_argument("--also", nargs="*", default=[], help="with --rounds: more arguments of the sweep")
+    parser.add_argument("--of", choices=list(KINDS), default="sweep", help="with --rounds: what runs on the cluster")
+    parser.add_argument("--also", nargs="*", default=[], help="with --rounds: more arguments of the command")
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     arguments = parser.parse_args()
     end_in_order()
     if arguments.rounds is not None:
-        start = time.monotonic()
+        start, kind = time.monotonic(), KINDS[arguments.of]
         with tempfile.TemporaryDirectory() as folder:
-            found = taken_down(Path(folder), arguments.rounds, (*SWEEP, *arguments.also))
-        text = report_of_kills(found, shlex.join(sys.argv[1:]), time.monotonic() - start)
+            found = taken_down(Path(folder), arguments.rounds, kind, arguments.also)
+        text = report_of_kills(found, kind, shlex.join(sys.argv[1:]), time.monotonic() - start)
         write_result(text, arguments.write)
         sys.exit(1 if found.faults else 0)
     with tempfile.TemporaryDirectory() as folder:

@@ -127,6 +127,7 @@ def save_picture(figure: Figure, path: Path) -> None:
 def _draw(figure: Figure, path: Path) -> str:
     """Save a figure as PNG and SVG, the same bytes for equal figures; returns the SVG."""
     save_picture(figure, path)
+    figure.set_layout_engine("none")  # as the first drawing laid it out: looking for room takes most of the time
     text = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": path.name}):
         figure.savefig(text, format="svg", metadata={"Date": None})
