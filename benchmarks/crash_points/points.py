@@ -22,6 +22,7 @@ PHASES = "sweep.phases=[{seed:'5',optimizer.lr:'1e-3,1e-2'},{seed:'0'}]"
 RATES = "optimizer.lr=tag(log,interval(1e-3,1e-1))"
 FAULTS = {"kill": KILL, "ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "strict": GO, "ordered": GO}
 POWER_CUTS = ("strict", "ordered")
+TOLD_EVERY = 25  # points
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,9 @@ class Campaign:
         if faults:
             result.faults.append(f"{result.kind} {result.fault} {where}: {'; '.join(faults)}")
             print(result.faults[-1], file=sys.stderr, flush=True)
+        if result.tried % TOLD_EVERY == 0:
+            tried = f"{result.tried} of {result.points} points tried, {len(result.faults)} failed"
+            print(f"{result.kind} {result.fault}: {tried}", file=sys.stderr, flush=True)
 
 
 def spread(count: int, sample: int | None) -> list[int]:
