@@ -13,7 +13,7 @@ import pytest
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.tracking import database, store
-from recurrent_cells.tracking.store import open_store, tracking_uri
+from recurrent_cells.tracking.store import open_store, store_made_beside, tracking_uri
 
 
 @pytest.fixture
@@ -56,6 +56,25 @@ def test_a_store_in_a_missing_folder_is_made(tmp_path, use, capsys):
     connection.close()
     assert sorted(path.name for path in opened.folder.iterdir() if ".new" in path.name) == []
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_a_missing_store_is_made_while_the_body_runs(tmp_path, use, monkeypatch, capfd):
+    use(f"sqlite:///{tmp_path}/deep/cells.db")
+    with store_made_beside("cells"):
+        pass
+    monkeypatch.setattr(database, "prepare", lambda path: None)  # nothing is left for this process to make
+    assert open_store("cells").client.get_experiment_by_name("cells") is not None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_store_that_cannot_be_made_is_refused_when_it_is_opened(tmp_path, use, capfd):
+    (tmp_path / "file").write_text("")
+    use(f"sqlite:///{tmp_path}/file/cells.db")
+    with store_made_beside("cells"):
+        pass
+    assert capfd.readouterr() == ("", "")
+    assert "cannot be written" in refusal()
 
 
 @pytest.mark.parametrize("how", ["reading", "existing"])

@@ -10,8 +10,11 @@ import sqlite3
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -19,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.files import make_folder
 from recurrent_cells.imports import uncollected
+from recurrent_cells.interrupts import die_with
 from recurrent_cells.paths import TRACKING
 from recurrent_cells.tracking import database
 from recurrent_cells.tracking.views import view_tags
@@ -167,6 +171,33 @@ def open_existing(experiment: str) -> Store | None:
     if uri.startswith(("sqlite:", "sqlite+")) and not database_path(uri).exists():
         return None
     return open_store(experiment, reading=True)
+
+
+@contextmanager
+def store_made_beside(experiment: str) -> Iterator[None]:
+    """While the body imports, have another process make a local store that is missing.
+
+    What fails there `open_store` meets again.
+
+    Raises:
+        UserError: if the URI names no file that can be used.
+    """
+    uri = tracking_uri()
+    if not uri.startswith(("sqlite:", "sqlite+")) or database_path(uri).exists():
+        yield
+        return
+    maker = get_context("fork").Process(target=_make, args=(experiment, os.getpid()))
+    maker.start()
+    try:
+        yield
+    finally:
+        maker.join()
+
+
+def _make(experiment: str, parent: int) -> None:
+    die_with(parent)
+    with suppress(Exception, KeyboardInterrupt):
+        open_store(experiment)
 
 
 def database_path(uri: str) -> Path:

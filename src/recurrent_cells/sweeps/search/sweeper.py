@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.imports import uncollected
 from recurrent_cells.sweeps.grid import check_examples
 from recurrent_cells.sweeps.search.settings import VALIDATION, SearchSettings, check_objectives, checked
 from recurrent_cells.sweeps.search.space import read_space
 from recurrent_cells.sweeps.sweeper import TrialSweeper
+from recurrent_cells.tracking.store import store_made_beside
 
 if TYPE_CHECKING:
     from recurrent_cells.sweeps.sweep import Swept
@@ -38,10 +40,11 @@ class OptunaSweeper(TrialSweeper):
         if self.search.sampler == "grid":
             space.grid(self.search.seed)
 
-        # Heavy imports wait until every corner has passed.
-        from recurrent_cells.data.splits import load_splits
-        from recurrent_cells.sweeps.search.search import run_search
-        from recurrent_cells.trial.spec import trial_task
+        _, tracking = self.settings()
+        with store_made_beside(tracking.experiment), uncollected():  # here: every corner has passed
+            from recurrent_cells.data.splits import load_splits
+            from recurrent_cells.sweeps.search.search import run_search
+            from recurrent_cells.trial.spec import trial_task
 
         config = corners[0].config
         metric = trial_task(config, load_splits(config.data)).metric
