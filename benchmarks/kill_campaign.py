@@ -37,15 +37,14 @@ SWEEP = (
     *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "trainer=cpu", "model.hidden_size=50", "trainer.max_epochs=60"),
     *("trainer.checkpoint_every=25", "model.output_dropout=0.1", "sweep.retries=3", "sweep.report=false"),
 )
+# One trial after the other: what a search proposes follows from what came before, to the bit.
 SEARCH = (
     *("-m", "hydra/sweeper=optuna", "model=simple_rnn,lstm,gru", "model.hidden_size=int(interval(16,50))"),
     *("optimizer.lr=tag(log,interval(1e-4,3e-2))", "hydra.sweeper.n_trials=16", "hydra.sweeper.startup_trials=5"),
     *("hydra.sweeper.pruner=asha", "trainer=cpu", "trainer.max_epochs=30", "trainer.checkpoint_every=25"),
-    *("sweep.retries=3", "sweep.report=false"),
+    *("hydra.launcher.slots=1", "sweep.retries=3", "sweep.report=false"),
 )
-# What a search proposes follows from what came before, to the bit, where no two trials run at once.
-ONE_AT_A_TIME = "hydra.launcher.slots=1"
-COMMANDS = {"sweep": SWEEP, "search": (*SEARCH, ONE_AT_A_TIME)}
+COMMANDS = {"sweep": SWEEP, "search": SEARCH}
 
 
 @dataclass

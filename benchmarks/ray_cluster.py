@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.endings import end_in_order, ended_with_this
-from benchmarks.kill_campaign import ONE_AT_A_TIME, SEARCH, SURVIVED, Verdict, compare
+from benchmarks.kill_campaign import SURVIVED, Verdict, compare
 from benchmarks.record import machine, write_result
 from recurrent_cells.tracking.queries import search, trial_records
 from recurrent_cells.tracking.store import Store, open_store
@@ -36,23 +36,29 @@ SWEEP = (
 )
 SMALL: dict[str, Any] = {"object_store_memory": 80 * 2**20}
 PACKED = "hydra.launcher.max_pack=2"
+# Proposals that do not follow from what came before, since nodes that come and go change how many run at once.
+SEARCH = (
+    *("-m", "hydra/sweeper=optuna", "hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=10", "trainer=cpu"),
+    *("model=simple_rnn,lstm,gru", "model.hidden_size=int(interval(16,50))", "optimizer.lr=interval(1e-3,1e-2)"),
+    *("trainer.max_epochs=10", "trainer.checkpoint_every=25", "sweep.report=false"),
+)
 SHORT = ("-m", "seed=range(0,30)", "trainer=cpu", "trainer.max_steps=20", "sweep.report=false", "registry=false")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A command on so many nodes of one CPU, and what makes this machine run the same without Ray."""
+    """A command, what makes this machine run it without Ray, and what Ray needs for the same."""
 
     command: tuple[str, ...]
     local: tuple[str, ...]
     ray: tuple[str, ...] = ()
-    nodes: int = 2
 
 
+LOCAL = ("hydra.launcher.slots=2",)
 KINDS = {
-    "sweep": Kind(SWEEP, ("hydra.launcher.slots=2",)),
+    "sweep": Kind(SWEEP, LOCAL),
     "pack": Kind(SWEEP, ("hydra/launcher=packed", PACKED), (PACKED,)),
-    "search": Kind(SEARCH, (ONE_AT_A_TIME,), nodes=1),
+    "search": Kind(SEARCH, LOCAL),
 }
 
 
@@ -129,7 +135,7 @@ def taken_down(folder: Path, rounds: int, kind: Kind, also: Sequence[str]) -> Ve
         verdict.faults.append("the command of the local launcher failed")
     store, code = store_at(disturbed), 1
     for last in (*[False] * rounds, True):
-        with cluster(kind.nodes) as running:
+        with cluster(nodes=2) as running:
             place = ("hydra/launcher=ray", f"hydra.launcher.address='{running.address}'", *kind.ray)
             started = sweep(disturbed, *kind.command, *place, *also, "sweep.retries=3")
             verdict.starts += 1
@@ -208,8 +214,8 @@ def report_of_kills(verdict: Verdict, kind: Kind, given: str, seconds: float) ->
     lines = [
         "# A Ray cluster that is killed",
         "",
-        f"`python -m benchmarks.ray_cluster {given}`: `python -m src.train {command}`, {kind.nodes} nodes of one CPU "
-        f"beside the head. SIGKILL to all processes of a node, for which another comes, once a trial has finished and "
+        f"`python -m benchmarks.ray_cluster {given}`: `python -m src.train {command}`, two nodes of one CPU "
+        "beside the head. SIGKILL to all processes of a node, for which another comes, once a trial has finished and "
         "another runs; once one more has, to those of the head; the same command goes on with a new cluster.",
         "",
         f"- {', '.join(f'{count} x {what}' for what, count in verdict.kills.items())}; {verdict.starts} starts",
