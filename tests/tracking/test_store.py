@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -13,7 +14,7 @@ import pytest
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.tracking import database, store
-from recurrent_cells.tracking.store import open_store, store_made_beside, tracking_uri
+from recurrent_cells.tracking.store import open_store, tables_made_beside, tracking_uri
 
 
 @pytest.fixture
@@ -59,22 +60,30 @@ def test_a_store_in_a_missing_folder_is_made(tmp_path, use, capsys):
 
 
 @pytest.mark.slow
-def test_a_missing_store_is_made_while_the_body_runs(tmp_path, use, monkeypatch, capfd):
+def test_tables_of_a_missing_store_are_made_while_the_body_runs(tmp_path, use, monkeypatch, capfd):
+    monkeypatch.setattr(database, "blank", None)
     use(f"sqlite:///{tmp_path}/deep/cells.db")
-    with store_made_beside("cells"):
+    with tables_made_beside():
         pass
-    monkeypatch.setattr(database, "prepare", lambda path: None)  # nothing is left for this process to make
+    assert list(tmp_path.iterdir()) == []
+
+    monkeypatch.setattr(database, "make_tables", None)  # this process has no need to
     assert open_store("cells").client.get_experiment_by_name("cells") is not None
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_store_that_cannot_be_made_is_refused_when_it_is_opened(tmp_path, use, capfd):
-    (tmp_path / "file").write_text("")
-    use(f"sqlite:///{tmp_path}/file/cells.db")
-    with store_made_beside("cells"):
+def test_where_no_tables_could_be_made_beside_the_store_is_made_as_ever(
+    tmp_path, use, monkeypatch, empty_store, capfd
+):
+    monkeypatch.setattr(database, "blank", None)
+    monkeypatch.setattr(database, "make_tables", lambda path: Path("/proc/no").touch())
+    use(f"sqlite:///{tmp_path}/cells.db")
+    with tables_made_beside():
         pass
     assert capfd.readouterr() == ("", "")
-    assert "cannot be written" in refusal()
+
+    monkeypatch.setattr(database, "make_tables", lambda path: shutil.copy(empty_store, path))
+    assert open_store("cells").folder == tmp_path
 
 
 @pytest.mark.parametrize("how", ["reading", "existing"])

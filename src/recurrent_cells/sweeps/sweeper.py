@@ -18,7 +18,7 @@ from recurrent_cells.imports import uncollected
 from recurrent_cells.sweeps.grid import Composer, check_examples, compose_grid
 from recurrent_cells.sweeps.launchers import check_folder, pool_of
 from recurrent_cells.sweeps.view import say
-from recurrent_cells.tracking.store import store_made_beside
+from recurrent_cells.tracking.store import tables_made_beside
 from recurrent_cells.trial.claim import once
 from recurrent_cells.trial.fingerprint import CIRCUMSTANCES, is_within
 
@@ -137,6 +137,6 @@ class GridSweeper(TrialSweeper):
             show_sweep(points, tuning, sweep, tracking.experiment)
             return None
 
-        with store_made_beside(tracking.experiment), uncollected():
+        with tables_made_beside(), uncollected():
             from recurrent_cells.sweeps.sweep import run_sweep
         return run_sweep(points, self.runner(arguments), tuning, list(chosen))

@@ -39,6 +39,8 @@ ADDRESSES = (
     ("model_versions", "storage_location"),
 )
 ARTIFACTS = "artifacts"
+# The file of a store without experiments that lies ready, to be copied where a store is missing.
+blank: Path | None = None
 # A path that stands in a URI as it is.
 PLAIN = re.compile(r"/[\w./-]+", re.ASCII)
 # A migration of MLflow's schema: what it makes, and of what.
@@ -202,14 +204,16 @@ def known_experiment(path: Path, name: str, tags: Collection[str]) -> str | None
 
 def _make(path: Path) -> None:
     """Create the tables under another name first: a kill or a second process never meets half a store."""
-    from mlflow import MlflowClient
-
     with alone(path.parent, "new-store"), tempfile.TemporaryDirectory(dir=path.parent, prefix=NEW) as scratch:
         if path.exists() and path.stat().st_size > 0:
             return
         fresh = Path(scratch) / "mlflow.db"
-        MlflowClient(tracking_uri=uri_of(fresh)).search_experiments()
         try:
+            if blank is not None and blank.exists():
+                shutil.copyfile(blank, fresh)
+                sync([fresh])
+            else:
+                make_tables(fresh)
             path.unlink(missing_ok=True)  # an empty file
             os.link(fresh, path)  # unlike a rename, never replaces a store another program has just made
             sync([path.parent])
@@ -217,6 +221,13 @@ def _make(path: Path) -> None:
             pass
         except OSError as error:
             raise UserError(f"{path}: cannot be created ({error.strerror})") from None
+
+
+def make_tables(path: Path) -> None:
+    """Make a store without experiments."""
+    from mlflow import MlflowClient
+
+    MlflowClient(tracking_uri=uri_of(path)).search_experiments()
 
 
 def _clear_leftovers(folder: Path) -> None:

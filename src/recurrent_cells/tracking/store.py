@@ -174,10 +174,10 @@ def open_existing(experiment: str) -> Store | None:
 
 
 @contextmanager
-def store_made_beside(experiment: str) -> Iterator[None]:
-    """While the body imports, have another process make a local store that is missing.
+def tables_made_beside() -> Iterator[None]:
+    """While the body imports, have another process make the tables of a local store that is missing.
 
-    What fails there `open_store` meets again.
+    They are `open_store`'s to use, which makes them itself where this failed; a command that is refused leaves none.
 
     Raises:
         UserError: if the URI names no file that can be used.
@@ -186,18 +186,24 @@ def store_made_beside(experiment: str) -> Iterator[None]:
     if not uri.startswith(("sqlite:", "sqlite+")) or database_path(uri).exists():
         yield
         return
-    maker = get_context("fork").Process(target=_make, args=(experiment, os.getpid()))
+    blank = Path(tempfile.mkdtemp()) / "mlflow.db"
+    maker = get_context("fork").Process(target=_make_tables, args=(blank, os.getpid()))
     maker.start()
     try:
         yield
     finally:
         maker.join()
+    if maker.exitcode == 0:
+        database.blank = blank
 
 
-def _make(experiment: str, parent: int) -> None:
+def _make_tables(path: Path, parent: int) -> None:
     die_with(parent)
+    quiet_mlflow()
     with suppress(Exception, KeyboardInterrupt):
-        open_store(experiment)
+        database.make_tables(path)
+        os._exit(0)
+    os._exit(1)
 
 
 def database_path(uri: str) -> Path:

@@ -42,12 +42,12 @@ def train(given: "Config | DictConfig") -> dict[str, Any]:
 def train_trial(config: Config) -> dict[str, Any]:
     """Train and test one checked config as one MLflow run; returns and raises as `train`."""
     from recurrent_cells.data.examples import load_examples
-    from recurrent_cells.tracking.store import store_made_beside
+    from recurrent_cells.tracking.store import tables_made_beside
 
     load_examples(config.data)
 
     # Here: the heavy imports wait until config and data have passed.
-    with store_made_beside(config.tracking.experiment), uncollected():
+    with tables_made_beside(), uncollected():
         from recurrent_cells.trial.life import live
 
     return live(config)

@@ -10,7 +10,7 @@ from recurrent_cells.sweeps.grid import check_examples
 from recurrent_cells.sweeps.search.settings import VALIDATION, SearchSettings, check_objectives, checked
 from recurrent_cells.sweeps.search.space import read_space
 from recurrent_cells.sweeps.sweeper import TrialSweeper
-from recurrent_cells.tracking.store import store_made_beside
+from recurrent_cells.tracking.store import tables_made_beside
 
 if TYPE_CHECKING:
     from recurrent_cells.sweeps.sweep import Swept
@@ -40,8 +40,7 @@ class OptunaSweeper(TrialSweeper):
         if self.search.sampler == "grid":
             space.grid(self.search.seed)
 
-        _, tracking = self.settings()
-        with store_made_beside(tracking.experiment), uncollected():  # here: every corner has passed
+        with tables_made_beside(), uncollected():  # here: every corner has passed
             from recurrent_cells.data.splits import load_splits
             from recurrent_cells.sweeps.search.search import run_search
             from recurrent_cells.trial.spec import trial_task
