@@ -72,9 +72,7 @@ def test_tables_of_a_missing_store_are_made_while_the_body_runs(tmp_path, use, m
     assert capfd.readouterr() == ("", "")
 
 
-def test_where_no_tables_could_be_made_beside_the_store_is_made_as_ever(
-    tmp_path, use, monkeypatch, empty_store, capfd
-):
+def test_where_no_tables_could_be_made_beside_the_store_is_made_as_ever(tmp_path, use, monkeypatch, empty_store, capfd):
     monkeypatch.setattr(database, "blank", None)
     monkeypatch.setattr(database, "make_tables", lambda path: Path("/proc/no").touch())
     use(f"sqlite:///{tmp_path}/cells.db")
