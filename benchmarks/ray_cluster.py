@@ -34,6 +34,7 @@ SWEEP = (
     *("-m", "model=simple_rnn,lstm,gru", "seed=0,1,2,3", "trainer=cpu", "model.hidden_size=50"),
     *("trainer.max_epochs=20", "trainer.checkpoint_every=25", "sweep.report=false"),
 )
+LOCAL = ("hydra.launcher.slots=2",)
 SMALL: dict[str, Any] = {"object_store_memory": 80 * 2**20}
 PACKED = "hydra.launcher.max_pack=2"
 # Proposals that do not follow from what came before, since nodes that come and go change how many run at once.
@@ -54,7 +55,6 @@ class Kind:
     ray: tuple[str, ...] = ()
 
 
-LOCAL = ("hydra.launcher.slots=2",)
 KINDS = {
     "sweep": Kind(SWEEP, LOCAL),
     "pack": Kind(SWEEP, ("hydra/launcher=packed", PACKED), (PACKED,)),
@@ -103,7 +103,7 @@ def node_killed(folder: Path, command: tuple[str, ...] = SWEEP, finished_before:
     """
     calm, disturbed = f"sqlite:///{folder}/calm/mlflow.db", f"sqlite:///{folder}/ray/mlflow.db"
     verdict = Verdict(starts=1)
-    if sweep(calm, *command, "hydra.launcher.slots=2").wait():
+    if sweep(calm, *command, *LOCAL).wait():
         verdict.faults.append("the sweep of the local launcher failed")
     store = store_at(disturbed)
     with ray_cluster(nodes=2) as (address, kill_node):

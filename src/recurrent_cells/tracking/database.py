@@ -39,7 +39,7 @@ ADDRESSES = (
     ("model_versions", "storage_location"),
 )
 ARTIFACTS = "artifacts"
-# The file of a store without experiments that lies ready, to be copied where a store is missing.
+# A file with MLflow's tables and no runs, to be copied where a store is missing; None where there is none.
 blank: Path | None = None
 # A path that stands in a URI as it is.
 PLAIN = re.compile(r"/[\w./-]+", re.ASCII)
@@ -224,7 +224,7 @@ def _make(path: Path) -> None:
 
 
 def make_tables(path: Path) -> None:
-    """Make a store without experiments."""
+    """Make a file with MLflow's tables and no runs."""
     from mlflow import MlflowClient
 
     MlflowClient(tracking_uri=uri_of(path)).search_experiments()

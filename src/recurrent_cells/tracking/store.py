@@ -177,24 +177,25 @@ def open_existing(experiment: str) -> Store | None:
 def tables_made_beside() -> Iterator[None]:
     """While the body imports, have another process make the tables of a local store that is missing.
 
-    They are `open_store`'s to use, which makes them itself where this failed; a command that is refused leaves none.
+    `open_store` copies them, or makes its own where this failed; a command that is refused leaves no store.
 
     Raises:
         UserError: if the URI names no file that can be used.
     """
     uri = tracking_uri()
-    if not uri.startswith(("sqlite:", "sqlite+")) or database_path(uri).exists():
-        yield
-        return
-    blank = Path(tempfile.mkdtemp()) / "mlflow.db"
-    maker = get_context("fork").Process(target=_make_tables, args=(blank, os.getpid()))
-    maker.start()
+    is_missing = uri.startswith(("sqlite:", "sqlite+")) and not database_path(uri).exists()
+    blank, maker = Path(), None
+    if is_missing:
+        with suppress(OSError):  # no room, or too many processes
+            blank = Path(tempfile.mkdtemp()) / "mlflow.db"
+            maker = get_context("fork").Process(target=_make_tables, args=(blank, os.getpid()))
+            maker.start()
     try:
         yield
     finally:
-        maker.join()
-    if maker.exitcode == 0:
-        database.blank = blank
+        if maker is not None and maker.pid is not None:
+            maker.join()
+            database.blank = blank if maker.exitcode == 0 else None
 
 
 def _make_tables(path: Path, parent: int) -> None:
