@@ -8,6 +8,7 @@ from importlib import import_module
 import pytest
 
 from recurrent_cells.cli import COMMANDS, ui
+from recurrent_cells.cli.arguments import port_of
 from recurrent_cells.tables import CELLS
 from src import REPOSITORY
 from tests.support import python, refusal
@@ -82,7 +83,12 @@ def test_completion_is_installed_for_the_script_and_doors_answer_too():
     assert asked.stdout.split() == [f"model={name}" for name in CELLS.names]
 
 
-@pytest.mark.parametrize("arguments", [["99999"], ["0"], ["x"], ["²"], ["5000", "5001"]])
+@pytest.mark.parametrize("arguments", [["5001"], ["port=5001"]])
+def test_a_port_may_be_named_as_keys_are(arguments):
+    assert port_of("ui", arguments, 5000) == 5001
+
+
+@pytest.mark.parametrize("arguments", [["99999"], ["0"], ["x"], ["port=x"], ["²"], ["5000", "5001"]])
 def test_the_ui_has_no_such_port(arguments, capsys):
     said = refusal(ui.main, arguments, capsys)
     assert said == f"python -m src.ui {' '.join(arguments)}: allowed is one port, a number from 1 to 65535\n"

@@ -78,8 +78,8 @@ def answer(help_text: str, arguments: Sequence[str], act: Callable[[], None]) ->
 
 
 def port_of(name: str, arguments: Sequence[str], default: int, lowest: int = 0) -> int:
-    """The port that the only argument of a command names; raises UserError for anything else."""
-    text = (list(arguments) or [str(default)])[0]
+    """The port that the only argument of a command names, PORT or port=PORT; raises UserError for anything else."""
+    text = (list(arguments) or [str(default)])[0].removeprefix("port=")
     is_number = text.isascii() and text.isdecimal()
     if len(arguments) > 1 or not is_number or not lowest <= int(text) <= HIGHEST_PORT:
         given = f"{command(name)} {' '.join(arguments)}"
