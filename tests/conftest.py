@@ -21,6 +21,7 @@ from recurrent_cells.cli import train as cli
 from recurrent_cells.config import extensions, validation
 from recurrent_cells.config import schema as config
 from recurrent_cells.data import examples, splits
+from recurrent_cells.tracking import database
 from tests.support import write_data_set
 
 # In processes that tests start, too: on small tensors threads that wait for one another take ten times the work.
@@ -52,13 +53,17 @@ def forks_may_train() -> None:
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's store, caches what it warned of, or sees another's images and threads."""
+def surroundings(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's store, caches what it warned of, or sees another's images and threads.
+
+    A store that a test is the first to need has tables that are there already.
+    """
     import torch
 
     torch.set_num_threads(1)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.setattr(paths, "EXPORTS", tmp_path / "exports")
+    monkeypatch.setattr(database, "blank", lambda: request.getfixturevalue("empty_store"))
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     config.register()
     validation._warn_once.cache_clear()

@@ -1,8 +1,11 @@
 """Failures are waited out, hopeless ones are not, and the complaint names the cause."""
 
+import sqlite3
+
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from sqlalchemy.exc import OperationalError
 
 from recurrent_cells.errors import DeliveryError, UserError
 from recurrent_cells.tracking import patience
@@ -28,9 +31,10 @@ class Failing:
 
 
 def test_passing_failures_are_waited_out():
-    action = Failing(MlflowException("away"), OSError("full"), UserError("server away"))
+    broken = OperationalError("SELECT 1", None, sqlite3.OperationalError("disk I/O error"))
+    action = Failing(MlflowException("away"), OSError("full"), UserError("server away"), broken)
     assert patiently(action, 5) == "answer"
-    assert action.calls == 4
+    assert action.calls == 5
 
 
 def test_without_patience_there_is_one_attempt():

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from math import inf
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -318,6 +320,21 @@ def test_results_without_room_are_waited_for(store, spec):
     rooms = [no_room, no_room, lambda: None]
     with trial_run(store, spec) as run:
         run.keep(lambda: rooms.pop(0)())
+    assert rooms == []
+    assert only_run(store).info.status == "FINISHED"
+
+
+def test_a_log_that_cannot_be_opened_at_once_is_waited_for(store, spec, monkeypatch):
+    store.patience, rooms, opened = 10, [no_room, no_room, lambda: None], os.open
+
+    def open_log(path: os.PathLike[str], *arguments: Any, **named: Any) -> int:
+        if Path(path).name == "train.log" and rooms:
+            rooms.pop(0)()
+        return opened(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "open", open_log)
+    with trial_run(store, spec):
+        pass
     assert rooms == []
     assert only_run(store).info.status == "FINISHED"
 

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def test_without_a_uri_the_store_is_the_repositorys(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_store_in_a_missing_folder_is_made(tmp_path, use, capsys):
+def test_a_store_in_a_missing_folder_is_made(tmp_path, use, monkeypatch, capsys):
+    monkeypatch.setattr(database, "blank", None)
     use(f"sqlite:///{tmp_path}/deep/er/cells.db")
     opened = open_store("cells")
     assert opened.folder == tmp_path / "deep" / "er"
@@ -60,15 +62,13 @@ def test_a_store_in_a_missing_folder_is_made(tmp_path, use, capsys):
 
 
 @pytest.mark.slow
-def test_tables_of_a_missing_store_are_made_while_the_body_runs(tmp_path, use, monkeypatch, capfd):
+def test_tables_of_a_missing_store_are_made_beside_the_body(tmp_path, use, monkeypatch, capfd):
     monkeypatch.setattr(database, "blank", None)
     use(f"sqlite:///{tmp_path}/deep/cells.db")
     with tables_made_beside():
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-    monkeypatch.setattr(database, "make_tables", None)  # this process has no need to
-    assert open_store("cells").client.get_experiment_by_name("cells") is not None
+        assert list(tmp_path.iterdir()) == []
+        monkeypatch.setattr(database, "make_tables", None)  # this process has no need to
+        assert open_store("cells").client.get_experiment_by_name("cells") is not None
     assert capfd.readouterr() == ("", "")
 
 
@@ -77,11 +77,20 @@ def test_where_no_tables_could_be_made_beside_the_store_is_made_as_ever(tmp_path
     monkeypatch.setattr(database, "make_tables", lambda path: Path("/proc/no").touch())
     use(f"sqlite:///{tmp_path}/cells.db")
     with tables_made_beside():
-        pass
+        monkeypatch.setattr(database, "make_tables", lambda path: shutil.copy(empty_store, path))
+        assert open_store("cells").folder == tmp_path
     assert capfd.readouterr() == ("", "")
 
-    monkeypatch.setattr(database, "make_tables", lambda path: shutil.copy(empty_store, path))
-    assert open_store("cells").folder == tmp_path
+
+def test_who_is_refused_waits_for_no_tables(tmp_path, use, monkeypatch):
+    monkeypatch.setattr(database, "blank", None)
+    monkeypatch.setattr(database, "make_tables", lambda path: time.sleep(60))
+    use(f"sqlite:///{tmp_path}/cells.db")
+    begin = time.monotonic()
+    with suppress(UserError), tables_made_beside():
+        raise UserError("no such cell")
+    assert time.monotonic() - begin < 10
+    assert database.blank is None
 
 
 @pytest.mark.parametrize("how", ["reading", "existing"])

@@ -14,10 +14,10 @@ from recurrent_cells.seeds import derive
 
 
 class Classifier(nn.Module):
-    """A recurrent network that answers sequences.
+    """A recurrent network that answers sequences, its weights as torch draws them.
 
     Args:
-        model: the network's config.
+        model: the network's config, whose initialisation is left to `build_classifier`.
         num_features: F of the input (B, T, F).
         num_outputs: O of the outputs.
         num_steps: T of the input, on which the weights of the head depend with `readout=flatten`.
@@ -37,7 +37,6 @@ class Classifier(nn.Module):
         directions = 2 if model.bidirectional else 1
         read = 1 if self.takes_any_steps else num_steps
         self.head = head(model.head, read * directions * model.hidden_size, num_outputs)
-        initialize(self, model.init, model.forget_bias)
 
     @property
     def takes_any_steps(self) -> bool:
@@ -57,7 +56,9 @@ def build_classifier(
     """A classifier on the CPU whose initial weights depend on nothing but its config and `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "init"))
-        return Classifier(model, num_features, num_outputs, num_steps)
+        classifier = Classifier(model, num_features, num_outputs, num_steps)
+        initialize(classifier, model.init, model.forget_bias)
+        return classifier
 
 
 def trained_parameters(model: nn.Module) -> dict[str, bool]:

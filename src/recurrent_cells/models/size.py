@@ -43,7 +43,7 @@ def _count(model: ModelConfig, *sizes: int) -> int:
 def _count_anew(model: ModelConfig, *sizes: int) -> int:
     try:
         with torch.device("meta"):
-            return num_parameters(Classifier(replace(model, init="torch", forget_bias=None), *sizes))
+            return num_parameters(Classifier(model, *sizes))
     except (RuntimeError, TypeError, OverflowError):
         settings = (value for value in model.options.values() if isinstance(value, int))
         if max(model.hidden_size, model.frontend_size, *sizes, *settings) <= COUNTABLE:

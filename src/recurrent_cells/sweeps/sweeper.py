@@ -137,6 +137,7 @@ class GridSweeper(TrialSweeper):
             show_sweep(points, tuning, sweep, tracking.experiment)
             return None
 
-        with tables_made_beside(), uncollected():
-            from recurrent_cells.sweeps.sweep import run_sweep
-        return run_sweep(points, self.runner(arguments), tuning, list(chosen))
+        with tables_made_beside():
+            with uncollected():
+                from recurrent_cells.sweeps.sweep import run_sweep
+            return run_sweep(points, self.runner(arguments), tuning, list(chosen))

@@ -8,7 +8,7 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from importlib.metadata import version
@@ -39,8 +39,8 @@ ADDRESSES = (
     ("model_versions", "storage_location"),
 )
 ARTIFACTS = "artifacts"
-# A file with MLflow's tables and no runs, to be copied where a store is missing; None where there is none.
-blank: Path | None = None
+# Gives a file with MLflow's tables and no runs, to be copied where a store is missing, or None if that failed.
+blank: Callable[[], Path | None] | None = None
 # A path that stands in a URI as it is.
 PLAIN = re.compile(r"/[\w./-]+", re.ASCII)
 # A migration of MLflow's schema: what it makes, and of what.
@@ -209,8 +209,9 @@ def _make(path: Path) -> None:
             return
         fresh = Path(scratch) / "mlflow.db"
         try:
-            if blank is not None and blank.exists():
-                shutil.copyfile(blank, fresh)
+            tables = None if blank is None else blank()
+            if tables is not None and tables.exists():
+                shutil.copyfile(tables, fresh)
                 sync([fresh])
             else:
                 make_tables(fresh)

@@ -18,8 +18,9 @@ FINAL = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY
 def store_failures() -> tuple[type[Exception], ...]:
     """What a store that fails raises."""
     from mlflow.exceptions import MlflowException  # here: imports for seconds
+    from sqlalchemy.exc import SQLAlchemyError  # as MlflowException, but while MLflow opens the store
 
-    return MlflowException, OSError, UserError
+    return MlflowException, SQLAlchemyError, OSError, UserError
 
 
 def patiently(

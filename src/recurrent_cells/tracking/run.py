@@ -132,7 +132,7 @@ def under_way(store: Store, parent: str | None) -> Iterator[Courier]:
 
 @contextmanager
 def _ended_truly(run: TrialRun, courier: Courier) -> Iterator[TrialRun]:
-    handler = SpoolHandler(run.log_file, run.run_id)
+    handler = run.keep(lambda: SpoolHandler(run.log_file, run.run_id))
     logging.getLogger().addHandler(handler)
     logging.getLogger("recurrent_cells").setLevel(logging.INFO)
     courier.add(run.run_id, run.journal, run.halt)

@@ -13,8 +13,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -175,27 +176,38 @@ def open_existing(experiment: str) -> Store | None:
 
 @contextmanager
 def tables_made_beside() -> Iterator[None]:
-    """While the body imports, have another process make the tables of a local store that is missing.
+    """While the body imports and checks, have another process make the tables of a local store that is missing.
 
-    `open_store` copies them, or makes its own where this failed; a command that is refused leaves no store.
+    `open_store` waits for them and copies them, or makes its own where this failed; a command that is refused leaves
+    no store, and waits for nothing.
 
     Raises:
         UserError: if the URI names no file that can be used.
     """
     uri = tracking_uri()
     is_missing = uri.startswith(("sqlite:", "sqlite+")) and not database_path(uri).exists()
-    blank, maker = Path(), None
-    if is_missing:
+    maker = None
+    if is_missing and database.blank is None:
         with suppress(OSError):  # no room, or too many processes
-            blank = Path(tempfile.mkdtemp()) / "mlflow.db"
-            maker = get_context("fork").Process(target=_make_tables, args=(blank, os.getpid()))
+            path = Path(tempfile.mkdtemp()) / "mlflow.db"
+            maker = get_context("fork").Process(target=_make_tables, args=(path, os.getpid()))
             maker.start()
+            database.blank = partial(_finished, maker, path, os.getpid())
     try:
         yield
     finally:
         if maker is not None and maker.pid is not None:
+            database.blank = None
+            maker.kill()
             maker.join()
-            database.blank = blank if maker.exitcode == 0 else None
+
+
+def _finished(maker: BaseProcess, path: Path, parent: int) -> Path | None:
+    """The file that a process makes; None if it could not, or is no child of this process."""
+    if os.getpid() != parent:
+        return None
+    maker.join()
+    return path if maker.exitcode == 0 else None
 
 
 def _make_tables(path: Path, parent: int) -> None:

@@ -47,7 +47,7 @@ def train_trial(config: Config) -> dict[str, Any]:
     load_examples(config.data)
 
     # Here: the heavy imports wait until config and data have passed.
-    with tables_made_beside(), uncollected():
-        from recurrent_cells.trial.life import live
-
-    return live(config)
+    with tables_made_beside():
+        with uncollected():
+            from recurrent_cells.trial.life import live
+        return live(config)

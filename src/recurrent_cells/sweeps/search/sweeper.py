@@ -40,14 +40,15 @@ class OptunaSweeper(TrialSweeper):
         if self.search.sampler == "grid":
             space.grid(self.search.seed)
 
-        with tables_made_beside(), uncollected():  # here: every corner has passed
-            from recurrent_cells.data.splits import load_splits
-            from recurrent_cells.sweeps.search.search import run_search
-            from recurrent_cells.trial.spec import trial_task
+        with tables_made_beside():
+            with uncollected():  # here: every corner has passed
+                from recurrent_cells.data.splits import load_splits
+                from recurrent_cells.sweeps.search.search import run_search
+                from recurrent_cells.trial.spec import trial_task
 
-        config = corners[0].config
-        metric = trial_task(config, load_splits(config.data)).metric
-        if not self.has_objectives:
-            self.search = replace(self.search, objectives=(f"{VALIDATION}{metric}",))
-        check_objectives(self.search, metric)
-        return run_search(space, corners, self.search, self.runner(arguments))
+            config = corners[0].config
+            metric = trial_task(config, load_splits(config.data)).metric
+            if not self.has_objectives:
+                self.search = replace(self.search, objectives=(f"{VALIDATION}{metric}",))
+            check_objectives(self.search, metric)
+            return run_search(space, corners, self.search, self.runner(arguments))
