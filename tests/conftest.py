@@ -52,6 +52,15 @@ def forks_may_train() -> None:
     torch.ones(1, requires_grad=True).sum().backward()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hydra knows the schema, and trials find the networks that earlier tests exported, which takes seconds each."""
+    config.register()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "EXPORTS", tmp_path_factory.mktemp("exports"))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's store, caches what it warned of, or sees another's images and threads.
@@ -62,10 +71,8 @@ def surroundings(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: py
 
     torch.set_num_threads(1)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.setattr(paths, "EXPORTS", tmp_path / "exports")
     monkeypatch.setattr(database, "blank", lambda: request.getfixturevalue("empty_store"))
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    config.register()
     validation._warn_once.cache_clear()
     examples._load.cache_clear()
     splits._load_splits.cache_clear()

@@ -1,29 +1,47 @@
 """What many tests need: composed configs, a tiny data set, commands run as a user runs them."""
 
+import copy
 import os
+import re
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from recurrent_cells.config import schema as config
 from src import REPOSITORY
 
 if TYPE_CHECKING:
     from recurrent_cells.inference.trained import Trained
 
+# An override that gives a value and changes nothing else: no group, no section, nothing of Hydra's own.
+VALUE = re.compile(r"(seed|(?!hydra\.)\w+(\.\w+)+)=[^${]*")
+
 
 def compose_config(*overrides: str) -> DictConfig:
-    """The config of `python -m src.train OVERRIDES`."""
-    config.register()
+    """The config of `python -m src.train OVERRIDES`, composed once for all that differ in values alone."""
+    values = [override for override in overrides if VALUE.fullmatch(override)]
+    config = copy.deepcopy(_composed(*(override for override in overrides if override not in values)))
+    try:
+        for override in OverridesParser.create().parse_overrides(values):
+            OmegaConf.update(config, override.key_or_group, override.value())
+    except OmegaConfBaseException:  # Hydra has more to say
+        return _composed.__wrapped__(*overrides)
+    return config
+
+
+@cache
+def _composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         return compose("config", overrides=list(overrides))
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from recurrent_cells import paths
 from recurrent_cells.data.examples import load_examples
 from tests.support import train_tiny, within, without_classes
 
@@ -47,9 +48,10 @@ def test_it_answers_with_the_probabilities_of_the_best_network(store_file, idx_f
 
 
 @pytest.mark.slow
-def test_trials_that_differ_in_their_weights_share_an_export_and_others_do_not(store_file, idx_folder):
+def test_trials_that_differ_in_their_weights_share_an_export_and_others_do_not(store_file, idx_folder, monkeypatch):
     mlflow.set_tracking_uri(f"sqlite:///{store_file}")
     shared = store_file.parent / "exports"
+    monkeypatch.setattr(paths, "EXPORTS", shared)
     for overrides, exports in (
         (["seed=0"], 1),
         (["seed=1", "optimizer.lr=0.1"], 1),

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import pytest
 from fastapi import FastAPI
 
-from recurrent_cells.config import schema as config
 from recurrent_cells.serving.app import create_app
 from recurrent_cells.serving.connections import TimedProtocol, http_server
 from recurrent_cells.serving.models import Models, load_models
@@ -26,7 +25,6 @@ def models(tmp_path_factory, empty_store) -> Models:
     folder = tmp_path_factory.mktemp("serving")
     shutil.copy(empty_store, folder / "mlflow.db")
     data = write_data_set(folder / "data")
-    config.register()
     with pytest.MonkeyPatch.context() as surroundings:
         surroundings.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         for cell in CELLS:

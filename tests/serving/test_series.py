@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from recurrent_cells.config import extensions
-from recurrent_cells.config import schema as config
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.serving.app import create_app, describe, read_by_step, score
 from recurrent_cells.serving.base import BadRequest
@@ -33,7 +32,6 @@ def made(tmp_path_factory, empty_store) -> dict[str, tuple[Models, np.ndarray]]:
     for kind, overrides in KINDS.items():
         folder = tmp_path_factory.mktemp(kind)
         shutil.copy(empty_store, folder / "mlflow.db")
-        config.register()
         extensions.clear()
         with pytest.MonkeyPatch.context() as surroundings:
             surroundings.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")

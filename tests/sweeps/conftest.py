@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from mlflow.entities import Metric, Param, RunTag
 from omegaconf import DictConfig
 
-from recurrent_cells.config.schema import Config, register
+from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import TrialError
 from recurrent_cells.tracking.queries import TrialRecord, trial_records
@@ -48,7 +48,6 @@ def consoles(tmp_path, monkeypatch) -> None:
 @pytest.fixture
 def hydra_context():
     """Hydra's config loader and the master config of a sweep without overrides."""
-    register()
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
