@@ -45,3 +45,11 @@ def test_a_dry_run_needs_neither_what_trains_nor_what_draws_nor_mlflow(line, tmp
     small = ("data=idx", f"data.root={idx_folder}", "data.batch_size=20", "data.val_size=40")
     found, ended = imported(*small, *line.split(), "sweep.dry_run=true", home=tmp_path)
     assert (found & (TRAINING | DRAWING | STATISTICS | STORE), ended) == (set(), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", ["seed=1", "-m seed=0,1"])
+def test_a_trial_that_cannot_start_is_refused_before_what_only_training_needs(line, tmp_path, idx_folder, store_file):
+    too_large = ("data=idx", f"data.root={idx_folder}", "model.hidden_size=10000000")
+    found, ended = imported(*too_large, *line.split(), home=tmp_path)
+    assert (found & (TRAINING | DRAWING | STATISTICS | STORE), ended) == (set(), 2)

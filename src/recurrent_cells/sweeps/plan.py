@@ -9,12 +9,11 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.grid import Point, raise_together
 from recurrent_cells.tracking.queries import Earlier, TrialRecord
-from recurrent_cells.training.device import check_device
 from recurrent_cells.training.schedule import Schedule
+from recurrent_cells.trial.check import check_trial
 from recurrent_cells.trial.fingerprint import fingerprint, shape
 from recurrent_cells.trial.match import matched
-from recurrent_cells.trial.memory import check_trial
-from recurrent_cells.trial.spec import run_name, trial_task
+from recurrent_cells.trial.spec import run_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +104,7 @@ def plan_trial(point: Point) -> Trial:
     config, overrides = matched(point.config), point.overrides
     if config is not point.config:
         overrides = (*overrides, f"model.hidden_size={config.model.hidden_size}", "model.match=null")
-    accelerator = check_device(config.trainer)
-    splits = load_splits(config.data)
-    trial_task(config, splits)
-    n_params = check_trial(config, splits, accelerator)
+    n_params, splits = check_trial(config), load_splits(config.data)
     steps = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size).total_steps
     return Trial(
         overrides=overrides,

@@ -13,9 +13,8 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import DeliveryError
 from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.drive import drive
-from recurrent_cells.sweeps.dry_run import plan_sweep, seconds_by_shape
+from recurrent_cells.sweeps.dry_run import seconds_by_shape
 from recurrent_cells.sweeps.feeds import Feed, GridFeed
-from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.limits import Limits
 from recurrent_cells.sweeps.looks import Looks, LooksOnRequest, question_name
 from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
@@ -138,18 +137,19 @@ class Swept:
         return [it for it in left if has_failed(it, self.outcomes, self.records)] if self.stopped else left
 
 
-def run_sweep(points: Sequence[Point], runner: Runner, tuning: Sequence[Point] = (), keys: Sequence[str] = ()) -> Swept:
+def run_sweep(
+    trials: Sequence[Trial], runner: Runner, first_phase: Sequence[Trial] = (), keys: Sequence[str] = ()
+) -> Swept:
     """Do what is missing of a sweep.
 
     Args:
-        tuning: the points of a first phase, which chooses the values of `keys`; `points` has all of these.
+        first_phase: trials that choose the values of `keys`, of which `trials` has all.
 
     Raises:
-        UserError: if some trial cannot start, with the faults of all; none was started.
+        UserError: if the store, the archive or the pool will not do; nothing was started.
         Interrupted: after a signal, the running trials having saved their state.
     """
     settings = runner.settings
-    trials, first_phase = plan_sweep(points, tuning, settings)
     archived = runner.read_archive()
     store, planned = runner.open_store(), [*first_phase, *trials]
     runner.take_in(store, archived)

@@ -122,7 +122,7 @@ class GridSweeper(TrialSweeper):
     """Every combination of the choices on the command line and in `hydra.sweeper.params`."""
 
     def sweep(self, arguments: list[str]) -> "Swept | None":
-        """Run the sweep, or tell of it; raises as `run_sweep`, whose answer it gives."""
+        """Run the sweep, or tell of it; raises as `plan_sweep` and `run_sweep`, whose answer it gives."""
         first, second = ([dict(phase) for phase in self.config.sweep.phases] + [{}, {}])[:2]
         chosen = {key: choices for key, choices in first.items() if key != "seed"}
         begin = FIRST_LOOK if self.config.sweep.until == "decided" else {}
@@ -139,5 +139,8 @@ class GridSweeper(TrialSweeper):
 
         with tables_made_beside():
             with uncollected():
+                from recurrent_cells.sweeps.dry_run import plan_sweep
+            trials, first_phase = plan_sweep(points, tuning, sweep)
+            with uncollected():  # here: what only training imports waits until every trial has passed
                 from recurrent_cells.sweeps.sweep import run_sweep
-            return run_sweep(points, self.runner(arguments), tuning, list(chosen))
+            return run_sweep(trials, self.runner(arguments), first_phase, list(chosen))

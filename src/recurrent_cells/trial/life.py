@@ -29,8 +29,6 @@ from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.claim import result_of
 from recurrent_cells.trial.fingerprint import fingerprint
 from recurrent_cells.trial.judge import judge_of
-from recurrent_cells.trial.match import matched
-from recurrent_cells.trial.memory import check_trial
 from recurrent_cells.trial.model import save_network
 from recurrent_cells.trial.spec import flushes_denormals, run_spec, trial_task
 
@@ -60,7 +58,6 @@ def surroundings(config: Config) -> Surroundings:
     splits = load_splits(config.data)
     task = trial_task(config, splits)
     flush_denormals(flushes_denormals(config, splits))
-    check_trial(config, splits, device.accelerator)
     alone, patience = config.sweep.parent is None, config.tracking.patience
     # A sweep has begun with a store that answered: its trials wait for one that is away.
     store = patiently(lambda: open_store(config.tracking.experiment, patience), 0 if alone else patience)
@@ -110,11 +107,10 @@ def finish(member: Member, around: Surroundings, interruption: Interruption) -> 
 
 
 def live(config: Config) -> dict[str, Any]:
-    """Train and test one checked config as one MLflow run; returns and raises as `train`.
+    """Train and test one config that can start, as one MLflow run; returns and raises as `train`.
 
     A trial alone whose process was killed when the trial was over is told of and not trained again.
     """
-    config = matched(config)
     around = surroundings(config)
     if config.sweep.parent is None:
         trial, store = fingerprint(config, around.splits.digest), around.store

@@ -13,6 +13,7 @@ from recurrent_cells.tracking.recovery import recover
 from recurrent_cells.tracking.run import under_way
 from recurrent_cells.training.fit import Fit
 from recurrent_cells.training.member import Member
+from recurrent_cells.trial.check import check_trial
 from recurrent_cells.trial.claim import already_finished, claim, result_of
 from recurrent_cells.trial.fingerprint import fingerprint
 from recurrent_cells.trial.life import Surroundings, finish, opened, surroundings
@@ -32,6 +33,7 @@ def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
     Raises:
         Interrupted: after a signal, every state being saved.
     """
+    check_trial(configs[0])
     around = surroundings(configs[0])
     if configs[0].sweep.parent is None:
         recover(around.store)

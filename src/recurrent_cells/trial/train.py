@@ -45,9 +45,15 @@ def train_trial(config: Config) -> dict[str, Any]:
     from recurrent_cells.tracking.store import tables_made_beside
 
     load_examples(config.data)
-
-    # Here: the heavy imports wait until config and data have passed.
     with tables_made_beside():
         with uncollected():
+            from recurrent_cells.training.device import use_threads
+            from recurrent_cells.trial.check import check_trial
+            from recurrent_cells.trial.match import matched
+
+        use_threads(config.trainer.threads)  # before anything is computed
+        config = matched(config)
+        check_trial(config)
+        with uncollected():  # here: what only training imports waits until the trial has passed
             from recurrent_cells.trial.life import live
         return live(config)

@@ -1,24 +1,29 @@
-"""The memory that a trial needs, estimated before any of it is taken."""
+"""Whether a trial can start, its memory estimated before any of it is taken; without what only training imports."""
 
 from recurrent_cells.config.schema import Config
-from recurrent_cells.data.splits import Splits
+from recurrent_cells.data.splits import Splits, load_splits
 from recurrent_cells.memory import check_memory
 from recurrent_cells.models.layers import check_kernel
 from recurrent_cells.models.size import count_parameters
 from recurrent_cells.training.chunks import evaluated_at_once
+from recurrent_cells.training.device import check_device
+from recurrent_cells.trial.spec import trial_task
 
 # Of the weights: themselves, their gradients, the best so far, and what an optimiser keeps of each, twice.
 COPIES = 5
 FLOAT, INTEGER = 4, 8
 
 
-def check_trial(config: Config, splits: Splits, accelerator: str) -> int:
+def check_trial(config: Config) -> int:
     """The parameters of a trial's network.
 
     Raises:
-        UserError: if its layers need another device, or if training it needs more memory than there is; a GPU's own
-            memory is left to torch.
+        UserError: if the device, the data or the task will not do, if the layers need another device, or if training
+            needs more memory than there is; a GPU's own memory is left to torch.
     """
+    accelerator = check_device(config.trainer)
+    splits = load_splits(config.data)
+    trial_task(config, splits)
     check_kernel(config.model.kernel, accelerator)
     parameters = count_parameters(config.model, splits.num_features, splits.num_outputs, splits.num_steps)
     needed = _estimate(config, splits, parameters)
