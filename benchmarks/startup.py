@@ -30,6 +30,8 @@ COMMANDS = {
     "refusal: a setting of a cell out of range": (*TRAIN, "model=slstm", "model.options.heads=0"),
     "refusal: no such data": (*TRAIN, "data=idx", "data.root=/nowhere"),
     "refusal: no such data, of a sweep": (*TRAIN, "-m", "data=idx", "data.root=/nowhere", "seed=0,1"),
+    "refusal: no memory for the network": (*TRAIN, "model.hidden_size=10000000"),
+    "refusal: no memory for the network, of a sweep": (*TRAIN, "-m", "model.hidden_size=10000000", "seed=0,1"),
     "dry run of nine trials": (*TRAIN, "-m", "model=simple_rnn,lstm,gru", "seed=0,1,2", "sweep.dry_run=true"),
     FIRST_STEP: (*TRAIN, *ONE_STEP),
 }

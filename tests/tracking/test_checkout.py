@@ -1,5 +1,6 @@
 """The git checkout of the code."""
 
+import os
 import re
 import subprocess
 
@@ -74,6 +75,18 @@ def test_the_diff_makes_the_commit_the_code_that_ran(root, tmp_path):
     git(tmp_path / "copy", "apply", str(tmp_path / "code.diff"))
     files = [path for path in (tmp_path / "copy").rglob("*") if path.is_file() and ".git" not in path.parts]
     assert {path.relative_to(tmp_path / "copy").as_posix(): path.read_text() for path in files} == new
+
+
+def test_a_change_of_the_same_length_in_the_moment_of_the_commit_is_in_the_diff(root):
+    code, index = root / "src" / "code.py", root / ".git" / "index"
+    git(root, "config", "core.trustctime", "false")
+    os.utime(code, (1_700_000_000, 1_700_000_000))
+    git(root, "add", ".")
+    code.write_text("two\n")
+    (root / "src" / "new.py").write_text("new\n")
+    for path in (code, index):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert b"+two" in code_diff()
 
 
 def test_a_diff_that_is_too_long_is_left_out_with_a_warning(root, caplog):

@@ -80,7 +80,8 @@ def _changes(root: Path) -> bytes:
         return b""
     with tempfile.TemporaryDirectory() as scratch:  # in a copy of the index: the user's own stays as it is
         index = Path(scratch) / "index"
-        shutil.copy(root / _git("rev-parse", "--git-path", "index", folder=root), index)
+        # With its time: files that are as old git compares by their content.
+        shutil.copy2(root / _git("rev-parse", "--git-path", "index", folder=root), index)
         copied = {"GIT_INDEX_FILE": str(index)}
         if new:
             _git("add", "--intent-to-add", "--", *new.rstrip("\0").split("\0"), folder=root, environment=copied)
