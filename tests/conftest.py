@@ -71,7 +71,7 @@ def surroundings(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: py
 
     torch.set_num_threads(1)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.setattr(database, "blank", lambda: request.getfixturevalue("empty_store"))
+    monkeypatch.setattr(database, "await_tables", lambda: request.getfixturevalue("empty_store"))
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     validation._warn_once.cache_clear()
     examples._load.cache_clear()

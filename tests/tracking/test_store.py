@@ -48,7 +48,7 @@ def test_without_a_uri_the_store_is_the_repositorys(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_store_in_a_missing_folder_is_made(tmp_path, use, monkeypatch, capsys):
-    monkeypatch.setattr(database, "blank", None)
+    monkeypatch.setattr(database, "await_tables", None)
     use(f"sqlite:///{tmp_path}/deep/er/cells.db")
     opened = open_store("cells")
     assert opened.folder == tmp_path / "deep" / "er"
@@ -63,7 +63,7 @@ def test_a_store_in_a_missing_folder_is_made(tmp_path, use, monkeypatch, capsys)
 
 @pytest.mark.slow
 def test_tables_of_a_missing_store_are_made_beside_the_body(tmp_path, use, monkeypatch, capfd):
-    monkeypatch.setattr(database, "blank", None)
+    monkeypatch.setattr(database, "await_tables", None)
     use(f"sqlite:///{tmp_path}/deep/cells.db")
     with tables_made_beside():
         assert list(tmp_path.iterdir()) == []
@@ -73,7 +73,7 @@ def test_tables_of_a_missing_store_are_made_beside_the_body(tmp_path, use, monke
 
 
 def test_where_no_tables_could_be_made_beside_the_store_is_made_as_ever(tmp_path, use, monkeypatch, empty_store, capfd):
-    monkeypatch.setattr(database, "blank", None)
+    monkeypatch.setattr(database, "await_tables", None)
     monkeypatch.setattr(database, "make_tables", lambda path: Path("/proc/no").touch())
     use(f"sqlite:///{tmp_path}/cells.db")
     with tables_made_beside():
@@ -83,14 +83,14 @@ def test_where_no_tables_could_be_made_beside_the_store_is_made_as_ever(tmp_path
 
 
 def test_who_is_refused_waits_for_no_tables(tmp_path, use, monkeypatch):
-    monkeypatch.setattr(database, "blank", None)
+    monkeypatch.setattr(database, "await_tables", None)
     monkeypatch.setattr(database, "make_tables", lambda path: time.sleep(60))
     use(f"sqlite:///{tmp_path}/cells.db")
     begin = time.monotonic()
     with suppress(UserError), tables_made_beside():
         raise UserError("no such cell")
     assert time.monotonic() - begin < 10
-    assert database.blank is None
+    assert database.await_tables is None
 
 
 @pytest.mark.parametrize("how", ["reading", "existing"])

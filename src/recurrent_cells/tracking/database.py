@@ -39,8 +39,8 @@ ADDRESSES = (
     ("model_versions", "storage_location"),
 )
 ARTIFACTS = "artifacts"
-# Gives a file with MLflow's tables and no runs, to be copied where a store is missing, or None if that failed.
-blank: Callable[[], Path | None] | None = None
+# Waits for a file with MLflow's tables and no runs, to be copied where a store is missing; gives None if none was made.
+await_tables: Callable[[], Path | None] | None = None
 # A path that stands in a URI as it is.
 PLAIN = re.compile(r"/[\w./-]+", re.ASCII)
 # A migration of MLflow's schema: what it makes, and of what.
@@ -209,7 +209,7 @@ def _make(path: Path) -> None:
             return
         fresh = Path(scratch) / "mlflow.db"
         try:
-            tables = None if blank is None else blank()
+            tables = None if await_tables is None else await_tables()
             if tables is not None and tables.exists():
                 shutil.copyfile(tables, fresh)
                 sync([fresh])

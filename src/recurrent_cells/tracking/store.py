@@ -187,17 +187,17 @@ def tables_made_beside() -> Iterator[None]:
     uri = tracking_uri()
     is_missing = uri.startswith(("sqlite:", "sqlite+")) and not database_path(uri).exists()
     maker = None
-    if is_missing and database.blank is None:
+    if is_missing and database.await_tables is None:
         with suppress(OSError):  # no room, or too many processes
             path = Path(tempfile.mkdtemp()) / "mlflow.db"
             maker = get_context("fork").Process(target=_make_tables, args=(path, os.getpid()))
             maker.start()
-            database.blank = partial(_finished, maker, path, os.getpid())
+            database.await_tables = partial(_finished, maker, path, os.getpid())
     try:
         yield
     finally:
         if maker is not None and maker.pid is not None:
-            database.blank = None
+            database.await_tables = None
             maker.kill()
             maker.join()
 

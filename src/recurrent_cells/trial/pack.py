@@ -33,8 +33,8 @@ def train_pack(configs: Sequence[Config], most: int | None, tell: Tell) -> None:
     Raises:
         Interrupted: after a signal, every state being saved.
     """
-    check_trial(configs[0])
     around = surroundings(configs[0])
+    check_trial(configs[0])
     if configs[0].sweep.parent is None:
         recover(around.store)
     stacked = around.device.precision != "16-mixed"  # each needs a gradient scaler of its own
