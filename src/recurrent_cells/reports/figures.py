@@ -20,7 +20,7 @@ from recurrent_cells.reports.curves import Band
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import estimate
 from recurrent_cells.tracking.artifacts import HardExample
-from recurrent_cells.training.pictures import draw_sequence, label_classes
+from recurrent_cells.training.pictures import COLOURS_END, draw_sequence, label_classes
 
 # Okabe and Ito's other colours, told apart by colour-blind eyes too, and more, for cells that the table does not have.
 OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C00")
@@ -294,7 +294,7 @@ def draw_confusion(confusion: Confusion, title: str, worst: float) -> Figure:
     axes = figure.add_subplot()
     counts, shares = confusion.counts, 100 * confusion.shares
     errors = np.where(np.eye(len(counts), dtype=bool), 0, shares)
-    axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(100 * worst * 1.4, 1e-9))
+    axes.imshow(errors, cmap="Oranges", vmin=0, vmax=COLOURS_END * 100 * worst or 1)
     if len(counts) <= 20:
         for row, column in np.ndindex(*counts.shape):
             if counts[row, column]:

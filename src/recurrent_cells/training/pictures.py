@@ -22,6 +22,8 @@ MOST_CURVES = 12
 MOST_TICKS = 20
 MOST_OUTPUTS = 9
 MOST_POINTS = 5000
+# Of the worst cell of a confusion matrix: where the colours end, so that black numbers stay legible.
+COLOURS_END = 1.4
 
 
 def draw_sequence(axes: Axes, values: NDArray[Any], is_image: bool) -> None:
@@ -95,7 +97,7 @@ def draw_confusion(confusion: list[list[int]], names: Sequence[str] | None, path
     # To lay the axes out by themselves would take as long as to draw them; names need more room than numbers.
     left, bottom = (0.11, 0.08) if names is None else (0.25, 0.22)
     axes = figure.add_axes((left, bottom, 0.98 - left, 0.93 - bottom))
-    axes.imshow(errors, cmap="Oranges")
+    axes.imshow(errors, cmap="Oranges", vmin=0, vmax=COLOURS_END * max(map(max, errors)) or 1)
     if size <= MOST_TICKS:
         for row in range(size):
             for column in range(size):
