@@ -1,4 +1,4 @@
-"""How long it takes to read thousands of trials and their curves, from SQLite and through a server on PostgreSQL.
+"""How long it takes to read thousands of trials and their curves, from SQLite, from PostgreSQL and through its server.
 
     python -m benchmarks.bulk_reads --write benchmarks/results/bulk_reads.md
 
@@ -58,16 +58,23 @@ def made_up(count: int) -> list[Trial]:
     return made
 
 
-def examine(name: str, uri: str, database: str, count: int) -> Figures:
-    """Fill a store with made-up trials and read them."""
+def filled(uri: str, database: str, count: int) -> str:
+    """Fill a store with made-up trials; the run id of their sweep."""
     os.environ["MLFLOW_TRACKING_URI"] = uri
-    figures, store = Figures(name), open_store("recurrent-cells")
+    store = open_store("recurrent-cells")
     random.seed(0)
     made = made_up(count)
     parent = open_parent(store, made, "synthetic", again=False)
     store.disconnect()
     fill(store, database, made, parent.run_id)
     close_parent(store, parent.run_id, {"finished": count}, "FINISHED")
+    return parent.run_id
+
+
+def examine(name: str, uri: str, parent: str) -> Figures:
+    """Read the trials of a store in all ways."""
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    figures, store = Figures(name), open_store("recurrent-cells")
     with figures.timed("`trials()`"):
         trials()
     with figures.timed(f"`curves()`, {len(CURVES)} curves of each trial"):
@@ -75,7 +82,7 @@ def examine(name: str, uri: str, database: str, count: int) -> Figures:
     with figures.timed("`verdict()`"):
         verdict()
     with figures.timed("the report"):
-        write_report(store, parent.run_id)
+        write_report(store, parent)
     return figures
 
 
@@ -104,10 +111,14 @@ def main() -> None:
     end_in_order()
     with tempfile.TemporaryDirectory() as scratch:
         sqlite = f"sqlite:///{scratch}/mlflow.db"
-        stores = [examine("SQLite", sqlite, sqlite, arguments.trials)]
+        stores = [examine("SQLite", sqlite, filled(sqlite, sqlite, arguments.trials))]
         try:
-            with tracking_server(Path(scratch) / "server") as server:
-                stores.append(examine("server on PostgreSQL", server.uri, server.database, arguments.trials))
+            # Files that clients read where they lie: the database's own address leads to them, too.
+            files = "--no-serve-artifacts", "--default-artifact-root", f"{scratch}/files"
+            with tracking_server(Path(scratch) / "server", options=files) as server:
+                parent = filled(server.uri, server.database, arguments.trials)
+                stores.append(examine("PostgreSQL", server.database, parent))
+                stores.append(examine("a server on it", server.uri, parent))
         except NoPostgres as missing:
             print(missing, file=sys.stderr)
     write_result(report(arguments.trials, stores), arguments.write)

@@ -9,6 +9,7 @@ from mlflow.server import handlers
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from benchmarks.postgres import NoPostgres, tracking_server
+from recurrent_cells.errors import UserError
 from recurrent_cells.tracking import repairs
 from recurrent_cells.tracking import server as bulk
 from recurrent_cells.tracking import store as module
@@ -116,3 +117,9 @@ def test_files_that_a_server_hands_out(served, tmp_path, monkeypatch):
         assert read_bytes(served, run, name) == content
     assert read_bytes(served, run, "no such file") is None
     assert read_bytes(served, SimpleNamespace(run_id="r1", artifact_uri="mlflow-artifacts:/1/r1"), "empty") is None
+
+
+def test_of_a_server_s_database_the_files_that_it_hands_out_are_refused_in_a_line(store):
+    run = SimpleNamespace(run_id="r0", artifact_uri="mlflow-artifacts:/1/r0/artifacts")
+    with pytest.raises(UserError, match="handed out by a tracking server; set MLFLOW_TRACKING_URI"):
+        read_bytes(store, run, "plan.json")

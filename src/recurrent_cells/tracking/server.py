@@ -14,8 +14,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.rest_utils import http_request, verify_rest_response
 from mlflow.utils.search_utils import SearchUtils
 
+from recurrent_cells.errors import UserError
 from recurrent_cells.tracking.store import Store
-from recurrent_cells.tracking.tables import Info, Row
+from recurrent_cells.tracking.tables import Info, Row, database_of
 
 SEARCH = "/api/2.0/mlflow/runs/search"
 HISTORIES = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
@@ -101,7 +102,13 @@ def read_file(store: Store, artifact_uri: str, name: str) -> bytes:
 
     Raises:
         MlflowException: if there is none, or the server does not answer.
+        UserError: if the store is the database of a server, not the server.
     """
+    if database_of(store) is not None:
+        raise UserError(
+            f"{store.address}: the files of its runs are handed out by a tracking server; "
+            "set MLFLOW_TRACKING_URI to that server's address"
+        )
     endpoint = FILES + quote(f"{urlsplit(artifact_uri).path.strip('/')}/{name}")
     response = _answer(store, endpoint, "GET")
     if response.status_code != HTTPStatus.OK:

@@ -17,6 +17,7 @@ from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import COSTS, SearchSettings
 from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.sweeps.search.study import Proposal, Study, goes_on, study_patiently, values_of
+from recurrent_cells.tracking.histories import read_histories
 from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
@@ -243,9 +244,11 @@ class Proposals(Feed):
     def _curve(self, record: TrialRecord) -> dict[int, list[float]]:
         """The values of the objectives by evaluation; the seconds at each as if all steps had taken the same time."""
         name = Curve.val(record.metric)
-        history = patiently(lambda: self._store.client.get_metric_history(record.run_id, name), self._store.patience)
-        by_step = {point.step: point.value for point in history if point.step > 0}
-        steps = sorted(by_step)
+        read = partial(read_histories, self._store, [record.run_id], [name])
+        histories = [it for of_run in patiently(read, self._store.patience).values() for it in of_run.values()]
+        points = [point for it in histories for point in zip(it.steps.tolist(), it.values.tolist(), strict=True)]
+        by_step = {int(step): value for step, value in points if step > 0}
+        steps = list(by_step)
 
         def at(step: int, objective: str) -> float:
             if objective not in COSTS:
