@@ -71,7 +71,7 @@ def _open(store: Store) -> Iterator[Rows | None]:
             yield lambda query: file.execute(query).fetchall()
     elif (backend := database_of(store)) is not None:
         with backend.engine.connect() as connection:
-            yield lambda query: list(connection.exec_driver_sql(query))
+            yield lambda query: connection.exec_driver_sql(query).cursor.fetchall()
     else:
         yield None
 
