@@ -157,7 +157,7 @@ def find_winners(store: Store, choice: str) -> dict[str, TrialRecord]:
     """The `best` or the `champion` of each data block, by the block's name."""
     if choice == CHAMPION:
         return find_champions(store)
-    return best_by_block(trial_records(store, "attributes.status = 'FINISHED'"))
+    return best_by_block(trial_records(store))
 
 
 def load_trained(store: Store, record: TrialRecord) -> Trained:
