@@ -51,6 +51,15 @@ def test_a_search_gone_on_with_proposes_what_an_undisturbed_one_does(store, spac
     assert len({tuple(values.values()) for values in undisturbed}) == 7
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_search_whose_study_is_lost_goes_on_as_an_undisturbed_one(store, space, open_study, sampler):
+    undisturbed = work(open_study(sampler=sampler), 7)
+    (store.folder / STORAGE).unlink()
+    study = open_study(sampler=sampler)
+    study.restore([space.values(space.texts(values)) for values in undisturbed[:4]])  # as the plan keeps them
+    assert work(study, 7) == undisturbed
+
+
 def test_values_lie_in_their_ranges_and_the_search_ends(open_study):
     study = open_study()
     for values in work(study, 8):
