@@ -96,6 +96,7 @@ def test_calls_of_threads_and_forked_processes_are_counted_together_or_apart(fol
     assert counts == [2, 1, 1]
 
 
+@pytest.mark.slow
 def test_after_a_kill_no_process_is_left(folder):
     lock = folder.parent / "lock"
 

@@ -109,6 +109,7 @@ def weights(run) -> dict[str, torch.Tensor]:
     return found
 
 
+@pytest.mark.slow
 def test_a_trial_trains_and_says_by_what_it_is_judged(run_cli, given, runs):
     answer = run_cli(*given)
     assert answer.code == 0, answer.err

@@ -113,6 +113,7 @@ def test_each_file_opens_with_what_it_reproduces(name):
     assert recipe(name).recipe == name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("full", "said"), [("false", True), ("true", False)])
 def test_a_sweep_says_which_recipes_are_shorter_than_published(run_cli, store_file, tmp_path, full, said):
     folder = write_data_set(tmp_path / "stripes", train=240, test=60)

@@ -134,6 +134,7 @@ def test_a_pickled_config_is_not_run(refused, tmp_path):
     assert "reproduce=RUN_ID" in refused("--experimental-rerun", "config.pickle")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

@@ -117,7 +117,14 @@ def on_this_machine(arguments):
     return [argument for argument in arguments if not argument.startswith("hydra")]
 
 
-@pytest.mark.parametrize("command", [it for it in TRAIN if it not in OF_THE_TUTORIAL])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(it, marks=pytest.mark.slow if "+study=" in it or "+sweep=modern" in it else ())
+        for it in TRAIN
+        if it not in OF_THE_TUTORIAL
+    ],
+)
 def test_train_commands_run(command, run_cli, store_file, tmp_path, monkeypatch):
     for name in EXTENSIONS:
         (tmp_path / name).write_text(FILES[name])
@@ -133,6 +140,7 @@ def test_train_commands_run(command, run_cli, store_file, tmp_path, monkeypatch)
         assert "test/" in answer.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXTENSIONS)
 def test_what_the_pages_say_to_write_trains(name, run_cli, idx_folder, store_file, tmp_path):
     (command,) = [it for it in TRAIN if f"extensions=[{name}]" in it]

@@ -98,6 +98,7 @@ def test_the_site_needs_nothing_from_outside(site):
         assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=\"?(https?:)?//", page)
 
 
+@pytest.mark.slow
 def test_search_works_on_a_page_from_the_disk(site, browser):
     page = browser.new_page()
     asked = []

@@ -19,6 +19,7 @@ def check(tmp_path):
     return Check("cpu", None, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(it, marks=pytest.mark.slow) if it in SLOW else it for it in STEPS])
 def test_a_step_on_a_cpu(check, name):
     step = import_module(f"benchmarks.gpu_check.steps.{name}")

@@ -27,6 +27,7 @@ NETWORKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", NETWORKS, ids=["simple_rnn", "lstm", "gru", "flat", "blocks", "conv"])
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_file_answers_as_the_network(store_file, idx_folder, tmp_path, form, overrides):

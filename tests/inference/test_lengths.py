@@ -109,6 +109,7 @@ def test_a_class_at_each_step(store_file, tmp_path, capsys, arrays):
     assert row["labels"] == trained.logits(VALUES[:1, :5])[0].argmax(dim=1).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", ["[a,b]", "[]"])
 def test_a_table_is_asked_about_by_the_names_of_its_columns(store_file, tmp_path, capsys, features):
     lines = ["id,t,a,b,label"]

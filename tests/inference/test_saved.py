@@ -25,6 +25,7 @@ def what_it_thinks(trained):
     return images, trained.logits(images).softmax(dim=1).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -65,6 +66,7 @@ def test_trials_that_differ_in_their_weights_share_an_export_and_others_do_not(s
         assert len(list(shared.iterdir())) == exports
 
 
+@pytest.mark.slow
 def test_without_classes_it_answers_with_the_outputs(store_file, idx_folder, monkeypatch):
     without_classes(monkeypatch)
     trained = train_tiny(idx_folder, "registry=true", "trainer.max_steps=2")

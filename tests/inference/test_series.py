@@ -46,6 +46,7 @@ def test_a_network_of_series_knows_what_it_takes_and_what_its_classes_are_called
     assert (trained.sequences(series) == splits.test.sequences).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", ["model=gru", "model.readout=every", "model.readout=mean"])
 def test_it_scores_what_the_trial_scored(store_file, tmp_path, override):
     trained = train_series(tmp_path, override)
@@ -79,6 +80,7 @@ def test_data_of_another_kind_are_refused(trained, store_file, tmp_path):
         load_held_out(trained, "means")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [("model=gru",), ("model.bidirectional=true", "model.readout=mean"), NUMBER])
 def test_the_mlflow_model_takes_series_of_any_number_of_steps(store_file, tmp_path, overrides):
     trained = train_series(tmp_path, "registry=true", *overrides)
@@ -120,6 +122,7 @@ def check_file(trained, form, folder):
         assert answers == pytest.approx(trained.logits(values).numpy(), abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("overrides", [("model=lstm",), ("model=simple_rnn", "model.bidirectional=true"), NUMBER])
 def test_the_file_answers_as_the_network_for_any_number_of_steps(store_file, tmp_path, form, overrides):

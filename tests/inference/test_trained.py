@@ -159,6 +159,7 @@ def test_answers_after_each_step_end_in_the_answer(store_file, idx_folder, overr
             assert torch.allclose(by_step[:, count - 1], answer, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "override", ["model.readout=mean", "model.readout=flatten", "model.bidirectional=true", "model.frontend=conv"]
 )

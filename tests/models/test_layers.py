@@ -176,6 +176,7 @@ def test_gradients_of_every_cell_are_those_of_small_differences(cell):
     assert torch.autograd.gradcheck(outputs, (x, *weights), fast_mode=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS.names)
 def test_every_cell_is_exported_for_any_number_of_steps(cell):
     """As test_export does for a fixed number."""

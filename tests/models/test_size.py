@@ -37,6 +37,7 @@ def test_no_other_size_is_nearer(wanted, more):
             size_of("simple_rnn", wanted, **more)
 
 
+@pytest.mark.slow
 def test_sizes_that_a_cell_refuses_are_passed_over():
     class InEights(GRU):
         name = "in_eights"

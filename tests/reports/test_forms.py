@@ -29,6 +29,7 @@ def report(make_sweep, undrawn, tmp_path, capsys):
     return written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
 def test_trials_curves_and_verdict_are_written_as_data(report, form, read):
     files = report(form)

@@ -177,6 +177,7 @@ def test_the_pareto_front():
     assert pareto_front(points, higher_is_better=False) == [(1.0, 0.5), (2.0, 0.4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1200, 390])
 def test_a_browser_draws_every_picture(written, browser, width):
     page = browser.new_page(viewport={"width": width, "height": 800})

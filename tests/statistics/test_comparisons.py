@@ -204,6 +204,7 @@ def test_a_difference_over_blocks_is_paired():
     assert not found.is_separated
 
 
+@pytest.mark.slow
 def test_false_verdicts_over_few_blocks_are_rare_among_many():
     random, false = np.random.default_rng(13), 0
     for _ in range(300):

@@ -69,6 +69,7 @@ def test_trials_of_an_archive_are_left_out_and_compared_as_if_they_had_been_trai
     assert take_in(store, read_archive(tmp_path / "trials.parquet"), "trials.parquet") == 2
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_took_trials_in_leaves_none_behind(sweep, store, elsewhere, tmp_path, monkeypatch):
     sweep("seed=0,1")
     path = tmp_path / "trials.parquet"
@@ -123,6 +124,7 @@ def test_a_search_takes_trials_from_an_archive(sweep, steps, elsewhere, tmp_path
     assert len(steps.begun()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"PAR1 and no more", b"a,b\n1,2\n"])
 def test_a_file_that_is_no_archive_is_refused(sweep, runs, tmp_path, content):
     (tmp_path / "trials.parquet").write_bytes(content)
@@ -220,6 +222,7 @@ DAMAGED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGED)
 def test_an_archive_with_a_row_that_is_no_trial_is_refused(row, runs, sweep, tmp_path, name):
     path = tmp_path / "trials.parquet"
@@ -232,6 +235,7 @@ def test_an_archive_with_a_row_that_is_no_trial_is_refused(row, runs, sweep, tmp
     assert f"sweep.archive={path}: trial 2" in answer.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "count"),
     [

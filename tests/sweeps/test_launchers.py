@@ -37,6 +37,7 @@ def signed():
     POOLS.clear()
 
 
+@pytest.mark.slow
 def test_a_pool_of_a_users_file_is_a_launcher_whose_options_are_its_arguments(sweep, trials, signed):
     answer = sweep("seed=0,1", "hydra.launcher.words=me", launcher="hydra/launcher=signed")
     assert (answer.code, answer.err.splitlines()[0]) == (0, "2 trials by me")
@@ -45,6 +46,7 @@ def test_a_pool_of_a_users_file_is_a_launcher_whose_options_are_its_arguments(sw
     assert (unknown.code, unknown.err.partition(";")[0]) == (2, "hydra.launcher.word: no such key")
 
 
+@pytest.mark.slow
 def test_a_pool_under_hydras_own_sweeper_trains_each_trial(sweep, trials, parents):
     answer = sweep("seed=0,1", "hydra/sweeper=basic")
     assert answer.code == 0
@@ -53,6 +55,7 @@ def test_a_pool_under_hydras_own_sweeper_trains_each_trial(sweep, trials, parent
     assert parents() == []
 
 
+@pytest.mark.slow
 def test_a_trial_gets_the_config_that_was_planned_and_composes_none(sweep, tmp_path):
     def train(config):
         (tmp_path / f"seed-{config.seed}").write_text(type(config).__name__)

@@ -52,6 +52,7 @@ def test_seeds_are_added_only_where_a_pair_is_open(decide, trials):
     assert found["lstm"] == found["gru"] == list(range(8))
 
 
+@pytest.mark.slow
 def test_what_lies_within_the_margin_needs_no_more_seeds(decide, trials):
     answer = decide({"lstm": 0.900, "gru": 0.901}, "sweep.margin=8")
     assert answer.code == 0
@@ -80,6 +81,7 @@ def test_a_failed_trial_is_named_and_tried_again_by_the_same_command(decide, tri
     assert 1 in seeds(trials)["gru"]
 
 
+@pytest.mark.slow
 def test_where_every_trial_fails_nothing_is_decided_and_all_are_named(decide):
     question = {"simple_rnn": 0.5, "gru": 0.9}
     answer = decide(question, fail=tuple((cell, seed) for cell in question for seed in (0, 1, 2)))
@@ -94,6 +96,7 @@ def test_of_each_cell_the_best_by_validation_at_the_first_look_is_compared(decid
     assert {cell: len(used) for cell, used in seeds(trials).items()} == {"lstm": 8, "gru": 8}  # 2 × 3 + 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -150,6 +153,7 @@ def test_a_fixed_sweep_that_has_ended_adds_seeds_once_its_tags_ask_for_them(fixe
     assert len(trials()) == 10
 
 
+@pytest.mark.slow
 def test_a_fixed_sweep_that_runs_takes_it_up_when_its_trials_have_ended(fixed, store, trials, parents):
     def ask() -> None:
         if not store.client.get_run(parents()[0].info.run_id).data.tags.get("sweep.until"):
@@ -160,6 +164,7 @@ def test_a_fixed_sweep_that_runs_takes_it_up_when_its_trials_have_ended(fixed, s
     assert len(parents()) == 1
 
 
+@pytest.mark.slow
 def test_seeds_that_are_asked_for_where_nothing_can_be_decided_are_not_added(fixed, store, trials, parents):
     assert fixed({"gru": 0.9}).code == 0
     ask_for_seeds(store, parents()[0].info.run_id, 5)

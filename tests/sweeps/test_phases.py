@@ -49,6 +49,7 @@ def test_settings_that_failed_are_not_chosen(sweep, written, trials):
     assert {it.params["optimizer.lr"] for it in trials() if int(it.params["seed"]) < 3} == {"0.1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("phases", "said"),
     [

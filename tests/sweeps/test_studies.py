@@ -102,6 +102,7 @@ def test_another_archive_makes_another_sweep(study, tmp_path):
     assert not list(tmp_path.rglob("tiny.md"))
 
 
+@pytest.mark.slow
 def test_a_sweep_that_departs_from_a_study_leaves_its_file_and_page(study, store, tmp_path):
     answer = study("problem=first", "model=gru")
     assert answer.code == 0

@@ -60,6 +60,7 @@ def test_the_same_command_again_trains_nothing_and_another_what_is_missing(sweep
     assert sorted(counts(run) for run in parents()) == [(3, 3, 0), (3, 3, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["recover", "open_parent", "trial_records"])
 def test_a_store_that_fails_once_while_a_sweep_begins_is_asked_again(sweep, parents, monkeypatch, place):
     own, calls = getattr(sweeps, place), []
@@ -76,6 +77,7 @@ def test_a_store_that_fails_once_while_a_sweep_begins_is_asked_again(sweep, pare
     assert len(parents()) == 1
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_every_trial_and_starts_nothing(sweep, trials, parents):
     sweep("seed=1")
     answer = sweep("model=lstm,gru", "seed=0,1", "sweep.dry_run=true")
@@ -179,6 +181,7 @@ def test_trials_that_go_wrong_cost_themselves_alone(sweep, tmp_path, trials, par
     assert Counter(record.status for record in trials()) == {"FINISHED": 4, "FAILED": 3, "KILLED": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("retries", "code"), [(0, 1), (2, 0)])
 def test_a_killed_trial_is_tried_again(sweep, tmp_path, trials, retries, code):
     broken = Broken(tmp_path, {1: in_training(end_by_sigkill)}, times=2)
@@ -228,6 +231,7 @@ def test_a_signal_has_trials_save_and_the_same_command_goes_on(
         assert [point.step for point in store.client.get_metric_history(record.run_id, "val/acc")] == [10, 20]
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(sweep, in_background, steps, trials, parents):
     steps.seconds = 20
     first = in_background(lambda: sweep("seed=0,1", train=steps.train))
@@ -366,6 +370,7 @@ def test_a_trial_whose_files_are_damaged_is_trained_again(sweep, steps, trials, 
     assert [counts(run) for run in parents()] == [(3, 3, 0)]
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_sweep_is_replaced_as_a_whole(sweep, parents, monkeypatch):
     """A process that is killed while it writes the plan leaves the one before."""
     sweep("seed=0")

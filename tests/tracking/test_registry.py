@@ -123,6 +123,7 @@ def test_a_champion_whose_run_was_deleted_is_succeeded(store, trial):
     assert len(versions(store)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_of_challengers_that_come_together_the_best_is_champion_in_the_end(store, trial, monkeypatch, seed):
     """Machines that share a server share no lock: their requests come in any order."""

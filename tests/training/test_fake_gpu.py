@@ -48,6 +48,7 @@ def all_on_gpu(tensors) -> bool:
     return all(it.device.type == "cuda" for it in tensors if it is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true", "64-true"])
 @pytest.mark.parametrize(
     ("count", "optimizer"),

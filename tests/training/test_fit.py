@@ -309,6 +309,7 @@ def assert_goes_on_as_alone(kept: Kept, chosen: Sequence[Config], folder: Path) 
         assert_same(found.points[place], points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [20, 30, 60])  # between evaluations, at one, at that before the last
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_member_that_is_asked_to_stop_ends_at_once_and_goes_on_later(configs, tmp_path, count, at):
@@ -334,6 +335,7 @@ def test_a_member_that_is_asked_to_stop_ends_at_once_and_goes_on_later(configs, 
     assert_goes_on_as_alone(kept, chosen, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopped", [[2], [3], [2, 3]])
 def test_a_member_that_waits_for_its_program_is_asked_to_stop(configs, tmp_path, stopped):
     each = [{"seed": seed} for seed in range(4)]
@@ -360,6 +362,7 @@ def test_a_member_that_waits_for_its_program_is_asked_to_stop(configs, tmp_path,
         assert_same(kept.points[place], points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_member_that_is_asked_to_stop_takes_no_further_step(configs, tmp_path, count):
     chosen = configs("trainer.max_steps=90", "trainer.eval_every=30", "trainer.log_every=15", each=DIFFERENT[:count])
@@ -465,6 +468,7 @@ def test_a_pack_is_as_large_as_memory_allows_where_what_all_share_is_there_once(
     assert shared + for_each * found <= fit.USABLE_MEMORY * free < shared + for_each * (found + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
 def test_packs_and_trials_alone_go_on_from_each_others_states(configs, tmp_path, optimizer):
     each = [{"seed": 5, "optimizer.clip_norm": 1}, {"seed": 6, "optimizer.weight_decay": 0.1}]
@@ -494,6 +498,7 @@ class NAdam(Optimizer):
         )
 
 
+@pytest.mark.slow
 def test_an_optimiser_without_an_update_for_many_trials_trains_packs_too(configs, tmp_path):
     OPTIMIZERS.add(NAdam)
     try:

@@ -79,6 +79,7 @@ NETWORKS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", NETWORKS, ids=lambda it: " ".join(it))
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_stands_in_the_padding_changes_no_bit_of_a_trial(configs, tmp_path, read, overrides, count):
@@ -92,6 +93,7 @@ def test_what_stands_in_the_padding_changes_no_bit_of_a_trial(configs, tmp_path,
         assert_same(found.points, wanted.points, tolerance=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", NETWORKS, ids=lambda it: " ".join(it))
 def test_how_wide_the_padding_is_only_rounds(configs, tmp_path, read, overrides):
     (config,) = configs(*overrides, "model.output_dropout=0", "trainer.max_steps=80", each=[{"seed": 0}])
@@ -106,6 +108,7 @@ def test_how_wide_the_padding_is_only_rounds(configs, tmp_path, read, overrides)
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", NETWORKS, ids=lambda it: " ".join(it))
 def test_in_a_pack_each_is_what_it_is_alone(configs, tmp_path, read, overrides):
     chosen = configs(*overrides, "trainer.max_steps=60", each=DIFFERENT)
@@ -117,6 +120,7 @@ def test_in_a_pack_each_is_what_it_is_alone(configs, tmp_path, read, overrides):
         assert_same(kept.points[place], points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", NETWORKS, ids=lambda it: " ".join(it))
 def test_a_trial_goes_on_from_its_state_to_the_bit(configs, tmp_path, read, overrides):
     shared = ("trainer.precision=32-true", "trainer.max_steps=80", "optimizer.schedule=none")
@@ -193,6 +197,7 @@ def test_losses_and_gradients_are_those_of_a_loop_over_sequences(cell, kernel, b
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asked", "readout"), [("numbers", "last"), ("numbers", "mean"), ("steps", "every")])
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 def test_other_things_are_asked_of_packs_as_of_trials_alone(configs, tmp_path, read, asked, readout, cell):
@@ -206,6 +211,7 @@ def test_other_things_are_asked_of_packs_as_of_trials_alone(configs, tmp_path, r
         assert_same(kept.points[place], points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asked", "readout"), [("numbers", "last"), ("steps", "every")])
 @pytest.mark.parametrize("order", ["shuffled", "by_length"])
 def test_other_things_are_tested_in_chunks_as_a_whole_and_learnt(configs, tmp_path, read, asked, readout, order):

@@ -12,6 +12,7 @@ from recurrent_cells.trial.train import train
 from tests.support import TINY, compose_config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [9, 120])
 def test_a_trial_says_where_its_time_goes(store_file, idx_folder, steps):
     overrides = (*TINY, f"data.root={idx_folder}", "trainer.profile=true", f"trainer.max_steps={steps}")
@@ -24,6 +25,7 @@ def test_a_trial_says_where_its_time_goes(store_file, idx_folder, steps):
     assert json.loads(gzip.decompress((folder / "trace.json.gz").read_bytes()))["traceEvents"]
 
 
+@pytest.mark.slow
 def test_it_changes_no_result(store_file, idx_folder):
     plain = train(compose_config(*TINY, f"data.root={idx_folder}"))
     profiled = train(compose_config(*TINY, f"data.root={idx_folder}", "trainer.profile=true"))

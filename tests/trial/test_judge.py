@@ -46,6 +46,7 @@ def evaluations_of(judge, accuracy, most=9, n_params=100.0):
     return next((count for count in range(1, most + 1) if judge(count, values)), most)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", ["median", "asha", "hyperband"])
 def test_poor_trials_are_stopped_and_good_ones_are_not(store, make_study, pruner):
     study = make_study(pruner)
@@ -59,6 +60,7 @@ def test_poor_trials_are_stopped_and_good_ones_are_not(store, make_study, pruner
     assert min(lengths[0.1]) < 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", ["median", "asha"])
 @pytest.mark.parametrize("objectives", [("val/acc", "n_params"), ("n_params", "val/acc", "seconds")])
 def test_with_several_objectives_those_far_from_the_front_are_stopped(store, make_study, pruner, objectives):

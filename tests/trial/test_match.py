@@ -22,6 +22,7 @@ def test_it_has_the_fingerprint_the_name_and_the_results(store_file, idx_folder)
     assert found.metrics["test/loss"] == given.metrics["test/loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

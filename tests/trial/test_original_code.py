@@ -95,6 +95,7 @@ def test_uncommitted_changes_of_then_are_applied(repository, train, run_cli, tmp
     assert is_tidy(repository, tmp_path)
 
 
+@pytest.mark.slow
 def test_code_that_is_not_to_be_had_is_refused(repository, train, run_cli, tmp_path, monkeypatch):
     record, client = train(), open_store("recurrent-cells").client
 

@@ -28,6 +28,7 @@ def original(run_cli, store_file, root):
     return record
 
 
+@pytest.mark.slow
 def test_a_trial_of_a_sweep_comes_out_the_same_alone(run_cli, store_file, root):
     assert run_cli("-m", *SMALL, root, "seed=3", "sweep.report=false").code == 0
     (record,) = trial_records(open_store("recurrent-cells"))
@@ -46,6 +47,7 @@ def test_a_trial_of_a_sweep_comes_out_the_same_alone(run_cli, store_file, root):
     assert again.params["model.hidden_size"] == "128"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", ["trainer.max_epochs=5", "trainer.max_images=100000"])
 def test_a_trial_whose_time_was_used_comes_out_the_same_whatever_the_time_now(
     run_cli, store_file, root, monkeypatch, budget

@@ -59,6 +59,7 @@ def test_numbers_are_answered_in_their_own_unit_and_drawn(run_cli, given, runs):
     assert trained.task.targets.offset[0] == pytest.approx(1000, abs=20)
 
 
+@pytest.mark.slow
 def test_classes_of_series_are_named_and_their_hardest_drawn_as_they_were(run_cli, given, runs):
     answer = run_cli(*given, "data.root=classes", "model.readout=every")
     assert answer.code == 0, answer.err

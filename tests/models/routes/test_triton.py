@@ -214,6 +214,7 @@ def assert_compiles(cell: str, hidden_size: int, products: str) -> None:
         assert figures.programs > 0
 
 
+@pytest.mark.slow
 def test_a_kernel_needs_the_memory_that_the_route_expects_and_spills_no_register(compiler):
     assert_compiles("simple_rnn", 128, "bf16")
 

@@ -40,6 +40,7 @@ def kill_after(monkeypatch, target, name):
     monkeypatch.setattr(target, name, call)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes"])
 def test_a_search_gone_on_with_proposes_what_an_undisturbed_one_does(store, space, open_study, sampler):
     undisturbed = work(open_study(sampler=sampler), 7)
@@ -94,6 +95,7 @@ def test_a_trial_of_a_living_process_is_left_to_it(open_study, monkeypatch):
     assert study.ask(set(), also_new=True).number != proposal.number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", ["set_user_attr", "suggest_categorical", "suggest_int"])
 def test_a_kill_while_a_trial_is_made_changes_nothing(store, open_study, monkeypatch, last):
     undisturbed = work(open_study(), 5)
