@@ -58,7 +58,7 @@ def made_up(count: int) -> list[Trial]:
     return made
 
 
-def filled(uri: str, database: str, count: int) -> str:
+def fill_store(uri: str, database: str, count: int) -> str:
     """Fill a store with made-up trials; the run id of their sweep."""
     os.environ["MLFLOW_TRACKING_URI"] = uri
     store = open_store("recurrent-cells")
@@ -111,12 +111,12 @@ def main() -> None:
     end_in_order()
     with tempfile.TemporaryDirectory() as scratch:
         sqlite = f"sqlite:///{scratch}/mlflow.db"
-        stores = [examine("SQLite", sqlite, filled(sqlite, sqlite, arguments.trials))]
+        stores = [examine("SQLite", sqlite, fill_store(sqlite, sqlite, arguments.trials))]
         try:
             # Files that clients read where they lie: the database's own address leads to them, too.
             files = "--no-serve-artifacts", "--default-artifact-root", f"{scratch}/files"
             with tracking_server(Path(scratch) / "server", options=files) as server:
-                parent = filled(server.uri, server.database, arguments.trials)
+                parent = fill_store(server.uri, server.database, arguments.trials)
                 stores.append(examine("PostgreSQL", server.database, parent))
                 stores.append(examine("a server on it", server.uri, parent))
         except NoPostgres as missing:

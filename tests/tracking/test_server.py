@@ -119,7 +119,7 @@ def test_files_that_a_server_hands_out(served, tmp_path, monkeypatch):
     assert read_bytes(served, SimpleNamespace(run_id="r1", artifact_uri="mlflow-artifacts:/1/r1"), "empty") is None
 
 
-def test_of_a_server_s_database_the_files_that_it_hands_out_are_refused_in_a_line(store):
+def test_files_that_a_server_hands_out_are_refused_where_its_database_is_asked_for_them(store):
     run = SimpleNamespace(run_id="r0", artifact_uri="mlflow-artifacts:/1/r0/artifacts")
     with pytest.raises(UserError, match="handed out by a tracking server; set MLFLOW_TRACKING_URI"):
         read_bytes(store, run, "plan.json")

@@ -62,7 +62,7 @@ def read_histories(store: Store, run_ids: Sequence[str], keys: Sequence[str]) ->
 def _from_database(
     database: SqlAlchemyStore, run_ids: Sequence[str], keys: Sequence[str]
 ) -> Iterator[tuple[str, Points]]:
-    # Unasked, SQLite reads all that the store has of a metric for every few runs.
+    # Left to itself, SQLite takes the index that begins with the key, and reads the points of all runs for every few.
     index = "INDEXED BY index_metrics_run_uuid_key_step" if database.engine.dialect.name == "sqlite" else ""
     query = text(POINTS_OF_RUNS.format(index)).bindparams(bindparam("runs", expanding=True))
     with database.engine.connect() as connection:

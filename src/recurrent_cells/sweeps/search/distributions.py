@@ -29,8 +29,8 @@ def suggest(trial: Trial, key: str, range_: Range) -> Value:
     return trial.suggest_float(key, range_.low, range_.high, step=range_.step, log=range_.log)
 
 
-class Rounding(BaseSampler):
-    """A sampler that draws numbers as trials use them: a study that is lost is made again from trials, to the digit."""
+class RoundingSampler(BaseSampler):
+    """Rounds what another sampler draws to what trials use: a lost study is made again from the plan, to the digit."""
 
     def __init__(self, sampler: BaseSampler, ranges: Mapping[str, Range]) -> None:
         self._sampler, self._ranges = sampler, ranges

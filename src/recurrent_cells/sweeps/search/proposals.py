@@ -245,8 +245,8 @@ class Proposals(Feed):
         """The values of the objectives by evaluation; the seconds at each as if all steps had taken the same time."""
         name = Curve.val(record.metric)
         read = partial(read_histories, self._store, [record.run_id], [name])
-        histories = [it for of_run in patiently(read, self._store.patience).values() for it in of_run.values()]
-        points = [point for it in histories for point in zip(it.steps.tolist(), it.values.tolist(), strict=True)]
+        found = patiently(read, self._store.patience).get(record.run_id, {}).values()
+        points = [point for it in found for point in zip(it.steps.tolist(), it.values.tolist(), strict=True)]
         by_step = {int(step): value for step, value in points if step > 0}
         steps = list(by_step)
 

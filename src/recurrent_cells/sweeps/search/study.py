@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from recurrent_cells.seeds import derive
 from recurrent_cells.statistics.fronts import better
-from recurrent_cells.sweeps.search.distributions import Rounding, suggest
+from recurrent_cells.sweeps.search.distributions import RoundingSampler, suggest
 from recurrent_cells.sweeps.search.ranges import Value
 from recurrent_cells.sweeps.search.settings import SearchSettings, direction
 from recurrent_cells.sweeps.search.space import Space
@@ -132,7 +132,7 @@ class Study:
             count = len({trial.user_attrs[POINT] for trial in trials if POINT in trial.user_attrs})
             found = next((trial for trial in trials if self._is_abandoned(trial, own)), None)
             sampler = self._sampler(found.user_attrs.get(POINT, count) if found else count)
-            self._study.sampler = Rounding(sampler, self._space.ranges)
+            self._study.sampler = RoundingSampler(sampler, self._space.ranges)
             if found is not None:
                 return self._propose(Trial(self._study, found._trial_id), count)
             queued = any(_is_queued(trial) for trial in trials)
