@@ -87,3 +87,13 @@ def test_bad_input(make_sweep, baseline, capsys, tmp_path):
     make_sweep(*made(GOOD, {"data.split_seed": "3"}), name="other data")
     assert "data block" in refusal(main, [f"baseline={baseline}"], capsys)
     assert "has none" in refusal(main, ["baseline=champion"], capsys)
+
+
+def test_a_baseline_of_several_data_blocks_is_that_of_the_checked_sweep(make_sweep, capsys):
+    other = {"data.split_seed": "3"}
+    baseline = make_sweep(*made(GOOD), *made([value + 0.05 for value in GOOD], other), name="before")
+    worse = made([value - 0.1 - 0.001 * (seed % 3) for seed, value in enumerate(GOOD)])
+    make_sweep(*worse, name="after")
+    assert answer(f"baseline={baseline}") == 1
+    make_sweep(*worse, *made(GOOD, other), name="both")
+    assert "both sweeps have the data blocks" in refusal(main, [f"baseline={baseline}"], capsys)

@@ -3,12 +3,14 @@
 import io
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from recurrent_cells.cli.predict import main
 from recurrent_cells.inference.held_out import load_held_out
+from recurrent_cells.inference.series_files import read_series
 from recurrent_cells.inference.trained import find_winner, load_trained
 from tests.conftest import Answer
 from tests.inference.series import train_series
@@ -154,3 +156,13 @@ def test_images_are_refused_where_series_were_trained_on(trained, predict, tmp_p
     assert (answer.code, answer.out) == (2, "")
     run = "run lstm-h8x1-s0 was trained on series of 2 features"
     assert answer.err == f"images=: {run}; give series=FILES\n"
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("inflow", "nanometres"), ("1st", "2nd")])
+def test_a_line_of_names_is_none_of_numbers(trained, values, names):
+    series = replace(trained, feature_names=names)
+    for order in (names, names[::-1]):
+        columns = values[3][:, [names.index(name) for name in order]]
+        content = as_csv(columns, f"{','.join(order)}\n").encode()
+        (found,), _ = read_series(content, series)
+        assert found == pytest.approx(values[3])

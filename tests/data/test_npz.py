@@ -149,6 +149,11 @@ def test_what_is_not_known_is_said(written, caplog):
     assert "train_length not read; known are train_x" in caplog.text
 
 
+def test_classes_of_two_types_of_integers_are_alike(written):
+    splits = load_splits(written(train_y=CLASSES.astype(np.uint8), test_x=VALUES, test_y=CLASSES))
+    assert splits.test.targets.tolist() == CLASSES.tolist()
+
+
 def test_bytes_are_images(written):
     splits = load_splits(written(train_x=RANDOM.randint(0, 256, (40, 5, 5)).astype(np.uint8)))
     assert splits.is_image
@@ -167,7 +172,8 @@ def test_bytes_are_images(written):
             {"train_y": np.zeros((40, 3), int)},
             "values (40, 7, 2) and targets (40, 3); classes are (N,), or (N, T) of",
         ),
-        ({"train_y": np.full((40, 7), -1)}, "train_x and train_y: no step has a class"),
+        ({"train_y": np.full((40, 7), -1)}, "train_x and train_y: sequence 0: no step has a class"),
+        ({"train_y": np.where(np.arange(40)[:, None] == 3, -1, np.ones((40, 7), int))}, "sequence 3: no step has a c"),
         ({"train_lengths": LENGTHS + 1}, "train_x and train_y: a length is 8; allowed is 1 to 7, the steps"),
         ({"train_lengths": LENGTHS * 0}, "train_x and train_y: a length is 0; allowed is 1 to 7"),
         ({"train_lengths": LENGTHS[1:]}, "train_x and train_y: lengths (39,) of type int64; allowed are 40 integers"),

@@ -175,3 +175,17 @@ def test_of_a_long_name_the_beginning_is_shown(written):
     with pytest.raises(UserError, match=r"series mmm.*… has several values of state") as caught:
         load_splits(written(frame.assign(machine="m" * 1000, second=range(len(frame)))))
     assert len(str(caught.value)) < 400
+
+
+def test_an_id_that_is_a_number_in_one_place_and_a_word_in_another_is_one_series(tmp_path):
+    count, steps = 20_000, 20
+    ids = [*(str(number) for number in range(count - 1)), "A1"]
+    rows = [
+        f"{name},{step},{number % 7},{'ok' if number % 2 else 'worn'}"
+        for step in range(steps)
+        for number, name in enumerate(ids)
+    ]
+    (tmp_path / "mine.csv").write_text("\n".join(["machine,second,heat,state", *rows]))
+    splits = load_splits(of_file(tmp_path / "mine.csv"))
+    assert sum(len(split) for split in (splits.train, splits.val, splits.test)) == count
+    assert splits.num_steps == steps

@@ -7,7 +7,7 @@ from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import UserError
-from recurrent_cells.inference.evaluation import calibration, evaluate, wilson
+from recurrent_cells.inference.evaluation import calibration, evaluate
 from recurrent_cells.inference.held_out import load_held_out
 from recurrent_cells.inference.scores import as_text
 from recurrent_cells.inference.trained import find_winner, load_trained
@@ -58,11 +58,6 @@ def test_calibration_weighs_the_gap_of_every_bin():
     assert error == pytest.approx((2 * 0.4 + 2 * 0.4) / 4)
     assert [(it.count, it.accuracy) for it in bins] == [(2, 1.0), (2, 0.5)]
     assert [it.confidence for it in bins] == pytest.approx([0.6, 0.9])
-
-
-def test_the_interval_is_wilsons():
-    assert wilson(0.95, 100) == pytest.approx((0.8882, 0.9785), abs=1e-4)
-    assert wilson(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
 
 
 @pytest.mark.parametrize("override", ["model.readout=mean", "model.bidirectional=true"])

@@ -185,3 +185,10 @@ def test_damage_is_found_by_any_decoder(monkeypatch):
 def test_the_threshold_parts_two_levels():
     levels = np.repeat([10.0, 200.0], [900, 100]).astype(np.float32)
     assert 10 < images._threshold(levels) < 200
+
+
+@pytest.mark.parametrize("every", [2, 3])
+def test_a_picture_of_stripes_is_read(every):
+    stripes = np.zeros((512, 512), np.uint8)
+    stripes[::every] = 255
+    assert prepared(Image.fromarray(stripes)).pixels.shape == SIZE

@@ -62,3 +62,43 @@ def test_a_fixed_plan_that_adds_seeds_to_a_finished_one_says_that_it_was_looked_
         store.client.set_tag(parent, Tag.TRIALS, str(count))
     assert "looks were taken at 3, 5 seeds" in texts(report(more))
     assert "looks were taken" not in texts(report(first))
+
+
+def looked_at(store, make_sweep, *trials):
+    """A sweep of three seeds and more that takes looks."""
+    parent = make_sweep(*trials)
+    write_question(store, parent, Question("decided", [0, 1, 2], 0.0, 8, [it.fingerprint for it in trials]))
+    return parent
+
+
+def test_a_sweep_of_other_seeds_or_one_that_came_later_was_no_look(store, make_sweep, report):
+    later = trials({"gru": 3, "lstm": 3})
+    others = [Made(cell, seed, 0.9 + seed / 1000) for cell in ("gru", "lstm") for seed in (5, 6, 7)]
+    elsewhere = make_sweep(*others, name="other seeds")
+    parent = make_sweep(*trials({"gru": 5, "lstm": 5}), name="five")
+    again = make_sweep(*later, name="three, later")
+    for sweep, count in ((elsewhere, 6), (parent, 10), (again, 6)):
+        store.client.set_tag(sweep, Tag.CONFIGURATIONS, "same")
+        store.client.set_tag(sweep, Tag.TRIALS, str(count))
+    assert "looks were taken" not in texts(report(parent))
+
+
+def test_a_seed_that_failed_counts_as_used_also_the_first(store, make_sweep, report):
+    made = trials({"gru": 5, "lstm": 5})
+    for place in (0, 4):  # of GRU
+        made[place] = Made("gru", made[place].seed, state="FAILED")
+    said = texts(report(looked_at(store, make_sweep, *made)))
+    assert "looks were taken at 3, 5 seeds" in said
+
+
+def test_a_seed_that_runs_was_not_looked_at(store, make_sweep, report):
+    made = trials({"gru": 5, "lstm": 5})
+    made[3] = Made("gru", 3, state="RUNNING")
+    assert "looks were taken at 3 seeds" in texts(report(looked_at(store, make_sweep, *made)))
+
+
+def test_where_only_trials_that_chose_settings_are_finished_nothing_is_compared(store, make_sweep, report):
+    tuning = [Made(cell, 9, 0.99) for cell in ("gru", "lstm")]
+    parent = make_sweep(*tuning, Made("gru", 0, state="missing"))
+    write_question(store, parent, Question("done", [], 0.0, 0, [], [trial.fingerprint for trial in tuning]))
+    assert "only such as chose among settings" in texts(report(parent))

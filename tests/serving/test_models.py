@@ -2,7 +2,9 @@
 
 import pytest
 
+from recurrent_cells.config import extensions
 from recurrent_cells.errors import UserError
+from recurrent_cells.serving.app import describe
 from recurrent_cells.serving.models import load_models
 from recurrent_cells.tracking.names import Artifact, Tag
 from recurrent_cells.tracking.queries import trial_records
@@ -10,6 +12,7 @@ from recurrent_cells.tracking.registry import crown
 from recurrent_cells.tracking.store import open_store
 from recurrent_cells.trial.train import train
 from tests.support import TINY, compose_config, without_classes
+from tests.test_extensions import CELL
 
 
 @pytest.fixture
@@ -112,3 +115,15 @@ def test_cells_come_in_the_order_of_their_training(make_trial, store):
 def test_a_store_without_trials(store):
     with pytest.raises(UserError, match="no trial is finished"):
         load_models(store)
+
+
+@pytest.mark.slow
+def test_a_cell_of_an_extension_is_shown_though_its_file_was_not_loaded(store, make_trial, tmp_path):
+    make_trial("model=gru", accuracy=0.9)
+    (tmp_path / "my_cell.py").write_text(CELL)
+    (given,) = extensions.load_given([f"extensions=[{tmp_path}/my_cell.py]"])
+    make_trial(given, "model=output_gru", accuracy=0.5)
+    extensions.clear()
+    models = load_models(store)
+    assert set(models.by_cell) == {"gru", "output_gru"}
+    assert {cell["name"] for cell in describe(models)["cells"]} == {"GRU", "Output GRU"}

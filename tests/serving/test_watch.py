@@ -195,3 +195,10 @@ def test_the_machine_tells_of_memory_processors_and_gpus_that_answer(monkeypatch
     assert gpu == {"name": "A100", "busy": 37, "memory": {"used": 2**30, "total": 40 * 2**30}}
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert Machine().look()["gpus"] == []
+
+
+def test_configurations_that_differ_within_one_value_have_labels_of_their_own(store, make_sweep):
+    sizes = [{"model": f"{{cell:gru,hidden_size:{size}}}"} for size in (4, 6)]
+    make_sweep(*(Made("gru", seed, choices=size) for size in sizes for seed in range(2)))
+    labels = [one["label"] for one in WatchedSweep(store, "latest").since("")["configurations"]]
+    assert len(set(labels)) == 2

@@ -18,6 +18,7 @@ from recurrent_cells.statistics.comparisons import (
     mean_interval,
     room,
     seeds_needed,
+    share_interval,
 )
 from recurrent_cells.statistics.studentized import survival
 
@@ -231,3 +232,9 @@ def test_so_many_seeds_do_find_it():
     a, b = 1 + random.normal(size=(4000, needed)), random.normal(size=(4000, needed)) * 0.3
     half = half_interval(a.var(axis=-1, ddof=1) / needed, b.var(axis=-1, ddof=1) / needed, needed, needed, 2)
     assert (a.mean(axis=-1) - b.mean(axis=-1) > half).mean() == pytest.approx(0.8, abs=0.06)
+
+
+def test_the_interval_of_a_share_is_wilsons_and_ends_with_one():
+    assert share_interval(0.95, 100) == pytest.approx((0.8882, 0.9785), abs=1e-4)
+    assert share_interval(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+    assert all(0 <= bound <= 1 for count in range(1, 200) for share in (0, 1) for bound in share_interval(share, count))

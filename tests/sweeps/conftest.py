@@ -74,8 +74,6 @@ def written(store) -> Callable[..., Callable[[Config], dict[str, Any]]]:
     def of(accuracy: Callable[[Config], float | None]) -> Callable[[Config], dict[str, Any]]:
         def train(config: Config) -> dict[str, Any]:
             reached = accuracy(config)
-            if reached is None:
-                raise TrialError("it fails")
             tags = {"fingerprint": fingerprint(config, load_splits(config.data).digest), "seed": str(config.seed)}
             params = {
                 "seed": config.seed,
@@ -84,13 +82,16 @@ def written(store) -> Callable[..., Callable[[Config], dict[str, Any]]]:
                 "optimizer.lr": config.optimizer.lr,
             }
             run = store.client.create_run(store.experiment_id, run_name="trial").info
+            points = [] if reached is None else [Metric(name, reached, 0, 1) for name in ("val/best_acc", "test/acc")]
             store.client.log_batch(
                 run.run_id,
-                [Metric(name, reached, 0, 1) for name in ("val/best_acc", "test/acc")],
+                points,
                 [Param(key, str(value)) for key, value in params.items()],
                 [RunTag(key, text) for key, text in tags.items()],
             )
-            store.client.set_terminated(run.run_id)
+            store.client.set_terminated(run.run_id, "FAILED" if reached is None else "FINISHED")
+            if reached is None:
+                raise TrialError("it fails")
             return {}
 
         return train

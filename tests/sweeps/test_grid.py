@@ -109,3 +109,16 @@ def test_a_thousand_points_take_seconds(hydra_context):
     assert len(grid) == 1008
     assert isinstance(grid[0].config, Config)
     assert time.process_time() - start < 5  # of a core, whatever else the machine does
+
+
+def test_a_known_key_that_is_forced_is_the_key(hydra_context):
+    (first, second) = points(hydra_context, "++seed=0,1")
+    assert (first.varied, second.config.seed) == ({"seed": "0"}, 1)
+    with pytest.raises(UserError, match="a sweep has one value of it"):
+        points(hydra_context, "++tracking.experiment=a,b")
+
+
+@pytest.mark.parametrize("given", ["seed=range(0,1e308,1e-10)", "optimizer.lr=range(0,1,1e-12)"])
+def test_a_range_of_more_values_than_can_be_counted_is_refused(hydra_context, given):
+    with pytest.raises(UserError, match="more than 100,000 trials"):
+        points(hydra_context, given)

@@ -28,7 +28,7 @@ def decide(sweep, written) -> Callable[..., Answer]:
 
 def seeds(trials) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
-    for record in trials():
+    for record in (it for it in trials() if it.status == "FINISHED"):
         found.setdefault(record.params["model.cell"], []).append(int(record.params["seed"]))
     return {cell: sorted(used) for cell, used in found.items()}
 
@@ -90,6 +90,26 @@ def test_where_every_trial_fails_nothing_is_decided_and_all_are_named(decide):
 
 
 @pytest.mark.slow
+def test_a_configuration_whose_trials_all_failed_is_compared_once_they_finish(decide, trials):
+    question = {"simple_rnn": 0.5, "lstm": 0.9, "gru": 0.7}
+    assert decide(question, fail=tuple(("simple_rnn", seed) for seed in (0, 1, 2))).code == 1
+    answer = decide(question)
+    assert answer.code == 0
+    assert "gru beats simple_rnn" in answer.err
+    assert seeds(trials)["simple_rnn"] == [0, 1, 2]
+
+
+@pytest.mark.slow
+def test_trying_what_failed_again_keeps_the_seeds_that_were_added(decide, trials, parents):
+    question = {"lstm": 0.900, "gru": 0.901}
+    assert decide(question, "sweep.max_seeds=5", fail=(("gru", 3),)).code == 1
+    assert decide(question, "sweep.max_seeds=5", "sweep.rerun=failed").code == 0
+    assert seeds(trials) == {"lstm": list(range(5)), "gru": list(range(5))}
+    (parent,) = parents()
+    assert (parent.info.status, parent.data.tags["sweep.trials"]) == ("FINISHED", "10")
+
+
+@pytest.mark.slow
 def test_of_each_cell_the_best_by_validation_at_the_first_look_is_compared(decide, trials):
     answer = decide({"lstm": 0.900, "gru": 0.901}, "optimizer.lr=0.1,0.2", "sweep.max_seeds=5")
     assert answer.code == 0
@@ -101,6 +121,7 @@ def test_of_each_cell_the_best_by_validation_at_the_first_look_is_compared(decid
     ("arguments", "said"),
     [
         (("model=gru",), "one configuration"),
+        (("model=gru", "data.sequence=rows,columns"), "one configuration on the same data"),
         (("seed=0",), "sweep.max_seeds=30"),
         (("seed=0,1,2", "sweep.max_seeds=2"), "sweep.max_seeds=2"),
         (("hydra/sweeper=optuna",), "a search"),

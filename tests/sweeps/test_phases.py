@@ -50,6 +50,30 @@ def test_settings_that_failed_are_not_chosen(sweep, written, trials):
 
 
 @pytest.mark.slow
+def test_trying_what_failed_again_keeps_the_second_phase(sweep, written, trials, parents):
+    def fails_at(seed):
+        return written(lambda config: None if config.seed == seed else 0.9 - config.optimizer.lr)
+
+    assert sweep("model=lstm,gru", PHASES, train=fails_at(1)).code == 1
+    assert sweep("model=lstm,gru", PHASES, "sweep.rerun=failed", train=fails_at(None)).code == 0
+    (parent,) = parents()
+    assert (parent.info.status, parent.data.tags["sweep.trials"]) == ("FINISHED", "14")
+    assert sum(record.status == "FINISHED" for record in trials()) == 14
+
+
+@pytest.mark.slow
+def test_the_second_phase_may_vary_what_the_first_does_not(sweep, written, trials):
+    phases = "sweep.phases=[{seed:'8',optimizer.lr:'0.1,0.2'},{seed:'0,1',model.num_layers:'1,2'}]"
+    planned = sweep("model=lstm", phases, "sweep.dry_run=true")
+    assert planned.code == 0
+    assert "10 trials" in planned.out
+    answer = sweep("model=lstm", phases, train=written(lambda config: config.optimizer.lr))
+    assert answer.code == 0
+    fresh = [it.params["optimizer.lr"] for it in trials() if it.params["seed"] != "8"]
+    assert fresh == ["0.2"] * 4
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("phases", "said"),
     [

@@ -74,8 +74,8 @@ def test_failed_trials_and_several_data_blocks_tell_nothing():
     trials = planned()
     standings = Standings(trials, {})
     assert not any(standings.ended(trial, Outcome("failed")) for trial in trials)
-    split = planned(**{"data.split_seed": "1"})
-    assert not any(lines(split, [0.9, 0.8] * 5))
+    apart = [replace(trial, block=trial.config.model.cell) for trial in trials]
+    assert not any(lines(apart, [0.9, 0.8] * 5))
 
 
 def test_of_many_settings_the_best_of_each_cell_by_validation_is_told():

@@ -17,6 +17,7 @@ from tests.support import compose_config
         (28, (), 8, 125),
         (784, (), 1, MOST_STATES // (784 * 128)),
         (784, ("model.bidirectional=true",), 2, MOST_STATES // (784 * 256) // 2),
+        (784, ("model.frontend=conv", "model.frontend_size=32"), 1, MOST_STATES // (784 * 32 * 128)),
         (10**6, ("model.hidden_size=1024",), 3, 1),
     ],
 )

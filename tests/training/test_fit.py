@@ -13,7 +13,7 @@ import torch
 
 from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import load_splits
-from recurrent_cells.errors import Interrupted, Stopped
+from recurrent_cells.errors import Interrupted, Stopped, TrialError
 from recurrent_cells.interrupts import Interruption
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.tables import CELLS, OPTIMIZERS
@@ -523,3 +523,13 @@ def test_an_optimiser_without_an_update_for_many_trials_trains_packs_too(configs
             assert_same(again.states[place], wanted[place][0])
     finally:
         OPTIMIZERS.clear()
+
+
+@pytest.mark.parametrize("method", ["__init__", "train"])
+def test_an_error_that_no_trial_has_ends_all(configs, tmp_path, monkeypatch, method):
+    def fails(*_: object) -> None:
+        raise TrialError("the GPU computes nothing any more")
+
+    monkeypatch.setattr(Program, method, fails)
+    with pytest.raises(TrialError, match="computes nothing"):
+        packed(configs("model=gru", each=[{"seed": 0}, {"seed": 1}]), tmp_path)

@@ -60,3 +60,9 @@ def test_predicted_against_true_is_a_panel_for_each_number(tmp_path):
 def test_a_confusion_matrix_is_written(tmp_path, names):
     draw_confusion([[3, 1], [0, 2]], names, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_names_of_classes_are_no_formulas(tmp_path):
+    names = ("$1_$2", "$^$")
+    first_sequences(splits(torch.tensor([0, 1]), names=names)).savefig(tmp_path / "first.png")
+    draw_confusion([[3, 1], [0, 4]], names, tmp_path / "confusion.png")

@@ -75,10 +75,13 @@ def check_classes(parts: Sequence[Part], num_classes: int) -> None:
     """Raises UserError for a class outside 0 … `num_classes` - 1, or one that the first part lacks."""
     train, *others = parts
     for part in parts:
-        asked = asked_of(part)
-        if asked.size == 0:
-            raise UserError(f"{part.place}: no step has a class, all targets are {NOT_ASKED}")
-        if (lowest := int(asked.min())) < 0:
+        unasked = (part.targets == NOT_ASKED).all(axis=1) if part.has_steps_asked else np.zeros(1, bool)
+        if unasked.any():
+            raise UserError(
+                f"{part.place}: sequence {unasked.argmax()}: no step has a class, all targets are {NOT_ASKED}; "
+                "leave such sequences out"
+            )
+        if (lowest := int(asked_of(part).min())) < 0:
             raise UserError(f"{part.place}: the label {lowest} is below 0; classes are numbered from 0")
     if (highest := int(asked_of(train).max())) >= num_classes:
         raise UserError(

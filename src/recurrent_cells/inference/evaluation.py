@@ -13,9 +13,9 @@ from recurrent_cells.data.splits import as_tensor
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.held_out import HeldOut
 from recurrent_cells.inference.trained import Trained
+from recurrent_cells.statistics.comparisons import share_interval
 
 BINS = 15
-Z_95 = 1.959964  # of the normal distribution, two-sided
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Evaluation:
 
     Args:
         recorded: the metric that the trial logged on its own test examples; None if these are others.
+        metric: the name of that metric.
         no_steps: why there are no scores after each step read; empty where there are.
     """
 
@@ -70,6 +71,7 @@ class Evaluation:
     count: int
     loss: float
     recorded: float | None
+    metric: str
     no_steps: str
     warning: str
 
@@ -132,6 +134,7 @@ def evaluate(trained: Trained, held_out: HeldOut) -> ClassEvaluation | NumberEva
         count=len(targets),
         loss=loss,
         recorded=trained.record.test if held_out.is_own else None,
+        metric=trained.record.metric,
         no_steps=no_steps,
         warning=held_out.warning,
     )
@@ -165,7 +168,7 @@ def _of_classes(
     return ClassEvaluation(
         **common,
         accuracy=accuracy,
-        interval=wilson(accuracy, len(labels)),
+        interval=share_interval(accuracy, len(labels)),
         classes=class_scores(confusion, names),
         confusion=confusion.tolist(),
         calibration_error=error,
@@ -213,14 +216,6 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in asdict(evaluation).items()
     }
-
-
-def wilson(accuracy: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion of `count` (Wilson 1927)."""
-    weight = Z_95**2 / count
-    middle = (accuracy + weight / 2) / (1 + weight)
-    half = Z_95 * math.sqrt(accuracy * (1 - accuracy) / count + weight / (4 * count)) / (1 + weight)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def class_scores(confusion: Tensor, names: Sequence[str]) -> list[ClassScore]:

@@ -179,7 +179,7 @@ def _threshold(ink: Grey) -> float:
     sums = (counts * levels).cumsum()
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return float(levels[np.nanargmax(between[:-1])])
+    return float(levels[np.nan_to_num(between[:-1]).argmax()])
 
 
 def _fitted(ink: Grey, size: tuple[int, int]) -> Grey:

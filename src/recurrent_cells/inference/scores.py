@@ -23,7 +23,7 @@ def _of_classes(evaluation: ClassEvaluation) -> list[str]:
     low, high = evaluation.interval
     accuracy = f"accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"
     return [
-        accuracy + _recorded(evaluation),
+        accuracy + _recorded(evaluation, "acc"),
         f"loss {evaluation.loss:.4f}  expected calibration error {evaluation.calibration_error:.4f}",
         *_section("Each class", _classes(evaluation)),
         *_section("Confusions: rows are labels, columns answers", _confusion(evaluation)),
@@ -32,8 +32,8 @@ def _of_classes(evaluation: ClassEvaluation) -> list[str]:
 
 
 def _of_numbers(evaluation: NumberEvaluation) -> list[str]:
-    scores = f"mse {evaluation.mse:.6g}  mae {evaluation.mae:.6g}  r2 {_score(evaluation.r2)}"
-    lines = [f"{scores}  loss {evaluation.loss:.6g}{_recorded(evaluation)}"]
+    scores = f"mse {evaluation.mse:.6g}{_recorded(evaluation, 'mse')}  mae {evaluation.mae:.6g}"
+    lines = [f"{scores}  r2 {_score(evaluation.r2)}  loss {evaluation.loss:.6g}"]
     if len(evaluation.outputs) == 1:
         return lines
     rows = [
@@ -42,8 +42,12 @@ def _of_numbers(evaluation: NumberEvaluation) -> list[str]:
     return [*lines, *_section("Each output", [["output", "mse", "mae", "r2"], *rows])]
 
 
-def _recorded(evaluation: Evaluation) -> str:
-    return "" if evaluation.recorded is None else f", recorded by the trial {evaluation.recorded:.4f}"
+def _recorded(evaluation: Evaluation, shown: str) -> str:
+    """What the trial has recorded, with the name of the metric unless it is the one that is shown."""
+    if evaluation.recorded is None:
+        return ""
+    name = "" if evaluation.metric == shown else f"{evaluation.metric} "
+    return f" ({name}recorded by the trial: {evaluation.recorded:.6g})"
 
 
 def _section(title: str, rows: list[list[str]]) -> list[str]:

@@ -17,7 +17,7 @@ from recurrent_cells.inference.trained import Trained
 
 FORMS = "JSON, .npz or CSV"
 SERIES_SUFFIXES = (".csv", ".json", ".npz")
-A_NUMBER = re.compile(r"\s*[+-]?(\d|\.\d|inf|nan)", re.IGNORECASE)
+A_NUMBER = re.compile(r"\s*[+-]?(\d|\.\d|inf(inity)?\s*$|nan\s*$)", re.IGNORECASE)
 
 
 def read_series(content: bytes, trained: Trained, most_bytes: int | None = None) -> tuple[list[Floats], list[str]]:
@@ -88,7 +88,9 @@ def _from_csv(text: str, trained: Trained) -> tuple[list[Floats], list[str]]:
         raise UserError(f"neither {FORMS} ({error})") from None
     if not rows:
         raise UserError("the file is empty")
-    header = None if all(A_NUMBER.match(cell) or not cell.strip() for cell in rows[0]) else _stripped(rows.pop(0))
+    has_numbers = all(A_NUMBER.match(cell) or not cell.strip() for cell in rows[0])
+    has_names = bool(trained.feature_names) and set(trained.feature_names) <= set(_stripped(rows[0]))
+    header = _stripped(rows.pop(0)) if has_names or not has_numbers else None
     if not rows:
         raise UserError("there is a line of names and no step")
     width = len(header or rows[0])

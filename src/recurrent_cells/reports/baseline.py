@@ -53,7 +53,7 @@ def find_baseline(store: Store, which: str, checked: SweepData) -> Baseline:
     """
     if which.endswith(".json"):
         return read_baseline(Path(which))
-    like = _champion(store, checked) if which == CHAMPION else _best_of(store, which)
+    like = _champion(store, checked) if which == CHAMPION else _best_of(store, which, checked)
     settings, own = settings_of(like), {trial.run_id for trial in checked.finished}
     others = [it for it in unpruned(trial_records(store)) if it.status == "FINISHED" and it.run_id not in own]
     same = (it for it in latest_by_fingerprint(others).values() if settings_of(it) == settings)
@@ -69,11 +69,17 @@ def _champion(store: Store, checked: SweepData) -> TrialRecord:
     return found[0]
 
 
-def _best_of(store: Store, which: str) -> TrialRecord:
+def _best_of(store: Store, which: str, checked: SweepData) -> TrialRecord:
     everything = configurations(read_sweeps(store, which)[1])
     if not everything:
         raise UserError(f"baseline={which}: no trial of that sweep is finished")
-    return best(everything).trials[0].record
+    blocks = {trial.record.block for trial in checked.finished}
+    shared = [one for one in everything if one.block in blocks]
+    if len(found := sorted({one.block for one in shared})) > 1:
+        raise UserError(
+            f"baseline={which}: both sweeps have the data blocks {', '.join(found)}; give a JSON file or a sweep of one"
+        )
+    return best(shared or everything).trials[0].record
 
 
 def find_candidate(data: SweepData, baseline: Baseline) -> Configuration:

@@ -317,7 +317,7 @@ def draw_hardest(examples: Sequence[HardExample], names: Sequence[str] | None) -
         draw_sequence(axes, one.values, one.is_image)
         chances = f"{100 * one.label_probability:.3g} % / {100 * one.probability:.3g} %"
         label, answer = (str(it) if names is None else names[it] for it in (one.label, one.answer))
-        axes.set_title(f"{label} read as {answer}\n{chances}", fontsize=8)
+        axes.set_title(f"{label} read as {answer}\n{chances}", fontsize=8, parse_math=False)
     return figure
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from math import nan
 
 from recurrent_cells.reports.configurations import Configuration, contenders
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import Comparison, compare
 from recurrent_cells.statistics.looks import Decisions, decide
-from recurrent_cells.sweeps.results import SweepData
+from recurrent_cells.sweeps.results import PlannedTrial, SweepData
 from recurrent_cells.tracking.artifacts import Question, read_plan, read_question
 from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.parents import ParentRun, all_parents
@@ -34,17 +35,24 @@ def question_of(store: Store, data: SweepData) -> Question | None:
 
 
 def _first_look(store: Store, sweep: ParentRun) -> list[int]:
-    """The seeds of the first finished sweep over the same configurations; empty if this sweep is the first."""
+    """The seeds of the smallest sweep over the same configurations that was begun and finished before this one, which
+    has these seeds too; empty if there is none."""
     configurations = sweep.tags.get(Tag.CONFIGURATIONS)
     earlier = [
         it
         for it in all_parents(store)
         if it.tags.get(Tag.CONFIGURATIONS) == configurations is not None
         and it.status == "FINISHED"
+        and it.start_time < sweep.start_time
         and int(it.tags.get(Tag.TRIALS, 0)) < int(sweep.tags.get(Tag.TRIALS, 0))
     ]
-    plan = read_plan(store, min(earlier, key=lambda it: int(it.tags[Tag.TRIALS]))) if earlier else None
-    seeds = (override.removeprefix("seed=") for entry in plan or [] for override in entry.overrides)
+    own = set(_planned_seeds(store, sweep)) if earlier else set()
+    looks = (_planned_seeds(store, it) for it in sorted(earlier, key=lambda it: int(it.tags[Tag.TRIALS])))
+    return next((seeds for seeds in looks if seeds and own.issuperset(seeds)), [])
+
+
+def _planned_seeds(store: Store, sweep: ParentRun) -> list[int]:
+    seeds = (it.removeprefix("seed=") for entry in read_plan(store, sweep) or [] for it in entry.overrides)
     return [int(seed) for seed in dict.fromkeys(it for it in seeds if it.isdigit())]
 
 
@@ -63,21 +71,35 @@ def competing(everything: Sequence[Configuration], question: Question | None) ->
 
 
 def pairs_of(
-    compared: Sequence[Configuration], metric: Metric, question: Question | None
+    compared: Sequence[Configuration], metric: Metric, question: Question | None, trials: Sequence[PlannedTrial]
 ) -> tuple[list[Comparison], Decisions | None]:
-    """Each pair with its interval, and what was decided at which look where the sweep takes looks."""
+    """Each pair with its interval, and what was decided at which look where the sweep takes looks.
+
+    Args:
+        trials: of the sweep, as far as they are planned.
+    """
     values = {one.label: one.values(metric) for one in compared}
     judged = {Curve.test(trial.record.metric) for one in compared for trial in one.trials}
     if question is None or question.until != DECIDED or judged != {metric.name}:
         return compare({label: list(found.values()) for label, found in values.items()}, metric.higher_is_better), None
-    added = sorted({seed for found in values.values() for seed in found} - set(question.seeds))
-    ordered = {label: _in_order(found, question.seeds, added) for label, found in values.items()}
+    ordered = {one.label: _in_order(one, values[one.label], question.seeds, trials) for one in compared}
     margin = question.margin / metric.scale
     decisions = decide(ordered, margin, len(question.seeds), question.max_seeds, metric.higher_is_better)
     return [pair.comparison for pair in decisions.pairs], decisions
 
 
-def _in_order(values: Mapping[int, float], first: Sequence[int], added: Sequence[int]) -> list[float]:
-    """Values in the order in which seeds were added, NaN for a seed that failed."""
-    used = [*first, *(seed for seed in added if seed <= max(values, default=-1))]
-    return [values.get(seed, nan) for seed in used]
+def _in_order(
+    one: Configuration, values: Mapping[int, float], first: Sequence[int], trials: Sequence[PlannedTrial]
+) -> list[float]:
+    """Values by seed in the order in which seeds were added, up to one that has not ended; NaN for one that failed."""
+    own = {trial.record.fingerprint for trial in one.trials}
+    settings = [_settings(trial) for trial in trials if trial.fingerprint in own]
+    states = {
+        int(it.overrides["seed"]): it.state for it in trials if "seed" in it.overrides and _settings(it) in settings
+    }
+    order = [*first, *sorted(states.keys() - set(first))]
+    return [values.get(seed, nan) for seed in takewhile(lambda seed: states.get(seed) in ("finished", "failed"), order)]
+
+
+def _settings(trial: PlannedTrial) -> dict[str, str]:
+    return {key: value for key, value in trial.overrides.items() if key != "seed"}

@@ -52,6 +52,8 @@ def write_page(archive: Path, study: StudyConfig) -> Path:
         data = joined(store, [parent], trial_records(store))
         if not data.finished:
             raise UserError(f"{archive}: no trial is finished; the page tells of finished trials")
+        if not contest_of(store, data).compared:
+            raise UserError(f"{archive}: only trials that chose among settings are finished; the page compares others")
         document = compose_study(store, data, study, progress(archive).core_hours)
     folder = archive.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)

@@ -134,7 +134,7 @@ def unfinished(data: SweepData) -> Table:
 
 def confused(confusions: Mapping[str, Confusion]) -> Table | None:
     """The most confused pairs of classes; None if there is no error, or if the classes are not the same."""
-    if len({confusion.counts.shape for confusion in confusions.values()}) != 1:
+    if len({(confusion.counts.shape, confusion.names) for confusion in confusions.values()}) != 1:
         return None
     pairs = most_confused(list(confusions.values()))
     called = next(iter(confusions.values())).name

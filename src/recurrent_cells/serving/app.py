@@ -16,6 +16,7 @@ from recurrent_cells.inference.answers import Answer, answer, as_json, ask
 from recurrent_cells.inference.images import prepare
 from recurrent_cells.inference.trained import Trained
 from recurrent_cells.models.network import Network
+from recurrent_cells.reports.configurations import cell_label
 from recurrent_cells.serving.base import (
     BODY_TIMEOUT,
     JSON,
@@ -81,7 +82,7 @@ def describe(models: Models) -> dict[str, Any]:
         for cell, trained in models.by_cell.items()
     ]
     left_out = [
-        {"reason": reason, "names": [CELLS[cell].label for cell in of_reason]}
+        {"reason": reason, "names": [cell_label(cell) for cell in of_reason]}
         for reason, of_reason in models.reasons.items()
     ]
     return {"scoring": _named(models.scoring) | {"choice": models.choice}, "cells": cells, "left_out": left_out}

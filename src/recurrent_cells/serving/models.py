@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from recurrent_cells.errors import UserError
 from recurrent_cells.inference.trained import BEST, Trained, find_winner, find_winners, load_trained
 from recurrent_cells.sweeps.results import LATEST, read_sweeps
-from recurrent_cells.tables import CELLS
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.queries import TrialRecord, best_by_validation, trial_records
 from recurrent_cells.tracking.registry import CHAMPION
@@ -52,8 +51,8 @@ def load_models(store: Store) -> Models:
     of_block = [[it for it in records if it.block == winner.block] for records in (latest, everything)]
     by_cell: dict[str, Trained] = {}
     left_out: dict[str, str] = {}
-    trained_cells = [record.tags.get(Tag.CELL) for records in of_block for record in records]
-    for cell in sorted(CELLS.names, key=lambda cell: [*trained_cells, cell].index(cell)):
+    cells = dict.fromkeys(record.tags.get(Tag.CELL, "") for records in (*of_block, everything) for record in records)
+    for cell in filter(None, cells):  # those of extensions are known once their trial is loaded
         of_cell = ([it for it in records if it.tags.get(Tag.CELL) == cell] for records in of_block)
         record = next(filter(None, map(best_by_validation, of_cell)), None)
         if record is None:

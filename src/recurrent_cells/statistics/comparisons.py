@@ -114,7 +114,7 @@ def share_interval(share: float, count: int) -> tuple[float, float]:
     z2 = float(stats.norm.isf(ALPHA / 2)) ** 2 / count
     middle = (share + z2 / 2) / (1 + z2)
     half = math.sqrt(z2 * share * (1 - share) + z2**2 / 4) / (1 + z2)
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def degrees_of_freedom(first: ArrayLike, second: ArrayLike, n: ArrayLike, m: ArrayLike) -> tuple[Floats, Floats]:

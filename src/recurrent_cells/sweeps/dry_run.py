@@ -62,13 +62,13 @@ def outlook(trials: Sequence[Trial], experiment: str, rerun: str, archived: Coll
     todo = trials if rerun == "all" else list(missing)
     seconds = seconds_by_shape(known)
     planned = {trial.fingerprint for trial in todo}
-    keys = list(trials[0].varied)
+    keys = list(dict.fromkeys(key for trial in trials for key in trial.varied))
     rows = [["trial", *keys, "n_params", "state", "estimated seconds"]]
     for trial in trials:
         state = "finished" if trial.fingerprint in archived else _state(trial, records)
         is_estimated = trial.shape in seconds and trial.fingerprint in planned
         estimate = f"{seconds[trial.shape]:.1f}" if is_estimated else "-"
-        rows.append([trial.name, *(trial.varied[key] for key in keys), f"{trial.n_params}", state, estimate])
+        rows.append([trial.name, *(trial.varied.get(key, "-") for key in keys), f"{trial.n_params}", state, estimate])
     estimates = [seconds[trial.shape] for trial in todo if trial.shape in seconds]
     total = f", about {rounded(sum(estimates))} one after another" if len(estimates) == len(todo) != 0 else ""
     counts = f"{len(trials) - len(todo)} to be left out, {len(todo)} to run"

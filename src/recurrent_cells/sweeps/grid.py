@@ -4,7 +4,7 @@ import copy
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override, RangeSweep
 from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config.messages import explain
-from recurrent_cells.config.schema import Config
+from recurrent_cells.config.schema import Config, schema_fields
 from recurrent_cells.config.validation import checked, typed
 from recurrent_cells.errors import UserError
 
@@ -100,12 +100,19 @@ def read_overrides(
     """
     if of_all := [key for key in params if key.startswith((*OF_THE_WHOLE_SWEEP, "hydra"))]:
         raise UserError(f"{of_all[0]}={params[of_all[0]]}: no choice of a trial; give it outside phases and params")
-    lines = [f"{key}={value}" for key, value in params.items()] + list(arguments)
+    known = {key for key, _ in schema_fields()}
+    lines = [f"{key}={value}" for key, value in params.items()] + [_plain(it, known) for it in arguments]
     parsed = OverridesParser.create(config_loader=config_loader).parse_overrides(lines)
     for override in parsed:
         if isinstance(sweep := override.value(), RangeSweep):
             check_count(_length(sweep, str(override.input_line)), str(override.input_line))
     return {override.get_key_element(): override for override in parsed}
+
+
+def _plain(argument: str, known: Collection[str]) -> str:
+    """`KEY=VALUE` for `++KEY=VALUE` if it is a known key, of which both mean the same."""
+    plain = argument.removeprefix("++")
+    return plain if plain.partition("=")[0] in known else argument
 
 
 def check_count(count: int, what: str) -> None:
@@ -120,7 +127,8 @@ def _length(sweep: RangeSweep, given: str) -> int:
     numbers = [it for it in (start, stop, step) if it is not None and (isinstance(it, int) or math.isfinite(it))]
     if start is None or stop is None or len(numbers) < 3 or step == 0:
         raise UserError(f"{given}: allowed is range(START,STOP,STEP) in finite numbers, the step not 0")
-    return int(max(0, -(-(stop - start) // step)))
+    count = -(-(stop - start) // step)
+    return int(max(0, count)) if math.isfinite(count) else MOST_TRIALS + 1
 
 
 def as_text(key: str, override: Override) -> str:

@@ -1,8 +1,8 @@
 """A sweep that adds seeds, look by look, until each pair of configurations is decided."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from math import isfinite, nan
@@ -78,10 +78,11 @@ class Looks(Stage):
         if growths and not self._seeds:
             self._seeds = [trial.config.seed for trial in growths[0].trials]
             kept = self._asked.chosen if self._asked is not None and self._asked.seeds == self._seeds else []
-            compared = growths if self._tuning else chosen(growths, records)
-            self._chosen = kept or [growth.trials[0].fingerprint for growth in compared]
+            compared = growths if self._tuning else chosen(growths, records, kept)
+            self._chosen = [trial.fingerprint for growth in compared for trial in growth.trials]
         compared = [growth for growth in growths if growth.trials[0].fingerprint in self._chosen]
-        return [trial for block in by_block(compared, records).values() for trial in self._look(block, records)]
+        blocks = [block for block in by_block(compared, records).values() if len(block) > 1]
+        return [trial for block in blocks for trial in self._look(block, records)]
 
     def question(self) -> Question:
         settings = self._settings
@@ -134,15 +135,22 @@ class LooksOnRequest(Looks):
         return super().more(trials, records)
 
 
-def chosen(growths: Sequence[Growth], records: Records) -> Iterator[Growth]:
-    """The configurations to compare: of each cell in a data block the best by validation; of one cell, all."""
+def chosen(growths: Sequence[Growth], records: Records, kept: Collection[str] = ()) -> Iterator[Growth]:
+    """The configurations to compare: of each cell in a data block the best by validation; of one cell, all.
+
+    Args:
+        kept: fingerprints of first trials: of a cell that has some, those configurations stay chosen.
+    """
     for block in by_block(growths, records).values():
         by_cell: dict[str, list[Growth]] = defaultdict(list)
         for growth in block:
             by_cell[growth.trials[0].config.model.cell].append(growth)
-        yield from (
-            block if len(by_cell) == 1 else (max(it, key=lambda one: one.rank(records)) for it in by_cell.values())
-        )
+        if len(by_cell) == 1:
+            yield from block
+            continue
+        for of_cell in by_cell.values():
+            before = [growth for growth in of_cell if growth.trials[0].fingerprint in kept]
+            yield from before or [max(of_cell, key=lambda growth: growth.rank(records))]
 
 
 def by_block(growths: Sequence[Growth], records: Records) -> dict[str, list[Growth]]:
@@ -158,8 +166,12 @@ def check_first_look(trials: Sequence[Trial], settings: SweepConfig) -> None:
     """Raises UserError if there is nothing to decide, or seeds with which nothing can be decided."""
     growths = configurations(trials)
     seeds = [[trial.config.seed for trial in growth.trials] for growth in growths.values()]
-    if len(growths) < 2:
-        raise UserError("sweep.until=decided: there is one configuration and nothing to compare it with; give another")
+    blocks = Counter(growth.trials[0].block for growth in growths.values())
+    if max(blocks.values()) < 2:
+        data = " on the same data" if len(blocks) > 1 else ""
+        raise UserError(
+            f"sweep.until=decided: there is one configuration{data} and nothing to compare it with; give another"
+        )
     if any(it != seeds[0] for it in seeds) or not 2 <= len(seeds[0]) <= settings.max_seeds:
         raise UserError(
             f"sweep.until=decided: the first look takes the same seeds of each configuration, from 2 to "

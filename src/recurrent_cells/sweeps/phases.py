@@ -64,8 +64,9 @@ class Tuning(Stage):
         return tuple((key, value) for key, value in trial.varied.items() if key in self._keys)
 
     def _rest(self, trial: Trial) -> Values:
-        """What a trial varies besides: for each such configuration settings are chosen."""
-        return tuple((key, value) for key, value in trial.varied.items() if key not in {*self._keys, "seed"})
+        """What the first phase varies besides: for each such configuration settings are chosen."""
+        besides = self.trials[0].varied.keys() - {*self._keys, "seed"}
+        return tuple((key, value) for key, value in trial.varied.items() if key in besides)
 
 
 def check_phases(tuning: Sequence[Trial], compared: Sequence[Trial]) -> None:

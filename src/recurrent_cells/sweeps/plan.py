@@ -11,7 +11,7 @@ from recurrent_cells.sweeps.grid import Point, raise_together
 from recurrent_cells.tracking.queries import Earlier, TrialRecord
 from recurrent_cells.training.schedule import Schedule
 from recurrent_cells.trial.check import check_trial
-from recurrent_cells.trial.fingerprint import fingerprint, shape
+from recurrent_cells.trial.fingerprint import block, fingerprint, shape
 from recurrent_cells.trial.match import matched
 from recurrent_cells.trial.spec import run_name
 
@@ -21,7 +21,10 @@ class Trial:
     """A planned trial: the overrides that make its config and what they come to.
 
     Args:
+        varied: the value of each key that has several in the sweep.
+        shape: equal for trials of about equal cost.
         configuration: what the trials share that differ in nothing but the seed; 16 hexadecimal digits.
+        block: what the trials share that are compared with one another; 16 hexadecimal digits.
         steps: the budget of optimiser steps.
         work: grows with the time that training takes.
     """
@@ -34,6 +37,7 @@ class Trial:
     shape: str
     n_params: int
     configuration: str = ""
+    block: str = ""
     steps: int = 0
     work: int = 0
 
@@ -113,6 +117,7 @@ def plan_trial(point: Point) -> Trial:
         name=run_name(config),
         fingerprint=fingerprint(config, splits.digest),
         configuration=fingerprint(replace(config, seed=0), splits.digest),
+        block=block(config, splits.digest),
         shape=shape(config, splits.digest),
         n_params=n_params,
         steps=steps,

@@ -56,11 +56,12 @@ class StagedFeed(Feed):
         store: Store,
         parent: Parent,
         rerun: str,
-        records: Records | None = None,
+        records: Records,
     ) -> None:
         super().__init__()
         self._trials, self._stages = list(first), list(stages)
-        self._store, self._parent, self._rerun, self._known = store, parent, rerun, records
+        self._store, self._parent, self._rerun = store, parent, rerun
+        self._known: Records | None = records
         self._under_way: set[str] = set()
         self._over = False
 
@@ -78,7 +79,7 @@ class StagedFeed(Feed):
         records = patiently(self._records, self._store.patience) if self._known is None else self._known
         self._known = None
         while not (todo := self._todo(records)) and not self._over:
-            self._over = self._rerun == "failed" or not self._advance(records)
+            self._over = not self._advance(records) or (self._rerun == "failed" and self._has_new(records))
         self._under_way |= {trial.fingerprint for trial in todo}
         return [trial.below(self._parent.run_id, self._parent.earlier) for trial in todo]
 
@@ -103,6 +104,10 @@ class StagedFeed(Feed):
         """The trials to train now, the longest first."""
         missing = to_run(self._trials, records, self._rerun)
         return sorted((it for it in missing if it.fingerprint not in self.outcomes), key=lambda trial: -trial.work)
+
+    def _has_new(self, records: Records) -> bool:
+        """Whether there are trials that were never started."""
+        return any(trial.fingerprint not in records for trial in self._trials)
 
     def _advance(self, records: Records) -> bool:
         """Add the trials of the next stage that has any; whether there is one."""

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from statistics import fmean
 
-from recurrent_cells.config.schema import block_keys
 from recurrent_cells.statistics.comparisons import Comparison, compare
 from recurrent_cells.statistics.looks import spent
 from recurrent_cells.sweeps.looks import configurations
@@ -35,7 +34,7 @@ class Standings:
         self._labels = {name: growth.label for name, growth in growths.items()}
         self._cells = {name: growth.trials[0].config.model.cell for name, growth in growths.items()}
         self._planned = min(len(growth.trials) for growth in growths.values())
-        self._is_one_block = not any({"data", *block_keys()} & trial.varied.keys() for trial in trials)
+        self._is_one_block = len({trial.block for trial in trials}) == 1
         self._values: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in growths}
         self._told = 1
         for trial in trials:

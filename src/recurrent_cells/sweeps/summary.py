@@ -19,7 +19,8 @@ def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord], tuning:
         tuning: trials that chose among settings; no mean is of them.
     """
     mapped = ["model"] if any(trial.varied.get("model", "").startswith("{") for trial in trials) else []
-    extra = [*mapped, *(key for key in trials[0].varied if key not in SHOWN_BY_OTHER_COLUMNS)]
+    varied = dict.fromkeys(key for trial in trials for key in trial.varied)
+    extra = [*mapped, *(key for key in varied if key not in SHOWN_BY_OTHER_COLUMNS)]
     first = next((records[trial.fingerprint] for trial in trials if trial.fingerprint in records), None)
     rows, metric = [], first.metric if first else "acc"
     groups: dict[tuple[str, ...], list[float]] = defaultdict(list)
@@ -35,7 +36,7 @@ def summary(trials: Sequence[Trial], records: Mapping[str, TrialRecord], tuning:
                 str(model.hidden_size),
                 f"{trial.n_params:,}",
                 str(trial.config.seed),
-                *(trial.varied[key] for key in extra),
+                *(trial.varied.get(key, "-") for key in extra),
                 f"{math.nan if record.selection is None else record.selection:.4f}",
                 f"{test:.4f}",
                 f"{record.seconds or math.nan:.1f}",

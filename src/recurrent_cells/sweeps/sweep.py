@@ -21,7 +21,7 @@ from recurrent_cells.sweeps.parent import Parent, close_parent, open_parent
 from recurrent_cells.sweeps.phases import Tuning
 from recurrent_cells.sweeps.plan import Trial, has_status, is_stopped, to_run, unfinished
 from recurrent_cells.sweeps.pools import Pool
-from recurrent_cells.sweeps.stages import Stage, StagedFeed
+from recurrent_cells.sweeps.stages import Records, Stage, StagedFeed
 from recurrent_cells.sweeps.standings import Standings
 from recurrent_cells.sweeps.summary import summary
 from recurrent_cells.sweeps.view import counted, say
@@ -37,9 +37,6 @@ from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training.pictures import first_sequences
 from recurrent_cells.trial.claim import Train
 from recurrent_cells.trial.outcome import Outcome
-
-# What the store knows of trials, by fingerprint.
-Records = dict[str, TrialRecord]
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,6 @@ def run_sweep(
         is_staged, again = bool(first_phase) or settings.until == "decided", settings.rerun == "all"
         plan = question_name(trials, settings, first_phase) if is_staged else None
         parent = patiently(lambda: open_parent(store, first_phase or trials, runner.name, again, plan), store.patience)
-        show_digits(store, parent, trials[0])
         records = latest_by_fingerprint(everything, parent.earlier)
         todo = to_run(planned, records, settings.rerun)
         if left_out := len(planned) - len(todo):
@@ -171,7 +167,7 @@ def run_sweep(
         again_too = {trial.fingerprint for trial in todo}
         before = {name: record for name, record in records.items() if name not in again_too}
         standings = None if first_phase else Standings(trials, before)
-        return carry_out(runner, feed, store, parent, partial(summary, tuning=first_phase), standings)
+        return carry_out(runner, feed, store, parent, trials[0], partial(summary, tuning=first_phase), standings)
 
 
 def _stages(
@@ -193,8 +189,8 @@ def _stages(
         yield LooksOnRequest(settings, asked, tuning, keys, tags)
 
 
-def show_digits(store: Store, parent: Parent, trial: Trial) -> None:
-    """Keep the first sequences of a sweep with its parent."""
+def _keep_first_sequences(store: Store, parent: Parent, trial: Trial) -> None:
+    """Have a picture of the first sequences with a sweep's parent."""
     first = first_sequences(load_splits(trial.config.data))
     patiently(lambda: store.client.log_figure(parent.run_id, first, Artifact.FIRST_SEQUENCES), store.patience)
 
@@ -204,12 +200,14 @@ def carry_out(
     feed: Feed,
     store: Store,
     parent: Parent,
+    first: Trial,
     summary: Callable[[Sequence[Trial], Records], str],
     standings: Standings | None = None,
 ) -> Swept:
     """Train the trials of a feed and close the sweep's parent, however that ends.
 
     Args:
+        first: a trial whose first sequences are kept with the parent.
         summary: makes a table of the trials.
         standings: what a watcher is told of the comparison.
 
@@ -219,6 +217,7 @@ def carry_out(
     limits = Limits(runner.settings, store, parent.run_id, _known_seconds(runner.settings, store))
     with handled() as interruption:
         try:
+            _keep_first_sequences(store, parent, first)
             if not feed.done:
                 limits.announce()
                 drive(feed, runner.pool, store, parent.run_id, runner.settings.retries, limits, standings)

@@ -16,6 +16,9 @@ from recurrent_cells.training.fit import Tested
 from recurrent_cells.training.member import Member
 from recurrent_cells.training.pictures import draw_accuracy_after_step, draw_confusion, draw_numbers, first_sequences
 
+# A matrix of more has several classes to a pixel, and takes seconds and gigabytes.
+MOST_CLASSES_DRAWN = 500
+
 
 def write_config(folder: Path, config: Config) -> None:
     artifacts.write_config(folder, asdict(config))
@@ -54,7 +57,8 @@ def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) 
     artifacts.write_outcomes(folder, tested.outcomes)
     if tested.confusion is not None:
         artifacts.write_confusion(folder, tested.confusion, splits.class_names)
-        draw_confusion(tested.confusion, splits.class_names, folder / Artifact.CONFUSION_PICTURE)
+        if len(tested.confusion) <= MOST_CLASSES_DRAWN:
+            draw_confusion(tested.confusion, splits.class_names, folder / Artifact.CONFUSION_PICTURE)
     if tested.hardest:
         artifacts.write_hardest(folder, _hardest(tested, splits))
     if tested.numbers is not None:

@@ -123,7 +123,9 @@ class Fit:
                 torch.cuda.empty_cache()
             return False
         except TrialError:
-            pass  # the members have it
+            if program is None or program.open:  # no member has the error: the device is at fault
+                program = None
+                raise
         finally:
             if program is not None and program.open:
                 states = program.states()

@@ -53,7 +53,8 @@ def first_sequences(splits: Splits) -> Figure:
         sequence = split.sequences[index, :length].numpy()
         axes = figure.add_subplot(rows, columns, place)
         draw_sequence(axes, sequence.reshape(side, side) if one_step else sequence, splits.is_image)
-        axes.set_title(_asked(split, index, splits.class_names), fontsize=10 if splits.class_names is None else 7)
+        size = 10 if splits.class_names is None else 7
+        axes.set_title(_asked(split, index, splits.class_names), fontsize=size, parse_math=False)
     return figure
 
 
@@ -117,8 +118,8 @@ def label_classes(axes: Axes, size: int, names: Sequence[str] | None) -> None:
         axes.set_xticks(range(size))
         axes.set_yticks(range(size))
     else:
-        axes.set_xticks(range(size), names, rotation=90, fontsize=7)
-        axes.set_yticks(range(size), names, fontsize=7)
+        axes.set_xticks(range(size), names, rotation=90, fontsize=7, parse_math=False)
+        axes.set_yticks(range(size), names, fontsize=7, parse_math=False)
 
 
 def draw_numbers(answers: NDArray[Any], targets: NDArray[Any]) -> Figure:

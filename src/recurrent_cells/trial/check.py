@@ -5,12 +5,14 @@ from recurrent_cells.data.splits import Splits, load_splits
 from recurrent_cells.memory import check_memory
 from recurrent_cells.models.layers import check_kernel
 from recurrent_cells.models.size import count_parameters
-from recurrent_cells.training.chunks import evaluated_at_once
+from recurrent_cells.training.chunks import evaluated_at_once, num_steps
 from recurrent_cells.training.device import check_device
 from recurrent_cells.trial.spec import trial_task
 
 # Of the weights: themselves, their gradients, the best so far, and what an optimiser keeps of each, twice.
 COPIES = 5
+# Of who was taken for whom: the counts, twice, as a list and as text.
+COUNTS = 4
 FLOAT, INTEGER = 4, 8
 
 
@@ -28,7 +30,7 @@ def check_trial(config: Config) -> int:
     parameters = count_parameters(config.model, splits.num_features, splits.num_outputs, splits.num_steps)
     needed = _estimate(config, splits, parameters)
     if accelerator == "gpu":
-        needed = {what: count for what, count in needed.items() if what.startswith("model.")}
+        needed = {what: count for what, count in needed.items() if not what.startswith("data.")}
     largest = max(needed, key=lambda what: needed[what])
     check_memory(sum(needed.values()), largest, "give smaller values")
     return parameters
@@ -37,7 +39,7 @@ def check_trial(config: Config) -> int:
 def _estimate(config: Config, splits: Splits, parameters: int) -> dict[str, int]:
     """At least so many bytes, by the keys that decide of them."""
     model, data, outputs = config.model, config.data, splits.num_outputs
-    steps = splits.num_steps * (model.frontend_size if model.frontend == "conv" else 1)
+    steps = num_steps(model, splits)
     width = model.hidden_size * (2 if model.bidirectional else 1)
     of_step = 2 * width * model.num_layers + (outputs if model.readout == "every" else 0)
     evaluated = min(evaluated_at_once(config, splits), max(len(splits.val), len(splits.test)))
@@ -46,5 +48,5 @@ def _estimate(config: Config, splits: Splits, parameters: int) -> dict[str, int]
         f"{size} frontend_size={model.frontend_size}, {outputs} outputs": COPIES * FLOAT * parameters,
         f"data.batch_size={data.batch_size} {size}": FLOAT * data.batch_size * (steps * of_step + outputs),
         f"data.eval_batch_size={data.eval_batch_size} {size}": FLOAT * evaluated * (steps * width + outputs),
-        f"{splits.num_classes} classes": 2 * INTEGER * splits.num_classes**2,  # who was taken for whom
+        f"{splits.num_classes} classes": COUNTS * INTEGER * splits.num_classes**2,
     }

@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
+from operator import attrgetter
 from typing import Any
 
 from recurrent_cells.config.extensions import used_by
 from recurrent_cells.config.options import options_of
-from recurrent_cells.config.schema import Config, ModelConfig, OptimizerConfig, later_keys
+from recurrent_cells.config.schema import Config, ModelConfig, OptimizerConfig, block_keys, later_keys
 
 # Where things lie, on what a trial runs, how it is watched, what is kept of it.
 CIRCUMSTANCES = (
@@ -48,6 +49,12 @@ def fingerprint(config: Config, data_digest: str) -> str:
 def shape(config: Config, data_digest: str) -> str:
     """What trials of about equal cost share: all of the fingerprint but seed and optimiser settings."""
     return fingerprint(replace(config, seed=0, optimizer=OptimizerConfig(name=config.optimizer.name)), data_digest)
+
+
+def block(config: Config, data_digest: str) -> str:
+    """What trials share that read the same sequences of the same data, split alike, to answer the same."""
+    keys = {key: attrgetter(key)(config) for key in block_keys() if key != "data.name"}
+    return hashlib.sha256(json.dumps([data_digest, config.task, keys], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def is_within(key: str, keys: Iterable[str]) -> bool:

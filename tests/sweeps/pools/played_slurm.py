@@ -34,6 +34,9 @@ if name == "sbatch":
         job = number if index is None else f"{{number}}_{{index}}"
         known[job] = {{"state": "PENDING", "comment": comment, "script": script}}
     print(f"Submitted batch job {{number}}")
+if name == "squeue" and (folder / "busy").exists():
+    (folder / "busy").unlink()
+    sys.exit("slurm_load_jobs error: Socket timed out on send/recv operation")
 if name == "squeue":
     for job, it in known.items():
         number, _, index = job.partition("_")

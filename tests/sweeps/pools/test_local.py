@@ -194,3 +194,11 @@ def test_a_slot_has_one_of_the_gpus_that_are_visible(monkeypatch):
     assert gpu_of_slot(0, 1) == {}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,3")
     assert [gpu_of_slot(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["5", "3", "5"]
+
+
+def test_a_parent_that_ignored_the_ends_of_children_costs_nothing(launch):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert [outcome.status for outcome in launch(lambda config: {}, 2)] == ["finished"] * 2
+    finally:
+        signal.signal(signal.SIGCHLD, before)

@@ -264,3 +264,11 @@ def test_a_sweep_through_a_real_slurm(sweep, tmp_path, trials, parents, monkeypa
     assert answer.code == 0, answer.err
     assert statuses(trials) == [(0, "FINISHED"), (1, "FINISHED")]
     assert [parent.info.status for parent in parents()] == ["FINISHED"]
+
+
+@pytest.mark.slow
+def test_a_queue_that_does_not_answer_at_first_is_asked_again(sweep, cluster, parents):
+    (cluster.folder / "busy").touch()
+    left = sweep("seed=0,1", *LEFT)
+    assert left.code == 0, left.err
+    assert cluster.waiting == ["1_0", "1_1"]

@@ -18,6 +18,7 @@ from recurrent_cells.training import fit
 from recurrent_cells.trial import life
 from recurrent_cells.trial.study_storage import STORAGE
 from recurrent_cells.trial.train import train
+from tests.support import write_data_set
 from tests.sweeps.processes import end_by_sigkill, is_alive, wait_until
 
 LENGTH = ("model.hidden_size=8", "trainer.max_steps=80", "trainer.eval_every=40", "trainer.checkpoint_every=40")
@@ -383,6 +384,30 @@ def test_bad_input_starts_nothing(search, runs, storage):
 
 
 @pytest.mark.slow
+def test_choices_that_change_the_data_do_not_compete(search, tmp_path, runs):
+    roots = [write_data_set(tmp_path / name, train=count) for name, count in (("few", 60), ("more", 80))]
+    answer = search(f"data.root={roots[0]},{roots[1]}")
+    assert answer.code == 2
+    assert "a search compares trials on the same data" in answer.err
+    assert runs() == []
+
+
+@pytest.mark.slow
+def test_a_dry_run_tells_what_the_command_would_do(search, sweep):
+    ranges = ("hydra/sweeper=optuna", "hydra.sweeper.sampler=grid", "model.num_layers=1,2")
+    lone = ("optimizer.lr=0.1,0.2", "hydra.sweeper.n_trials=9")
+    assert sweep(*ranges, *lone, "sweep.dry_run=true").out.startswith("4 trials: 0 to be left out, 0 to run, 4 to be ")
+    assert sweep(*ranges, *lone, "hydra.launcher.slots=1").code == 0
+    *table, last = sweep(*ranges[:2], *lone, ranges[2], "sweep.dry_run=true").out.splitlines()
+    assert table[0].split()[1:3] == ["optimizer.lr", "model.num_layers"]
+    assert {tuple(row.split()[1:3]) for row in table[1:]} == {(lr, size) for lr in ("0.1", "0.2") for size in "12"}
+    assert last == "4 trials: 4 to be left out, 0 to run, 0 to be proposed by grid; nothing started"
+    again = sweep(*ranges, *lone, "sweep.rerun=all", "sweep.dry_run=true").out
+    assert again == "4 trials: 0 to be left out, 0 to run, 4 to be proposed by grid; nothing started\n"
+    assert search("sweep.rerun=failed", "sweep.dry_run=true").out.startswith("0 trials: ")
+
+
+@pytest.mark.slow
 def test_a_point_whose_files_are_damaged_is_trained_again(search, steps, trials, parents):
     search("hydra.sweeper.n_trials=2")
     damaged = trials()[0]
@@ -406,7 +431,7 @@ def test_a_poor_proposal_is_given_up_after_its_first_seed(search, steps, trials,
     assert answer.code == 0, answer.err
     tried = sorted((float(it.params["optimizer.lr"]), it.params["seed"]) for it in trials())
     assert tried == [(1e-7, "4"), (1e-6, "4"), (0.1, "4"), (0.1, "5"), (0.1, "6")]
-    assert "3 trials tried; 1 trained in full with 3 seeds each; 2 given up after the first seed" in answer.out
+    assert "3 points tried; 1 trained in full with 3 seeds each; 2 given up after the first seed" in answer.out
     assert [counts(run) for run in parents()] == [(5, 5, 0)]
     assert search(*arguments, "seed=4", train=steps.train).out == answer.out
     assert len(steps.begun()) == 5

@@ -69,7 +69,12 @@ def test_every_end_is_checked_once(hydra_context):
         ("model.hidden_size=8", "a search needs a range: KEY=interval(LOW,HIGH)"),
         ("seed=0,1,2", "seed=0,1,2: a search would find the luckiest seed; give one"),
         ("sweep.retries=0,1", "sweep.retries=0,1: a search has one value of it; give one"),
-        ("optimizer.lr=interval(2,1)", "optimizer.lr=interval(2,1): allowed is an interval that begins below its end"),
+        (
+            "optimizer.lr=interval(2,1)",
+            "optimizer.lr=interval(2,1): allowed is an interval of finite numbers that begins",
+        ),
+        ("model.hidden_size=interval(1,inf)", "allowed is an interval of finite numbers that begins below its end"),
+        ("++seed=0,1,2", "seed=0,1,2: a search would find the luckiest seed; give one"),
         ("optimizer.lr=tag(log,interval(0,1))", "allowed on a logarithmic scale is an interval that begins above 0"),
         ("model.hidden_size=interval(1.5,8)", "allowed are integers as ends"),
         ("optimizer.lr=tag(ln,interval(0,1))", "there is no tag ln; allowed is log"),

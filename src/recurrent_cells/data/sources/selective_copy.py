@@ -25,9 +25,9 @@ class SelectiveCopy(Made):
     naive = MappingProxyType({"test/acc": 1 / KINDS})
 
     def load(self, data: DataConfig) -> list[Part]:
-        symbols = data.symbols or self.symbols
-        if symbols > (data.length or self.length):
-            raise UserError(f"data.length={data.length}: data={self.name} needs at least the {symbols} of data.symbols")
+        symbols, length = data.symbols or self.symbols, data.length or self.length
+        if symbols > length:
+            raise UserError(f"data.length={length}: data={self.name} needs at least the {symbols} of data.symbols")
         return super().load(data)
 
     def draw(self, random: np.random.RandomState, count: int, data: DataConfig, is_test: bool) -> Part:

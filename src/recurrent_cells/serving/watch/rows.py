@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain, count
 from math import isfinite
 from typing import Any
 
@@ -33,9 +34,15 @@ class Configurations:
             key = key or (("", _cell(trial)),)
             if key not in places:
                 places[key] = len(places)
-                self.labels.append(_label(trial, data.swept or frozenset()))
+                self.labels.append(self._apart(trial, _label(trial, data.swept or frozenset())))
                 self.cells.append(_cell(trial))
             self.of_trial[trial.fingerprint] = places[key]
+
+    def _apart(self, trial: PlannedTrial, label: str) -> str:
+        """The label; if another configuration has it, the trial's name without the seed, or that with a number."""
+        name = trial.name.rpartition("-s")[0]
+        numbered = (f"{name} #{number}" for number in count(2))
+        return next(it for it in chain([label, name], numbered) if it and it not in self.labels)
 
     def described(self) -> Iterator[dict[str, Any]]:
         """Label and look of each: the colour tells the cell, `line` counts the cell's configurations.

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
@@ -45,6 +46,7 @@ class LocalPool(Pool):
 
         from recurrent_cells.training.device import num_gpus, use_threads
 
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as some supervisors have it, ended children are lost
         use_threads(1)
         if torch.cuda.is_initialized():
             raise RuntimeError("CUDA is initialised in this process, which must not fork: use hydra/launcher=basic")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from recurrent_cells.errors import UserError
 from recurrent_cells.sweeps.pools import Pool
 from recurrent_cells.sweeps.slurm import queue
+from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.trial.claim import Train
 from recurrent_cells.trial.outcome import Outcome
 
@@ -97,8 +98,9 @@ class SlurmPool(Pool):
         hidden = {} if self._asked.gpus else {"CUDA_VISIBLE_DEVICES": ""}  # what a trial did not ask for is not its
         self._shipment = Shipment(self.train, environment=whereabouts() | hidden)
         self._arrays = Arrays(self.store, self._asked.options, self._slots)
-        self._known = self._arrays.under_way()
-        self._arrays.tidy(self._known.values())
+        complaint = "Slurm does not answer ({reason}); once it does the same command goes on"
+        self._known = patiently(self._arrays.under_way, self.store.patience, queue.SlurmError, complaint)
+        patiently(lambda: self._arrays.tidy(self._known.values()), self.store.patience)
 
     @property
     def slots(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
@@ -108,8 +109,8 @@ def _interval(key: str, sweep: IntervalSweep) -> Interval:
     low, high, log = sweep.start, sweep.end, LOG in sweep.tags
     assert low is not None
     assert high is not None
-    if not low < high:
-        raise UserError("allowed is an interval that begins below its end")
+    if not (isfinite(low) and isfinite(high) and low < high):
+        raise UserError("allowed is an interval of finite numbers that begins below its end")
     if log and low <= 0:
         raise UserError("allowed on a logarithmic scale is an interval that begins above 0")
     if isinstance(low, int) or key in _integers():

@@ -13,13 +13,13 @@ from recurrent_cells.interrupts import handled
 from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.parent import Parent, open_parent
 from recurrent_cells.sweeps.plan import Trial, plan_trials
-from recurrent_cells.sweeps.search.outline import as_json
+from recurrent_cells.sweeps.search.outline import Outline, as_json
 from recurrent_cells.sweeps.search.proposals import Proposals
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.search.space import Space
 from recurrent_cells.sweeps.search.study import Study, study_patiently
 from recurrent_cells.sweeps.search.summary import known_so_far, summary
-from recurrent_cells.sweeps.sweep import Runner, Swept, carry_out, show_digits
+from recurrent_cells.sweeps.sweep import Runner, Swept, carry_out
 from recurrent_cells.sweeps.view import say
 from recurrent_cells.tracking.artifacts import PlanEntry, read_plan, write_search
 from recurrent_cells.tracking.parents import ParentRun, find_parent
@@ -41,8 +41,13 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
     search = search.settled(evaluations)
     store, settings = runner.open_store(), runner.settings
     key = identity(space, search, planned[0], runner.tracking.experiment)
+    if len({trial.block for trial in planned}) > 1:
+        raise UserError(
+            "a search compares trials on the same data, and some of its choices change those; "
+            "search on each by itself, or give a grid of them"
+        )
     if settings.dry_run:
-        print(_dry(store, find_parent(store, key), space, search))
+        print(_dry(store, find_parent(store, key), space, search, settings.rerun))
         return None
     if not runner.pool.waits:
         raise UserError("hydra.launcher.wait=false: a search proposes from trials that have ended; it needs wait=true")
@@ -63,9 +68,8 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
             points = [space.values(dict(zip(space.ranges, values, strict=True))) for values in texts]
             study_patiently(store, lambda: study.restore(points))
         _outline(store, parent, space, search)
-        show_digits(store, parent, planned[0])
         proposals = Proposals(study, space, search, store, parent, settings.rerun)
-        return carry_out(runner, proposals, store, parent, partial(summary, search))
+        return carry_out(runner, proposals, store, parent, planned[0], partial(summary, search))
 
 
 def identity(space: Space, search: SearchSettings, first: Trial, experiment: str) -> str:
@@ -101,15 +105,17 @@ def _outline(store: Store, parent: Parent, space: Space, search: SearchSettings)
     patiently(lambda: write_search(store, parent.run_id, text), store.patience)
 
 
-def _dry(store: Store, parent: ParentRun | None, space: Space, search: SearchSettings) -> str:
-    entries = _entries(store, parent)
+def _dry(store: Store, parent: ParentRun | None, space: Space, search: SearchSettings, rerun: str) -> str:
+    is_new = rerun == "all" and (parent is None or not parent.round or parent.status == "FINISHED")
+    entries = [] if is_new else _entries(store, parent)
     run_id = None if parent is None else parent.run_id
     records = latest_by_fingerprint(unpruned(trial_records(store), but_by=run_id))
+    keys = [*space.ranges, *(["seed"] if search.seeds > 1 else [])]
     rows = []
     for entry in entries:
         record = records.get(entry.fingerprint)
         state = "new" if record is None else "pruned" if record.pruned else record.status.lower()
-        rows.append([entry.name, *entry.varied.values(), str(entry.n_params), state])
+        rows.append([entry.name, *(entry.varied[key] for key in keys), str(entry.n_params), state])
     tried = len({tuple(entry.varied[key] for key in space.ranges) for entry in entries})
-    keys = [*space.ranges, *(["seed"] if search.seeds > 1 else [])]
-    return known_so_far([["trial", *keys, "n_params", "state"], *rows], tried, search)
+    new = 0 if rerun == "failed" else max(0, Outline(space.ranges, search).proposals - tried)
+    return known_so_far([["trial", *keys, "n_params", "state"], *rows], new, search)

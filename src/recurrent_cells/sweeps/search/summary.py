@@ -7,7 +7,7 @@ from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.sweeps.search.objectives import front, mean_rank
 from recurrent_cells.sweeps.search.settings import SearchSettings
 from recurrent_cells.sweeps.summary import summary as table_of
-from recurrent_cells.sweeps.view import table
+from recurrent_cells.sweeps.view import counted, table
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.queries import TrialRecord
 
@@ -29,7 +29,7 @@ def summary(search: SearchSettings, trials: Sequence[Trial], records: Mapping[st
         shown = [seeds for seeds, is_best in zip(full, front(runs, search.objectives), strict=True) if is_best]
     ranked = sorted(shown, key=lambda seeds: mean_rank([known[it.fingerprint] for it in seeds]), reverse=True)
     lines = [table_of([trial for seeds in ranked[:MOST_ROWS] for trial in seeds], known)] if ranked else []
-    counts = [f"{len(points)} trials tried", f"{len(full)} trained in full"]
+    counts = [f"{counted(len(points), 'point' if search.seeds > 1 else 'trial')} tried", f"{len(full)} trained in full"]
     if search.seeds > 1:
         counts[-1] += f" with {search.seeds} seeds each"
         given_up = [seeds for seeds in points.values() if len(seeds) == 1 and seeds[0] in finished]
@@ -47,16 +47,15 @@ def summary(search: SearchSettings, trials: Sequence[Trial], records: Mapping[st
     return "\n".join([*lines, "", "; ".join(counts)])
 
 
-def known_so_far(rows: Sequence[Sequence[str]], tried: int, search: SearchSettings) -> str:
+def known_so_far(rows: Sequence[Sequence[str]], new: int, search: SearchSettings) -> str:
     """What a dry run prints: the trials there are and how many are to be proposed.
 
     Args:
         rows: a header and a row for each trial, its state last.
-        tried: how many points these trials are of.
+        new: how many points the search would propose.
     """
     states = [row[-1] for row in rows[1:]]
     done = sum(state in ("finished", "pruned") for state in states)
-    new = max(0, search.n_trials - tried)
     counts = f"{done} to be left out, {len(states) - done} to run, {new} to be proposed by {search.sampler}"
     counts += f", each with up to {search.seeds} seeds" if search.seeds > 1 else ""
     return "\n".join([*(table(rows) if states else []), f"{len(states) + new} trials: {counts}; nothing started"])
