@@ -64,7 +64,7 @@ def fill_store(uri: str, database: str, count: int) -> str:
     store = open_store("recurrent-cells")
     random.seed(0)
     made = made_up(count)
-    parent = open_parent(store, made, "synthetic", again=False)
+    parent = open_parent(store, made, "synthetic", rerun="missing")
     store.disconnect()
     fill(store, database, made, parent.run_id)
     close_parent(store, parent.run_id, {"finished": count}, "FINISHED")

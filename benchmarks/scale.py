@@ -202,7 +202,7 @@ def examine(name: str, uri: str, database: str, trials: Sequence[Trial]) -> Figu
         "a trial's dealings with the store, empty (0.8 MB of artifacts)", lambda n: train_nothing(store, trials[n])
     )
     with figures.timed("to open the sweep's parent and keep the plan"):
-        parent = open_parent(store, trials, "synthetic", again=False)
+        parent = open_parent(store, trials, "synthetic", rerun="missing")
     store.disconnect()
     fill(store, database, trials, parent.run_id)
     close_parent(store, parent.run_id, {"finished": len(trials)}, "FINISHED")

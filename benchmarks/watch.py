@@ -45,7 +45,7 @@ def answers(trials: int) -> dict[str, float]:
     """Seconds of what a page of a sweep of so many trials asks for, by what it is."""
     planned = plan(trials, Figures(""))
     store = open_store("recurrent-cells")
-    parent = open_parent(store, planned, "synthetic", again=False)
+    parent = open_parent(store, planned, "synthetic", rerun="missing")
     store.disconnect()
     fill(store, store.uri, planned, parent.run_id)
     with closing(sqlite3.connect(database_path(store.uri))) as database, database:  # they end in the future, else

@@ -5,10 +5,16 @@ import stat
 from pathlib import Path
 from typing import Literal
 
+
+def of_user(name: str | Path) -> Path:
+    """The path that a user gave; `~` begins it as in a shell, if there is such a user."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - a Path raises where there is none
+
+
 PACKAGE = Path(__file__).resolve().parent
 # Where runs, data and reports lie; on a node that the code was sent to, not beside the code.
 HOME_VARIABLE = "RECURRENT_CELLS_HOME"
-HOME = Path(os.environ.get(HOME_VARIABLE) or ".").expanduser().resolve()
+HOME = of_user(os.environ.get(HOME_VARIABLE) or ".").resolve()
 DATASETS = HOME / "datasets"
 TRACKING = HOME / "mlruns"
 REPORTS = HOME / "reports"
@@ -22,11 +28,6 @@ COMMAND_VARIABLE = "RECURRENT_CELLS_COMMAND"
 def command(name: str) -> str:
     """A command as its user types it."""
     return os.environ.get(COMMAND_VARIABLE, "recurrent-cells {}").format(name)
-
-
-def of_user(name: str | Path) -> Path:
-    """The path that a user gave; `~` begins it as in a shell, if there is such a user."""
-    return Path(os.path.expanduser(name))  # noqa: PTH111 - a Path raises where there is none
 
 
 def kind(path: Path) -> Literal["file", "folder", "other"] | None:

@@ -20,6 +20,7 @@ def run(body: str, **settings):
         ("sys.exit()", 0, ""),
         ("sys.exit(2)", 2, ""),
         ("sys.exit('no such port')", 1, "no such port\n"),
+        ("raise KeyboardInterrupt", 130, ""),
     ],
 )
 def test_the_code_is_that_of_the_entry(leaving, code, said):

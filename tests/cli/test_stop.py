@@ -9,11 +9,13 @@ from tests.written_sweeps import Made, make_sweep, store
 
 __all__ = ["make_sweep", "store"]  # fixtures
 
+WAITING = Made("lstm", 0, state="missing")
+
 
 @pytest.fixture
 def sweep(make_sweep, store) -> str:
-    """A sweep that runs, with one trial that runs and one that has ended."""
-    parent = make_sweep(Made("gru", 0, 0.9), Made("gru", 1, 0.9))
+    """A sweep that runs, with a trial that runs, one that has ended and one that waits."""
+    parent = make_sweep(WAITING, Made("gru", 0, 0.9), Made("gru", 1, 0.9))
     running = next(record for record in trial_records(store) if record.params["seed"] == "0")
     for run_id in (parent, running.run_id):
         store.client.update_run(run_id, status="RUNNING")
@@ -29,8 +31,10 @@ def test_a_trial_that_runs_is_asked_to_stop(sweep, store, capsys):
 
 
 def test_a_sweep_is_asked_to_start_no_more_or_to_leave_a_trial_out(sweep, store, capsys):
-    fingerprint = trial_records(store)[0].fingerprint
+    fingerprint = WAITING.fingerprint
     main(["sweep=latest", f"skip={fingerprint}"])
+    begun = trial_records(store)[0].fingerprint
+    assert "only a trial without a run can be skipped" in refusal(main, ["sweep=latest", f"skip={begun}"], capsys)
     main(["sweep=latest"])
     tags = store.client.get_run(sweep).data.tags
     assert tags["stop"] == tags[f"skip.{fingerprint}"] == "by src.stop"

@@ -42,6 +42,10 @@ def test_trials_of_an_archive_are_left_out_and_compared_as_if_they_had_been_trai
     first = sweep("model=lstm,gru", "seed=0,1", archive, train=steps.train)
     assert first.code == 0
     content = (tmp_path / "trials.parquet").read_bytes()
+    for record in trial_records(store):
+        store.client.set_tag(record.run_id, "comment", "longer than an archive takes " * 250)
+    assert sweep("model=lstm,gru", "seed=0,1", archive).code == 0
+    assert (tmp_path / "trials.parquet").read_bytes() == content
     known = {record.fingerprint: record for record in trial_records(store)}
     curves = read_histories(store, [it.run_id for it in known.values()], CURVES)
 

@@ -25,7 +25,7 @@ def plan_of(run):
 
 
 def test_the_same_plan_has_the_same_parent_in_any_order(store, parents):
-    first = open_parent(store, planned(0, 1), "seed=0,1", again=False)
+    first = open_parent(store, planned(0, 1), "seed=0,1", rerun="missing")
     close_parent(store, first.run_id, {"finished": 1, "failed": 1}, "FAILED")
     (run,) = parents()
     assert run.info.status == "FAILED"
@@ -33,15 +33,15 @@ def test_the_same_plan_has_the_same_parent_in_any_order(store, parents):
     assert run.data.tags["sweep"] == run.info.run_id == first.run_id
     assert [entry["name"] for entry in plan_of(run)] == ["lstm-s0", "lstm-s1"]
 
-    assert open_parent(store, planned(1, 0), "seed=1,0", again=False) == first
+    assert open_parent(store, planned(1, 0), "seed=1,0", rerun="missing") == first
     (run,) = parents()
     assert (run.info.status, run.info.run_name) == ("RUNNING", "seed=0,1")
-    assert open_parent(store, planned(0, 2), "seed=0,2", again=False) != first
+    assert open_parent(store, planned(0, 2), "seed=0,2", rerun="missing") != first
 
 
 def test_two_that_start_together_share_one(store, parents):
     def start(queue):
-        queue.put(open_parent(store, planned(0, 1), "seed=0,1", again=False).run_id)
+        queue.put(open_parent(store, planned(0, 1), "seed=0,1", rerun="missing").run_id)
 
     fork = get_context("fork")
     queue = fork.SimpleQueue()
@@ -60,16 +60,16 @@ def test_one_that_was_killed_while_it_was_made_is_completed(store, parents, monk
     with monkeypatch.context() as patch:
         patch.setattr(parent, "set_running", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            open_parent(store, planned(0), "seed=0", again=False)
-    open_parent(store, planned(0), "seed=0", again=False)
+            open_parent(store, planned(0), "seed=0", rerun="missing")
+    open_parent(store, planned(0), "seed=0", rerun="missing")
     (run,) = parents()
     assert run.data.tags["sweep"] == run.info.run_id
     assert len(plan_of(run)) == 1
 
 
 def test_to_train_all_again_goes_on_where_it_was_interrupted(store, parents):
-    def start(again):
-        return open_parent(store, planned(0), "seed=0", again)
+    def start(rerun):
+        return open_parent(store, planned(0), "seed=0", rerun)
 
     def finish():
         run = store.client.create_run(store.experiment_id, tags={"fingerprint": "f0"})
@@ -77,23 +77,23 @@ def test_to_train_all_again_goes_on_where_it_was_interrupted(store, parents):
         return run.info.run_id
 
     first = finish()
-    assert (start(again=False).round, start(again=False).earlier) == ("", {})
-    begun = start(again=True)
+    assert (start("missing").round, start("missing").earlier) == ("", {})
+    begun = start("all")
     assert begun.earlier == {"f0": [first]}
     (run,) = parents()
     assert read_parent(store, run.info.run_id).round == begun.round
     second = finish()
     close_parent(store, run.info.run_id, {}, "KILLED")
-    assert start(again=True) == begun
+    assert start("all") == begun
     close_parent(store, run.info.run_id, {}, "FINISHED")
-    assert set(start(again=True).earlier["f0"]) == {first, second}
+    assert set(start("all").earlier["f0"]) == {first, second}
 
 
 def test_a_parent_that_finishes_has_no_error_of_an_earlier_death(store, parents):
-    made = open_parent(store, planned(0), "seed=0", again=False)
+    made = open_parent(store, planned(0), "seed=0", rerun="missing")
     store.client.set_tag(made.run_id, "process.start", "1")
     assert [repair.status for repair in recover(store)] == ["KILLED"]
-    open_parent(store, planned(0), "seed=0", again=False)
+    open_parent(store, planned(0), "seed=0", rerun="missing")
     assert "error" not in parents()[0].data.tags
     store.client.set_tag(made.run_id, "error", "taken for dead by another host")
     close_parent(store, made.run_id, {"finished": 1}, "FINISHED")

@@ -267,3 +267,11 @@ def test_what_a_kill_leaves_of_a_new_store_is_removed(at, tmp_path):
     (store.folder / ".new-store-abc" / "mlflow.db").touch()
     at(tmp_path / "here")
     assert not (store.folder / ".new-store-abc").exists()
+
+
+def test_what_is_no_file_is_no_store(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/pipe")
+    with pytest.raises(UserError, match="it names no file"):
+        open_store("recurrent-cells")
+    assert (tmp_path / "pipe").is_fifo()

@@ -1,6 +1,7 @@
 """What the store knows of trials."""
 
 from dataclasses import replace
+from math import isnan
 
 from recurrent_cells.tracking.queries import (
     TrialRecord,
@@ -137,3 +138,11 @@ def test_keys_that_came_later_leave_the_blocks_of_earlier_runs_as_they_were():
     earlier = block()
     assert block(**{"data.missing": "refuse"}) == earlier
     assert block(**{"data.missing": "zero"}) != earlier
+
+
+def test_what_is_infinite_is_no_number_to_compare(store, run_of):
+    run_id = run_of("gru", "FINISHED")
+    store.client.log_metric(run_id, "val/best_acc", float("inf"))
+    (found,) = trial_records(store)
+    assert isnan(found.metrics["val/best_acc"])
+    assert found.rank == (False, float("-inf"))

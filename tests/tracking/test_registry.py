@@ -154,3 +154,14 @@ def test_a_champion_whose_files_are_damaged_is_none_and_another_takes_its_place(
     assert f"champion {best.name} ({best.run_id}) is left out: DAMAGED, best.ckpt is missing" in caplog.text
     crown(store, other)
     assert champion(store) == other.run_id
+
+
+@pytest.mark.parametrize("experiment", ["me/mnist", "o'brien: first"])
+def test_an_experiment_of_any_name_has_a_champion(store, trial, experiment):
+    named = replace(store, experiment=experiment)
+    first = trial("gru", 0.9)
+    assert "is now version 1 of " in crown(named, first)
+    store.client.create_model_version(registry.model_name(named), str(first.artifact_uri))  # somebody's, of no run
+    better = trial("lstm", 0.95)
+    crown(named, better)
+    assert champion(named) == better.run_id

@@ -5,6 +5,7 @@ import difflib
 import importlib
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from recurrent_cells.cli.leaving import run_and_leave
@@ -20,9 +21,13 @@ def main(name: str | None = None) -> None:
     """Run a command on the rest of the command line; without a name, the first argument is it."""
     if name is None:
         name = _asked_for()
-    run = importlib.import_module(f"recurrent_cells.cli.{name}").main
+    run_and_leave(partial(_run, name))
+
+
+def _run(name: str) -> None:
+    command = importlib.import_module(f"recurrent_cells.cli.{name}")
     take_scratch()
-    run_and_leave(lambda: run(sys.argv[1:]))
+    command.main(sys.argv[1:])
 
 
 def _asked_for() -> str:

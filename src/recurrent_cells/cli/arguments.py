@@ -93,7 +93,8 @@ def parse(arguments: Sequence[str], keys: Mapping[str, str]) -> Arguments:
     for argument in arguments:
         key, _, value = argument.partition("=")
         if key not in keys:
-            raise UserError(f"{argument}: no such key; allowed are {', '.join(f'{name}=' for name in keys)}")
+            known = ", ".join(f"{name}=" for name in keys)
+            raise UserError(f"{argument}: no such key; {f'allowed are {known}' if keys else 'there is none'}")
         if not value:
             raise UserError(f"{argument}: a value is missing; allowed is {keys[key]}")
         values[key].append(value)

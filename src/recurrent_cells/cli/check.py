@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from recurrent_cells.cli.arguments import Arguments, run_command
 from recurrent_cells.config.rules import number
 from recurrent_cells.errors import UserError
 from recurrent_cells.imports import uncollected
+from recurrent_cells.paths import of_user
 
 KEYS = {
     "sweep": "latest, a sweep's run id or its beginning",
@@ -45,9 +45,9 @@ def _check(arguments: Arguments) -> None:
     print(checked.sentence)
     try:
         if (junit := arguments.get("junit")) is not None:
-            Path(junit).write_text(as_junit(checked))
+            of_user(junit).write_text(as_junit(checked))
         if (written := arguments.get("write")) is not None:
-            write_baseline(Path(written), found)
+            write_baseline(of_user(written), found)
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be written ({error.strerror})") from None
     sys.exit(checked.answer)

@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from recurrent_cells.cli.arguments import Arguments, run_command
 from recurrent_cells.errors import ExportError
 from recurrent_cells.imports import uncollected
+from recurrent_cells.paths import of_user
 
 FAILED = 1
 KEYS = {
@@ -40,7 +40,7 @@ def _export(arguments: Arguments) -> None:
     check_packages(form)
     store = open_store(EXPERIMENT, reading=True)
     trained = load_trained(store, find_winner(store, run))
-    path = Path(arguments.get("to") or f"{trained.record.name}{SUFFIX[form]}")
+    path = of_user(arguments.get("to") or f"{trained.record.name}{SUFFIX[form]}")
     difference = export(trained, form, path)
     print(f"{path}: {description(trained)}")
     print(f"its logits differ by at most {difference:.1e} from those of run {trained.record.run_id}")

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-NO_READER, UNWRITTEN = 141, 120  # the shell's code for a closed pipe, Python's for other output it could not write
+# The shell's codes for Ctrl-C and a closed pipe, Python's for other output that it could not write.
+INTERRUPTED, NO_READER, UNWRITTEN = 130, 141, 120
 
 
 def run_and_leave(main: Callable[[], None]) -> NoReturn:
-    """Run an entry and end the process with its exit code; 141 if whoever reads its output has read enough.
+    """Run an entry and end the process with its exit code: 130 after Ctrl-C, 141 if the reader of its output has gone.
 
     What else it raises passes through. Left to itself, Python would first take every object of torch and MLflow apart,
     which is 2 s of nothing.
@@ -20,6 +21,8 @@ def run_and_leave(main: Callable[[], None]) -> NoReturn:
     code = 0
     try:
         main()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)

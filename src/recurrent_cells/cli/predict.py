@@ -20,15 +20,12 @@ KEYS = {
     "series": "the same for a network of series: files of JSON, .npz or CSV",
     "output": "text or json (a line per answer)",
 }
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 
 
 def main(arguments: Sequence[str]) -> None:
     """Print an answer per image or series; exits with 1 if some could not be read, with 2 on bad input."""
-    try:
-        run_command(__doc__, KEYS, arguments, _predict)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    run_command(__doc__, KEYS, arguments, _predict)
 
 
 def _predict(arguments: Arguments) -> None:

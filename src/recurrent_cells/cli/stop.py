@@ -44,6 +44,10 @@ def _stop(arguments: Arguments) -> None:
         found = [it for it in data.trials if it.fingerprint.startswith(skip)]
         if len(found) != 1:
             raise UserError(f"skip={skip}: {len(found)} trials of the sweep begin so; sweep.dry_run=true lists them")
+        if found[0].record is not None:
+            raise UserError(
+                f"skip={skip}: {found[0].name} is {found[0].state}; only a trial without a run can be skipped"
+            )
         ask_to_skip(store, parent.run_id, found[0].fingerprint, reason)
         print(f"{found[0].name} is left out")
         return

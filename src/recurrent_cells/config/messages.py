@@ -43,7 +43,7 @@ def explain(error: BaseException) -> str:
 def suggestion(key: str) -> str | None:
     """The key of the schema, or the section or group, that a mistaken one was probably meant to be."""
     keys = [name for name, _ in schema_fields()]
-    by_last_part = {name.rpartition(".")[2]: name for name in keys}
+    by_last_part = {name.rpartition(".")[2]: name for name in reversed(keys)}
     last_part = key.rpartition(".")[2]
     if last_part in by_last_part:
         return by_last_part[last_part]

@@ -26,7 +26,7 @@ from recurrent_cells.tasks import Targets, Task, task_of
 from recurrent_cells.tracking.artifacts import read_checkpoint
 from recurrent_cells.tracking.names import Artifact
 from recurrent_cells.tracking.queries import TrialRecord, best_by_block, find_trial, trial_records
-from recurrent_cells.tracking.registry import CHAMPION, find_champions
+from recurrent_cells.tracking.registry import CHAMPION, find_champions, model_name
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.training import state
 
@@ -140,7 +140,7 @@ def find_winner(store: Store, which: str) -> TrialRecord:
     winners = find_winners(store, choice)
     if not winners and choice == CHAMPION:
         raise UserError(
-            f"run={which}: {store.address} has no registered model {store.experiment} with the alias {CHAMPION}; "
+            f"run={which}: {store.address} has no registered model {model_name(store)} with the alias {CHAMPION}; "
             "a sweep registers its best network, run=best needs none"
         )
     if not winners:

@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 
 from recurrent_cells.errors import UserError
+from recurrent_cells.paths import of_user
 from recurrent_cells.reports.configurations import Configuration, best, configurations, settings_of
 from recurrent_cells.sweeps.results import SweepData, read_sweeps
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
@@ -52,7 +53,7 @@ def find_baseline(store: Store, which: str, checked: SweepData) -> Baseline:
         UserError: if there is no such baseline.
     """
     if which.endswith(".json"):
-        return read_baseline(Path(which))
+        return read_baseline(of_user(which))
     like = _champion(store, checked) if which == CHAMPION else _best_of(store, which, checked)
     settings, own = settings_of(like), {trial.run_id for trial in checked.finished}
     others = [it for it in unpruned(trial_records(store)) if it.status == "FINISHED" and it.run_id not in own]

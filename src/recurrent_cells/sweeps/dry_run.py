@@ -1,10 +1,10 @@
 """What a sweep is going to do, told before anything starts and without what only training imports."""
 
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from statistics import median
 
 from recurrent_cells.config.schema import SweepConfig
+from recurrent_cells.paths import of_user
 from recurrent_cells.sweeps.grid import Point
 from recurrent_cells.sweeps.plan import Trial, plan_trials, shortened, to_run
 from recurrent_cells.sweeps.view import counted, rounded, say, table
@@ -42,7 +42,7 @@ def show_sweep(points: Sequence[Point], tuning: Sequence[Point], settings: Sweep
     if settings.archive is not None:
         from recurrent_cells.tracking.archived import read_archive
 
-        archived = {trial.fingerprint for trial in read_archive(Path(settings.archive))}
+        archived = {trial.fingerprint for trial in read_archive(of_user(settings.archive))}
     print(outlook([*first_phase, *trials], experiment, settings.rerun, archived))
     if first_phase:
         print("of the second phase only the settings that the first phase chooses are trained")

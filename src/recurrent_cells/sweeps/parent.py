@@ -16,6 +16,7 @@ from recurrent_cells.tracking.parents import ParentRun, create_parent, find_pare
 from recurrent_cells.tracking.provenance import process_tags
 from recurrent_cells.tracking.queries import Earlier, TrialRecord, trial_records
 from recurrent_cells.tracking.status import set_ended, set_running, set_tags
+from recurrent_cells.tracking.steering import take_back_skips
 from recurrent_cells.tracking.store import Store
 
 
@@ -28,20 +29,22 @@ class Parent:
     earlier: Earlier = field(default_factory=dict)
 
 
-def open_parent(store: Store, trials: Sequence[Trial], name: str, again: bool, plan: str | None = None) -> Parent:
+def open_parent(store: Store, trials: Sequence[Trial], name: str, rerun: str, plan: str | None = None) -> Parent:
     """The sweep's parent, RUNNING: the latest of the same plan, or a new one.
 
     Args:
-        again: whether trials finished before are to be trained again. Where that is already under way the sweep goes
-            on: the round stays what it was.
+        rerun: as `sweep.rerun`. With `all`, trials finished before are trained again; where that is already under way
+            the sweep goes on: the round stays what it was.
         plan: the name of a plan that grows (`write_plan` keeps it); else the plan is named by its trials.
     """
     plan = plan or hashlib.sha256("".join(sorted(trial.fingerprint for trial in trials)).encode()).hexdigest()[:16]
     with alone(store.folder, f"{plan}.plan"):  # two sweeps of one plan, started together, share one parent
         known = find_parent(store, plan)
         run_id = create_parent(store, name, plan) if known is None else known.run_id
-        name, earlier = _round(store, run_id, known) if again else ("", {})
+        name, earlier = _round(store, run_id, known) if rerun == "all" else ("", {})
         tags = {Tag.SWEEP: run_id, Tag.ROUND: name, Tag.OPENED: next_opening(store)}
+        if rerun in ("stopped", "all"):
+            take_back_skips(store, run_id)
         set_running(store, run_id, process_tags() | git_tags() | tags)
         if trials:
             write_plan(store, run_id, trials)

@@ -12,6 +12,7 @@ from recurrent_cells.config.schema import StudyConfig, SweepConfig, TrackingConf
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import DeliveryError
 from recurrent_cells.interrupts import handled
+from recurrent_cells.paths import of_user
 from recurrent_cells.sweeps.drive import drive
 from recurrent_cells.sweeps.dry_run import seconds_by_shape
 from recurrent_cells.sweeps.feeds import Feed, GridFeed
@@ -62,7 +63,7 @@ class Runner:
 
     @property
     def archive(self) -> Path | None:
-        return None if self.settings.archive is None else Path(self.settings.archive)
+        return None if self.settings.archive is None else of_user(self.settings.archive)
 
     def open_store(self) -> Store:
         """The store, with true statuses."""
@@ -153,9 +154,10 @@ def run_sweep(
     runner.pool.prepare(runner.train, runner.config, store)
     with handled():
         everything = patiently(lambda: unpruned(trial_records(store)), store.patience)
-        is_staged, again = bool(first_phase) or settings.until == "decided", settings.rerun == "all"
+        is_staged = bool(first_phase) or settings.until == "decided"
         plan = question_name(trials, settings, first_phase) if is_staged else None
-        parent = patiently(lambda: open_parent(store, first_phase or trials, runner.name, again, plan), store.patience)
+        opened = partial(open_parent, store, first_phase or trials, runner.name, settings.rerun, plan)
+        parent = patiently(opened, store.patience)
         records = latest_by_fingerprint(everything, parent.earlier)
         todo = to_run(planned, records, settings.rerun)
         if left_out := len(planned) - len(todo):

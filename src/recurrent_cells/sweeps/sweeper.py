@@ -4,7 +4,6 @@ import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.plugins.sweeper import Sweeper
@@ -15,6 +14,7 @@ from recurrent_cells.config.schema import StudyConfig, SweepConfig, TrackingConf
 from recurrent_cells.config.validation import check_own_keys
 from recurrent_cells.errors import UserError
 from recurrent_cells.imports import uncollected
+from recurrent_cells.paths import of_user
 from recurrent_cells.sweeps.grid import Composer, check_examples, compose_grid
 from recurrent_cells.sweeps.launchers import check_folder, pool_of
 from recurrent_cells.sweeps.view import say
@@ -104,7 +104,7 @@ def check_archive(archive: str | None) -> None:
     """Raises UserError if a sweep could not write its archive at its end."""
     if archive is None:
         return
-    path = Path(archive)
+    path = of_user(archive)
     try:
         with suppress(FileNotFoundError):
             if not stat.S_ISREG(path.stat().st_mode):  # exists() takes names that nothing can have for free

@@ -18,6 +18,7 @@ from recurrent_cells.tracking.archived import (
     COLUMNS,
     FILES,
     LEFT_BEHIND,
+    MOST_CHARACTERS,
     SWEEP_FILES,
     Archived,
     read_archive,
@@ -76,7 +77,11 @@ def _held(folder: Path) -> Iterator[None]:
 
 def _archived(store: Store, record: TrialRecord, histories: Mapping[str, History]) -> Archived:
     curves = {key: (history.steps.tolist(), history.values.tolist()) for key, history in histories.items()}
-    tags = {key: value for key, value in record.tags.items() if not key.startswith(LEFT_BEHIND)}
+    tags = {
+        key: value
+        for key, value in record.tags.items()
+        if not key.startswith(LEFT_BEHIND) and len(value) <= MOST_CHARACTERS
+    }
     files = {name: content for name in FILES if (content := read_bytes(store, record, name)) is not None}
     return Archived(record.name, record.fingerprint, record.params, tags, curves, files)
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from recurrent_cells.errors import UserError
 from recurrent_cells.files import sync
-from recurrent_cells.paths import command
+from recurrent_cells.paths import command, kind, of_user
 from recurrent_cells.tracking.locks import alone
 from recurrent_cells.tracking.manifest import local_folder
 
@@ -61,8 +61,8 @@ def path_of(uri: str) -> Path:
     name = os.fsencode(written)
     if len(name) > LONGEST_PATH:
         raise ValueError(f"its path has {len(name)} bytes, and {LONGEST_PATH} are allowed")
-    path = Path(written).expanduser().resolve()
-    if not name or name == b":memory:" or path.is_dir():
+    path = of_user(written).resolve()
+    if not name or name == b":memory:" or kind(path) not in (None, "file"):
         raise ValueError("it names no file")
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise ValueError(f"its path has {len(os.fsencode(path))} bytes, and {LONGEST_PATH} are allowed")

@@ -16,15 +16,13 @@ from sqlalchemy import bindparam, text
 
 from recurrent_cells.tracking import server
 from recurrent_cells.tracking.store import Store
-from recurrent_cells.tracking.tables import database_of
+from recurrent_cells.tracking.tables import LARGEST, database_of
 
 RUNS_A_QUERY = 200
 POINTS_OF_RUNS = (
     "SELECT it.run_uuid, it.step, CASE WHEN it.is_nan THEN NULL ELSE it.value END FROM metrics it {} "
     "WHERE it.run_uuid IN :runs AND it.key = :key ORDER BY it.run_uuid, it.step, it.timestamp, it.value"
 )
-# MLflow keeps infinity as the largest number there is.
-LARGEST = 1e300
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isfinite
+from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 from recurrent_cells.config.schema import block_keys, later_keys
@@ -17,7 +17,7 @@ from recurrent_cells.tracking.copies import Copies
 from recurrent_cells.tracking.manifest import Faults, in_words, local_folder, of_tags
 from recurrent_cells.tracking.names import TEST_WATCHED, Curve, Tag
 from recurrent_cells.tracking.store import Store
-from recurrent_cells.tracking.tables import Info, Row, database_of, read_runs
+from recurrent_cells.tracking.tables import LARGEST, Info, Row, database_of, read_runs
 
 if TYPE_CHECKING:
     from mlflow.entities import Run, RunInfo
@@ -176,7 +176,7 @@ def _record(
         artifact_uri=info.artifact_uri,
         params=dict(params),
         tags=dict(tags),
-        metrics=dict(metrics),
+        metrics={key: value if abs(value) < LARGEST else nan for key, value in metrics.items()},
     )
     if record.status != "FINISHED" or local_folder(record.artifact_uri) is None:
         return record

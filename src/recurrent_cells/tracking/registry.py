@@ -1,6 +1,7 @@
 """The model registry: one registered model for an experiment, and the champion of each data block."""
 
 import logging
+import re
 from collections.abc import Collection
 from contextlib import suppress
 
@@ -54,7 +55,7 @@ def crown(store: Store, record: TrialRecord) -> str:
             best = rival
     if best is not record:
         return _refused(record, best, champions)
-    place = f"version {version.version} of {store.experiment}"
+    place = f"version {version.version} of {model_name(store)}"
     said = f", {place}, as before" if as_before else f" is now {place}"
     return f"{_title(record, champions)}: {_with_value(record)}{said}"
 
@@ -65,17 +66,17 @@ def _set_aliases(store: Store, record: TrialRecord) -> None:
     if first is None or first.block == record.block:
         aliases.append(CHAMPION)
     for alias in aliases:
-        store.client.set_registered_model_alias(store.experiment, alias, _registered(store, record).version)
+        store.client.set_registered_model_alias(model_name(store), alias, _registered(store, record).version)
 
 
 def _registered_since(store: Store, present: TrialRecord | None, block: str) -> list[TrialRecord]:
     """The trials of a block whose models were registered after that of a champion."""
-    versions = store.client.search_model_versions(f"name = '{store.experiment}'")
+    versions = store.client.search_model_versions(f"name = '{model_name(store)}'")
     before = max((int(it.version) for it in versions if present is not None and it.run_id == present.run_id), default=0)
     found = []
     for version in versions:
         with suppress(UserError):  # the run was deleted
-            if int(version.version) > before:
+            if int(version.version) > before and version.run_id:
                 found.append(find_trial(store, version.run_id, CHAMPION))
     return [record for record in found if record.block == block and record.status == "FINISHED"]
 
@@ -93,17 +94,24 @@ def _with_value(record: TrialRecord) -> str:
     return f"{record.name} ({Curve.best_val(record.metric)} {record.selection:.4f})"
 
 
+def model_name(store: Store) -> str:
+    """The registered model of an experiment: its name, without characters that no model may have in its own."""
+    return re.sub("[/:'\"]", "-", store.experiment)
+
+
 def _by_alias(store: Store) -> dict[str, TrialRecord]:
     """The trials of the champions by alias, `champion` first; without those whose run was deleted or is damaged."""
     try:
-        aliases = store.client.get_registered_model(store.experiment).aliases
+        aliases = store.client.get_registered_model(model_name(store)).aliases
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return {}
     found: dict[str, TrialRecord] = {}
     for alias in sorted(alias for alias in aliases if alias.partition("-")[0] == CHAMPION):
-        run_id = store.client.get_model_version(store.experiment, aliases[alias]).run_id
+        run_id = store.client.get_model_version(model_name(store), aliases[alias]).run_id
+        if not run_id:  # of a model that someone has registered otherwise
+            continue
         with suppress(UserError):
             record = find_trial(store, run_id, CHAMPION)
             if record.status == "FINISHED":
@@ -115,14 +123,14 @@ def _by_alias(store: Store) -> dict[str, TrialRecord]:
 
 def _registered(store: Store, record: TrialRecord) -> ModelVersion:
     """The version of a trial's model, made if there is none."""
-    known = store.client.search_model_versions(f"name = '{store.experiment}' and run_id = '{record.run_id}'")
+    known = store.client.search_model_versions(f"name = '{model_name(store)}' and run_id = '{record.run_id}'")
     if known:
         return known[0]
     try:
-        store.client.create_registered_model(store.experiment)
+        store.client.create_registered_model(model_name(store))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     tags = {key: record.tags[key] for key in (Tag.CELL, Tag.DATA_DIGEST) if key in record.tags}
     source = f"{record.artifact_uri.rstrip('/')}/{Artifact.MODEL}"
-    return store.client.create_model_version(store.experiment, source, record.run_id, tags=tags)
+    return store.client.create_model_version(model_name(store), source, record.run_id, tags=tags)

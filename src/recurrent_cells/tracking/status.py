@@ -1,6 +1,7 @@
 """The status of a run and the tags that go with it."""
 
 import getpass
+import os
 from collections.abc import Iterable, Mapping
 
 from recurrent_cells.tracking.names import Tag
@@ -15,7 +16,11 @@ def source_tags() -> dict[str, str]:
     """By whom and from where a run was started, as MLflow's UI shows."""
     from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_USER
 
-    return {MLFLOW_USER: getpass.getuser(), MLFLOW_SOURCE_NAME: "src.train", MLFLOW_SOURCE_TYPE: "LOCAL"}
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as containers have
+        user = str(os.getuid())
+    return {MLFLOW_USER: user, MLFLOW_SOURCE_NAME: "src.train", MLFLOW_SOURCE_TYPE: "LOCAL"}
 
 
 def set_tags(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
@@ -25,10 +30,10 @@ def set_tags(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
 
 
 def set_running(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
-    """Set a run RUNNING, with nothing left of an earlier end; the tags name the process that works on it."""
+    """Set a run RUNNING, error and orders of an earlier end removed; the tags name the process at work on the run."""
     set_tags(store, run_id, tags)  # first: a run that says RUNNING must name a process that lives
     store.client.update_run(run_id, status="RUNNING")
-    _drop(store, run_id, Tag.ERROR, Tag.STOP, Tag.STOPPED, Tag.LEFT, Tag.ENDS, Tag.MOST_FAILED)
+    drop_tags(store, run_id, Tag.ERROR, Tag.STOP, Tag.STOPPED, Tag.LEFT, Tag.ENDS, Tag.MOST_FAILED)
 
 
 def set_ended(store: Store, run_id: str, status: str, tags: Mapping[str, str], end_time: int | None = None) -> None:
@@ -39,7 +44,7 @@ def set_ended(store: Store, run_id: str, status: str, tags: Mapping[str, str], e
     """
     set_tags(store, run_id, tags)
     if Tag.ERROR not in tags:
-        _drop(store, run_id, Tag.ERROR)
+        drop_tags(store, run_id, Tag.ERROR)
     store.client.set_terminated(run_id, status=status, end_time=end_time)
 
 
@@ -59,7 +64,8 @@ def is_deleted(store: Store, run_id: str) -> bool:
         return getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
 
 
-def _drop(store: Store, run_id: str, *names: str) -> None:
+def drop_tags(store: Store, run_id: str, *names: str) -> None:
+    """Delete those of the tags that a run has."""
     known = store.client.get_run(run_id).data.tags
     for name in names:
         if name in known:

@@ -10,7 +10,7 @@ from recurrent_cells.errors import Skipped, Stopped, SweepOver
 from recurrent_cells.tracking.names import Tag
 from recurrent_cells.tracking.parents import read_parent
 from recurrent_cells.tracking.queries import search
-from recurrent_cells.tracking.status import set_tags
+from recurrent_cells.tracking.status import drop_tags, set_tags
 from recurrent_cells.tracking.store import Store
 
 SECONDS_BETWEEN_LOOKS = 4.0
@@ -100,6 +100,11 @@ def ask_to_stop(store: Store, run_id: str, reason: str) -> None:
 def ask_to_skip(store: Store, parent: str, fingerprint: str, reason: str) -> None:
     """Ask a sweep to leave out a trial that has no run yet."""
     store.client.set_tag(parent, f"{Tag.SKIP}{fingerprint}", reason)
+
+
+def take_back_skips(store: Store, parent: str) -> None:
+    """Ask a sweep to leave out no trial any more."""
+    drop_tags(store, parent, *(f"{Tag.SKIP}{fingerprint}" for fingerprint in skipped(read_parent(store, parent).tags)))
 
 
 def ask_for_seeds(store: Store, parent: str, most: int) -> None:

@@ -92,7 +92,9 @@ class Store:
     @property
     def address(self) -> str:
         """Its URI as it may be shown."""
-        return _without_password(self.uri) if self.original is None else f"{database.SQLITE}{self.original}"
+        if self.is_file:
+            return f"{database.SQLITE}{self.original or database.path_of(self.uri)}"
+        return _without_password(self.uri)
 
     @property
     def is_file(self) -> bool:
@@ -293,7 +295,7 @@ def _move_credentials(uri: str) -> str:
 
 def _check_server(uri: str) -> None:
     try:
-        with urllib.request.urlopen(f"{_without_password(uri).rstrip('/')}/health", timeout=SERVER_TIMEOUT):
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT):
             pass
     except urllib.error.HTTPError:
         pass  # it answers; whether it lets us in shows with the first request
@@ -318,6 +320,8 @@ def _check_database(uri: str) -> None:
 
 
 def _without_password(uri: str) -> str:
+    if uri.startswith("sqlite"):  # an @ is one of the path
+        return uri
     scheme, separator, rest = uri.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 

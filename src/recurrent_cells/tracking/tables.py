@@ -13,6 +13,8 @@ from recurrent_cells.tracking.store import Store
 if TYPE_CHECKING:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+# MLflow keeps infinity as the largest number there is.
+LARGEST = 1e300
 # What gives the rows of a query.
 Rows = Callable[[str], list[Any]]
 OF_RUN = "SELECT it.run_uuid, it.key, {} FROM {} it JOIN runs ON runs.run_uuid = it.run_uuid WHERE "

@@ -104,7 +104,7 @@ def training(trials: Callable[[], list[TrialRecord]]) -> TrialRecord:
 
 
 @pytest.mark.slow
-def test_a_trial_is_stopped_and_another_left_out_and_the_others_finish(steered, store, trials, parents):
+def test_a_trial_is_stopped_and_another_left_out_and_the_others_finish(steered, sweep, store, trials, parents):
     command = steered.start(*LONG, seconds=0.15)
     stopped = training(trials)
     parent, data = parents()[0].info.run_id, read_sweeps(store, "latest")[1]
@@ -121,6 +121,9 @@ def test_a_trial_is_stopped_and_another_left_out_and_the_others_finish(steered, 
     assert ended == dict.fromkeys([(5, 1), (4, 0)], ("FINISHED", ""))
     (run,) = parents()
     assert (run.info.status, run.data.tags["sweep.left"], run.data.tags["sweep.failed"]) == ("KILLED", "2", "0")
+    assert sweep(*FOUR_TRIALS, *LONG, "sweep.rerun=stopped").code == 0
+    assert sum(record.status == "FINISHED" for record in trials()) == 4
+    assert parents()[0].info.status == "FINISHED"
 
 
 @pytest.mark.slow

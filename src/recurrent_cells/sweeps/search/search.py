@@ -60,7 +60,7 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         before = find_parent(store, key)
         entries = _entries(store, before)
         name = f"{search.sampler} search {runner.name}"[:250]
-        parent = open_parent(store, [], name, settings.rerun == "all", plan=key)
+        parent = open_parent(store, [], name, settings.rerun, plan=key)
         named = _study_name(key, parent)
         study = study_patiently(store, lambda: Study(store, named, space, search, evaluations))
         if before is not None and parent.round in ("", before.round):
