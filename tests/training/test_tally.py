@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from recurrent_cells.tasks import task_of
-from recurrent_cells.training.tally import Confusion, Hardest, Outcomes, Tally
+from recurrent_cells.training.tally import Answers, Hardest, Tally
 
 CLASSIFICATION, PER_STEP = task_of("auto", "last"), task_of("auto", "every")
 
@@ -12,14 +12,14 @@ CLASSIFICATION, PER_STEP = task_of("auto", "last"), task_of("auto", "every")
 def test_batches_come_to_the_whole():
     torch.manual_seed(0)
     logits, labels = torch.randn(50, 10), torch.randint(0, 10, (50,))
-    tally, confusion = Tally(CLASSIFICATION), Confusion()
+    tally, answers = Tally(CLASSIFICATION), Answers(CLASSIFICATION)
     for start in range(0, 50, 20):
         tally.add(logits[start : start + 20], labels[start : start + 20])
-        confusion.add(logits[start : start + 20], labels[start : start + 20])
+        answers.add(logits[start : start + 20], labels[start : start + 20])
     right = (logits.argmax(1) == labels).sum().item()
     assert tally.losses == [pytest.approx(CLASSIFICATION.loss(logits, labels).item(), rel=1e-6)]
     assert tally.scores == [[right / 50]]
-    counts = torch.tensor(confusion.counts)
+    counts = torch.tensor(answers.confusion)
     assert counts.sum() == 50
     assert counts.diag().sum() == right
 
@@ -49,14 +49,14 @@ def test_accuracy_after_each_step():
 
 @pytest.mark.parametrize("task", [CLASSIFICATION, PER_STEP])
 def test_outcomes_are_those_of_the_answers_that_count(task):
-    outcomes, tally = Outcomes(task), Tally(task)
+    answers, tally = Answers(task), Tally(task)
     for count in (20, 7):
         outputs = torch.randn(count, 5, 3) if task is PER_STEP else torch.randn(count, 3)
         labels = torch.randint(3, (count,))
-        for it in (outcomes, tally):
+        for it in (answers, tally):
             it.add(outputs, labels)
-    assert outcomes.values.shape == (27,)
-    assert outcomes.values.mean() == pytest.approx(tally.scores[0][-1])
+    assert answers.outcomes.shape == (27,)
+    assert answers.outcomes.mean() == pytest.approx(tally.scores[0][-1])
 
 
 def test_the_hardest_are_those_with_the_least_likely_labels():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from math import isfinite, nan
+from math import isfinite
 from xml.etree import ElementTree
 
 from recurrent_cells.reports.baseline import Baseline
@@ -70,8 +70,7 @@ def _difference(candidate: Mapping[str, float], baseline: Baseline) -> tuple[flo
     else:
         values = {"candidate": list(candidate.values()), "baseline": list(baseline.values.values())}
         (found,) = compare(values, better_higher)
-    half = found.half if isfinite(found.half) else nan
-    return found.difference if found.better == "candidate" else -found.difference, half
+    return found.difference if found.better == "candidate" else -found.difference, found.half
 
 
 def as_junit(checked: Checked) -> str:

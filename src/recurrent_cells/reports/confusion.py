@@ -12,6 +12,7 @@ from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.store import Store
 
 MOST_SEEDS = 20
+MOST_CONFUSED = 8
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,13 @@ def read_confusion(store: Store, configuration: Configuration) -> Confusion | No
     return Confusion(np.sum(matrices, axis=0), len(matrices), int(matrices[0].sum()), known[0][1])
 
 
-def most_confused(confusions: Sequence[Confusion], count: int = 8) -> list[tuple[int, int, list[float]]]:
+def most_confused(confusions: Sequence[Confusion]) -> list[tuple[int, int, list[float]]]:
     """The pairs (label, answer) most often confused over all, with the share of the label's images for each."""
     shares = [it.shares for it in confusions]
     mean = np.mean(shares, axis=0)
     np.fill_diagonal(mean, 0)
     found = []
-    for place in np.argsort(-mean, axis=None, kind="stable")[:count]:
+    for place in np.argsort(-mean, axis=None, kind="stable")[:MOST_CONFUSED]:
         label, answer = divmod(int(place), len(mean))
         if mean[label, answer] > 0:
             found.append((label, answer, [float(share[label, answer]) for share in shares]))

@@ -19,6 +19,7 @@ from recurrent_cells.reports.confusion import Confusion
 from recurrent_cells.reports.curves import Band
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import estimate
+from recurrent_cells.statistics.fronts import fronts
 from recurrent_cells.tracking.artifacts import HardExample
 from recurrent_cells.training.pictures import COLOURS_END, draw_sequence, label_classes
 
@@ -201,12 +202,8 @@ def draw_cost(drawn: Sequence[Configuration], look: Mapping[str, Style], metric:
 
 def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) -> list[tuple[float, float]]:
     """The points (cost, value) that no other equals in value at less cost, or beats at no more, by rising cost."""
-    sign = 1 if higher_is_better else -1
-    front: list[tuple[float, float]] = []
-    for cost, value in sorted(points, key=lambda point: (point[0], -sign * point[1])):
-        if not front or sign * value > sign * front[-1][1]:
-            front.append((cost, value))
-    return front
+    places = fronts([(-cost, value if higher_is_better else -value) for cost, value in points])
+    return sorted({point for point, front in zip(points, places, strict=True) if front == 0})
 
 
 def draw_effect(
@@ -223,7 +220,8 @@ def draw_effect(
     values = _in_order({one.settings[key] for one in drawn})
     numbers = _numbers(values)
     by_cell = by([one for one in drawn if one.values(metric)], lambda one: one.cell)
-    chosen = {cell: {value: best(group) for value, group in _by_value(own, key)} for cell, own in by_cell.items()}
+    by_value = {cell: by(own, lambda one: one.settings[key]) for cell, own in by_cell.items()}
+    chosen = {cell: {value: best(group) for value, group in of_cell.items()} for cell, of_cell in by_value.items()}
     for cell, of_value in chosen.items():
         style = look[next(one.label for one in drawn if one.cell == cell)]
         if numbers is None:
@@ -247,10 +245,6 @@ def draw_effect(
     axes.set_ylabel(metric.label)
     _legend(axes)
     return figure
-
-
-def _by_value(drawn: Sequence[Configuration], key: str) -> Iterable[tuple[str, list[Configuration]]]:
-    return by(drawn, lambda one: one.settings[key]).items()
 
 
 def _shift(cell: str, value: str, chosen: Mapping[str, Mapping[str, Configuration]]) -> float:

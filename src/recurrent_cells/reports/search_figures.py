@@ -1,12 +1,13 @@
 """The pictures of a search."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -48,16 +49,7 @@ class SearchTrial:
 def draw_history(tried: Sequence[SearchTrial], selection: Metric) -> Figure:
     """The validation value by the order of proposal, and the best so far."""
     figure, axes = plain_axes()
-    for pruned, face in ((False, MAIN), (True, "none")):
-        points = [(trial.place, selection.scale * trial.value) for trial in tried if trial.pruned == pruned]
-        axes.scatter(
-            [place for place, _ in points],
-            [value for _, value in points],
-            s=22,
-            facecolors=face,
-            edgecolors=MAIN,
-            label="pruned" if pruned else "trained in full",
-        )
+    _scatter(axes, tried, lambda trial: trial.place, selection)
     best = accumulate((selection.scale * trial.value for trial in tried), max if selection.higher_is_better else min)
     places = [trial.place for trial in tried]
     axes.plot(places, list(best), color=ACCENT, drawstyle="steps-post", label="best so far")
@@ -67,19 +59,18 @@ def draw_history(tried: Sequence[SearchTrial], selection: Metric) -> Figure:
     return figure
 
 
+def _scatter(axes: Axes, tried: Sequence[SearchTrial], x: Callable[[SearchTrial], float], selection: Metric) -> None:
+    """The validation values, filled where a trial was trained in full."""
+    for pruned, face in ((False, MAIN), (True, "none")):
+        shown = [trial for trial in tried if trial.pruned == pruned]
+        values, label = [selection.scale * trial.value for trial in shown], "pruned" if pruned else "trained in full"
+        axes.scatter([x(trial) for trial in shown], values, s=22, facecolors=face, edgecolors=MAIN, label=label)
+
+
 def draw_front(tried: Sequence[SearchTrial], front: Sequence[SearchTrial], cost: str, selection: Metric) -> Figure:
     """The validation value against a cost, and a line through the Pareto front."""
     figure, axes = plain_axes()
-    for pruned, face in ((False, MAIN), (True, "none")):
-        shown = [trial for trial in tried if trial.pruned == pruned]
-        axes.scatter(
-            [trial.costs[cost] for trial in shown],
-            [selection.scale * trial.value for trial in shown],
-            s=22,
-            facecolors=face,
-            edgecolors=MAIN,
-            label="pruned" if pruned else "trained in full",
-        )
+    _scatter(axes, tried, lambda trial: trial.costs[cost], selection)
     along = sorted(front, key=lambda trial: trial.costs[cost])
     heights = [selection.scale * trial.value for trial in along]
     axes.plot([trial.costs[cost] for trial in along], heights, color=ACCENT, drawstyle="steps-post", label="the front")

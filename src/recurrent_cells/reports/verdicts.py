@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from recurrent_cells.reports.blocks import Competition
-from recurrent_cells.reports.configurations import Configuration, by
+from recurrent_cells.reports.configurations import Configuration
 from recurrent_cells.reports.document import Block, Heading, Text
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.statistics.comparisons import Comparison, estimate, seeds_needed
@@ -128,13 +128,8 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + more
 
 
-def tried(everything: Sequence[Configuration]) -> dict[str, int]:
-    """How many settings of each cell were tried, by the cell's name."""
-    return {cell: len(found) for cell, found in by(everything, lambda one: one.cell).items()}
-
-
 def _unequal_tuning(found: Competition) -> str:
-    counts = tried(found.everything)
+    counts = Counter(one.cell for one in found.everything)
     if len(set(counts.values())) < 2 or len(found.compared) == len(found.everything):
         return ""
     chosen = ", ".join(f"{one.label} of {counts[one.cell]}" for one in found.compared)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln
+from scipy.stats import hypergeom
 
 Floats = NDArray[np.float64]
 
@@ -35,15 +35,10 @@ def chosen_of(values: ArrayLike, ranks: ArrayLike, counts: ArrayLike) -> Found:
     values, count = np.asarray(values, dtype=float), np.asarray(counts, dtype=float)[:, None]
     _, level, sizes = np.unique(np.asarray(ranks), return_inverse=True, return_counts=True)
     at_most = np.cumsum(sizes)  # trials up to each level of rank
-    none_above = np.exp(_log_choose(np.maximum(at_most, count), count) - _log_choose(len(values), count))
-    of_level = np.diff(np.where(at_most >= count, none_above, 0.0), prepend=0.0, axis=1)
+    none_above = hypergeom.pmf(count, len(values), at_most, count)
+    of_level = np.diff(none_above, prepend=0.0, axis=1)
     weights = (of_level / sizes)[:, level]
     order = np.argsort(values)
     up_to = np.cumsum(weights[:, order], axis=1)
     low, high = (values[order][np.argmax(up_to >= share - 1e-9, axis=1)] for share in (LOW, HIGH))
     return Found(weights @ values, low, high)
-
-
-def _log_choose(of: ArrayLike, count: ArrayLike) -> Floats:
-    of, count = np.asarray(of, dtype=float), np.asarray(count, dtype=float)
-    return np.asarray(gammaln(of + 1) - gammaln(count + 1) - gammaln(of - count + 1))

@@ -19,7 +19,6 @@ from scipy import special, stats
 from recurrent_cells.statistics.studentized import critical, survival
 
 ALPHA = 0.05
-CONFIDENCE = 1 - ALPHA
 POWER = 0.8
 MOST_SEEDS = 1000
 # How far degrees of freedom lie from those of the smaller group (0) to Welch's (1).
@@ -91,7 +90,7 @@ def mean_interval(values: ArrayLike, groups: int = 1) -> tuple[Floats, Floats]:
     n = array.shape[-1]
     if n < 2:
         return array.mean(axis=-1), np.full(array.shape[:-1], np.nan)
-    alpha = 1 - CONFIDENCE ** (1 / groups)
+    alpha = _of_each(groups, ALPHA)
     half = stats.t.isf(alpha / 2, n - 1) * array.std(axis=-1, ddof=1) / math.sqrt(n)
     return array.mean(axis=-1), np.asarray(half)
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from statistics import fmean
 
-from recurrent_cells.statistics.comparisons import Comparison, compare
-from recurrent_cells.statistics.looks import spent
+from recurrent_cells.statistics.comparisons import Comparison
+from recurrent_cells.statistics.looks import stand
 from recurrent_cells.sweeps.looks import configurations
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.tables import METRICS
@@ -62,7 +62,7 @@ class Standings:
         if not 2 <= len(compared) <= MOST_COMPARED:
             return ""
         values = {self._labels[name]: [test for _, test in self._values[name].values()] for name in compared}
-        pairs = compare(values, judge.higher_is_better, spent(seeds) - (spent(before) if before > 1 else 0))
+        _, pairs = stand(values, judge.higher_is_better)
         said = "; ".join(_said(pair, 100 if judge.is_share else 1) for pair in pairs)
         return f"{seeds} seeds of each, test {metric}{' in points' if judge.is_share else ''}: {said} ({LEGEND})"
 

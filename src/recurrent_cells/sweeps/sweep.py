@@ -229,16 +229,12 @@ def carry_out(
             raise
         with interruption.deferred():
             records = _close(store, parent, feed, completed=True, reason=limits.reason)
-            runner.add_to_archive(store, parent, _of_plan(feed.trials, records))
+            known = [records[it.fingerprint] for it in feed.trials if it.fingerprint in records]
+            runner.add_to_archive(store, parent, known)
         interruption.raise_if_asked()
     table, report = summary(feed.trials, records), runner.settings.report
     ending = table, limits.reason, report, runner.study, runner.archive
     return Swept(store, parent, feed.trials, feed.outcomes, records, feed.refused, *ending)
-
-
-def _of_plan(trials: Sequence[Trial], records: Records) -> list[TrialRecord]:
-    """What the store knows of the trials of a sweep."""
-    return [records[trial.fingerprint] for trial in trials if trial.fingerprint in records]
 
 
 def _known_seconds(settings: SweepConfig, store: Store) -> Mapping[str, float]:

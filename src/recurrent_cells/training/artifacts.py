@@ -3,14 +3,11 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from recurrent_cells.config.schema import Config
 from recurrent_cells.data.sequences import as_image
 from recurrent_cells.data.splits import Splits
 from recurrent_cells.tracking import artifacts
 from recurrent_cells.tracking.artifacts import HardExample
-from recurrent_cells.tracking.checkout import code_diff
 from recurrent_cells.tracking.names import Artifact
-from recurrent_cells.tracking.provenance import packages
 from recurrent_cells.training import state
 from recurrent_cells.training.fit import Tested
 from recurrent_cells.training.member import Member
@@ -18,14 +15,6 @@ from recurrent_cells.training.pictures import draw_accuracy_after_step, draw_con
 
 # A matrix of more has several classes to a pixel, and takes seconds and gigabytes.
 MOST_CLASSES_DRAWN = 500
-
-
-def write_config(folder: Path, config: Config) -> None:
-    artifacts.write_config(folder, asdict(config))
-
-
-def write_code(folder: Path) -> None:
-    artifacts.write_code(folder, code_diff(), packages())
 
 
 def write_results(folder: Path, member: Member, tested: Tested, splits: Splits) -> str:

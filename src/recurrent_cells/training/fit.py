@@ -177,7 +177,8 @@ def test(member: Member, data: Splits, task: Task, device: Device, interruption:
     trainer: pl.Trainer = build_trainer(member.config.trainer, device, member.run.folder, interruption)
     trainer.test(module, Slices(data.test, evaluated_at_once(member.config, data)), verbose=False)
     (loss,), (scores,) = module.tally.losses, module.tally.scores
-    member.progress.log_test(loss, scores, task.beside(*module.answers.all))
+    answers = module.answers
+    member.progress.log_test(loss, scores, task.beside(*answers.all))
     if not task.has_classes:
-        return Tested(module.outcomes.values, None, [], scores, module.answers.numbers)
-    return Tested(module.outcomes.values, module.confusion.counts, module.hardest.found, scores)
+        return Tested(answers.outcomes, None, [], scores, answers.numbers)
+    return Tested(answers.outcomes, answers.confusion, module.hardest.found, scores)

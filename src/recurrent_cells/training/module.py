@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from recurrent_cells.tasks import Task
 from recurrent_cells.training.networks import SingleNetwork
 from recurrent_cells.training.program import Program
-from recurrent_cells.training.tally import Answers, Confusion, Hardest, Outcomes, Tally
+from recurrent_cells.training.tally import Answers, Hardest, Tally
 
 # How many of the test examples that were hardest for it a trial keeps.
 HARDEST = 12
@@ -39,13 +39,7 @@ class TrialModule(pl.LightningModule):
         self.task = task
         if program is not None:
             self.program = program
-        self.tally, self.answers = Tally(task), Answers(task)
-        self.outcomes, self.confusion, self.hardest = Outcomes(task), Confusion(), Hardest(HARDEST)
-
-    def forward(self, x: Tensor, *lengths: Tensor) -> Tensor:
-        """Sequences (B, T, F), with lengths (B,) → outputs (B, C) or (B, T, C)."""
-        outputs: Tensor = self.network(x, *lengths)
-        return outputs
+        self.tally, self.answers, self.hardest = Tally(task), Answers(task), Hardest(HARDEST)
 
     @property
     def step(self) -> int:
@@ -78,10 +72,6 @@ class TrialModule(pl.LightningModule):
         sequences, targets, *lengths = batch
         outputs = self.network(sequences, *lengths)
         self.tally.add(outputs, targets, *lengths)
-        self.outcomes.add(outputs, targets, *lengths)
         self.answers.add(outputs, targets, *lengths)
-        if self.task.has_classes:
-            answers = self.task.final(outputs, *lengths)
-            self.confusion.add(answers, targets)
-            if not self.task.targets.of_steps:
-                self.hardest.add(answers, targets)
+        if self.task.has_classes and not self.task.targets.of_steps:
+            self.hardest.add(self.task.final(outputs, *lengths), targets)

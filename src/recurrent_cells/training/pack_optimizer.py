@@ -63,12 +63,9 @@ class PackOptimizer:
 
     def prepare(self, start: int, stop: int) -> None:
         """Bring what changes from step to step, from `start` to `stop`, to the device at once."""
-        rows = []
+        rows, configs = [], [self._configs[place] for place in self._different]
         for step in range(start, stop):
-            configs = [self._configs[place] for place in self._different]
-            corrections = [
-                [1 - beta ** (step + 1) for beta in betas] for betas in zip(*map(_betas, configs), strict=True)
-            ]
+            corrections = [[1 - getattr(it, beta) ** (step + 1) for it in configs] for beta in ("beta1", "beta2")]
             rows.append([[self._learning_rate(place, step) for place in self._different], *corrections])
         self._start = start
         rates = torch.tensor(rows, dtype=torch.float64)[:, :, self._which]  # (S, 3, K)
@@ -170,10 +167,6 @@ class PackOptimizer:
 
     def _column(self, values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64).to(self._flat).unsqueeze(1)
-
-
-def _betas(config: OptimizerConfig) -> tuple[float, float]:
-    return config.beta1, config.beta2
 
 
 def _joined(state: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -39,23 +39,6 @@ class Tally:
         return [[score / self._count for score in row] for row in self._scores.tolist()]
 
 
-class Outcomes:
-    """The metric of a network's answer to each sequence: of the answer that counts."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._scores: list[Tensor] = []
-
-    def add(self, outputs: Tensor, targets: Tensor, *lengths: Tensor) -> None:
-        """Outputs (B, C) or (B, T, C), with targets (B, …) and lengths (B,)."""
-        self._scores.append(self._task.scores(outputs, targets, *lengths)[..., -1])
-
-    @property
-    def values(self) -> NDArray[np.float32]:
-        """(N,)."""
-        return np.asarray(torch.cat(self._scores).float().cpu().numpy())
-
-
 class Answers:
     """All answers of a network that count, with their targets."""
 
@@ -73,30 +56,25 @@ class Answers:
         return torch.cat(answers), torch.cat(targets)
 
     @property
+    def outcomes(self) -> NDArray[np.float32]:
+        """The metric of each sequence, (N,)."""
+        return np.asarray(self._task.outcomes(*self.all).float().cpu().numpy())
+
+    @property
+    def confusion(self) -> list[list[int]]:
+        """How often each class (rows) was taken for each (columns), where one is asked for."""
+        logits, labels = self.all
+        num_classes, asked = logits.shape[-1], labels >= 0
+        pairs = labels[asked] * num_classes + logits.argmax(dim=-1)[asked]
+        rows: list[list[int]] = pairs.bincount(minlength=num_classes**2).view(num_classes, num_classes).tolist()
+        return rows
+
+    @property
     def numbers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
         """Answers and targets (N, O); None where there is not a number for each answer."""
         answers, targets = (it.float().cpu().numpy() for it in self.all)
         targets = targets.reshape(len(targets), -1)
         return (answers, targets) if answers.shape == targets.shape else None
-
-
-class Confusion:
-    """How often each class (rows) was taken for each (columns), by the answers that count."""
-
-    def __init__(self) -> None:
-        self._counts: Tensor | int = 0
-
-    def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Logits (…, C), labels (…), below 0 where none is asked for."""
-        num_classes, asked = logits.shape[-1], labels >= 0
-        pairs = labels[asked] * num_classes + logits.argmax(dim=-1)[asked]
-        self._counts += torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
-
-    @property
-    def counts(self) -> list[list[int]]:
-        assert isinstance(self._counts, Tensor)
-        rows: list[list[int]] = self._counts.tolist()
-        return rows
 
 
 class Hardest:

@@ -83,13 +83,11 @@ def judge_of(sweep: SweepConfig, store: Store) -> Judge | None:
 
 def build_pruner(settings: Mapping[str, Any]) -> "BasePruner":
     """The pruner of a study, from the study's attribute `pruner`."""
-    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+    from optuna.pruners import HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
 
     first, factor = settings["min_evaluations"], settings["reduction_factor"]
     if settings["pruner"] == "median":
         return MedianPruner(n_startup_trials=settings["startup_trials"], n_warmup_steps=first)
     if settings["pruner"] == "asha":
         return SuccessiveHalvingPruner(min_resource=first, reduction_factor=factor)
-    if settings["pruner"] == "hyperband":
-        return HyperbandPruner(min_resource=first, max_resource=settings["evaluations"], reduction_factor=factor)
-    return NopPruner()
+    return HyperbandPruner(min_resource=first, max_resource=settings["evaluations"], reduction_factor=factor)

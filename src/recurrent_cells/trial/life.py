@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,14 +12,17 @@ from recurrent_cells.data.splits import Splits, load_splits
 from recurrent_cells.interrupts import Interruption, handled
 from recurrent_cells.models.classifier import build_classifier, num_parameters
 from recurrent_cells.tasks import Task
+from recurrent_cells.tracking.artifacts import write_code, write_config
+from recurrent_cells.tracking.checkout import code_diff
 from recurrent_cells.tracking.journal import Courier
 from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.patience import patiently
+from recurrent_cells.tracking.provenance import packages
 from recurrent_cells.tracking.recovery import take_end
 from recurrent_cells.tracking.run import trial_run
 from recurrent_cells.tracking.store import Store, open_store
 from recurrent_cells.training import state
-from recurrent_cells.training.artifacts import write_code, write_config, write_results
+from recurrent_cells.training.artifacts import write_results
 from recurrent_cells.training.device import Device, flush_denormals, resolve_device, use_tf32, use_threads
 from recurrent_cells.training.fit import Fit, test
 from recurrent_cells.training.member import Member
@@ -71,8 +74,8 @@ def opened(config: Config, around: Surroundings, courier: Courier | None = None)
     sizes = splits.num_features, splits.num_outputs
     classifier = build_classifier(config.model, *sizes, config.seed, splits.num_steps)
     with trial_run(around.store, run_spec(config, splits, classifier, around.device), courier) as run:
-        run.keep(lambda: write_config(run.artifacts, config))
-        run.keep(lambda: write_code(run.artifacts))
+        run.keep(lambda: write_config(run.artifacts, asdict(config)))
+        run.keep(lambda: write_code(run.artifacts, code_diff(), packages()))
         schedule = Schedule.from_config(config.trainer, len(splits.train), config.data.batch_size)
         member = Member(config, classifier, Progress(config, schedule, around.task, run.journal.write), run)
         if run.state_file.exists():

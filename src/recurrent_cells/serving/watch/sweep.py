@@ -39,7 +39,14 @@ class WatchedSweep:
 
     Raises:
         UserError: if there is no such sweep, or there are several.
+
+    Attributes:
+        trials: by fingerprint.
+        seeds: whether some can be added.
     """
+
+    trials: Mapping[str, PlannedTrial]
+    seeds: Seeds
 
     def __init__(self, store: Store, which: str) -> None:
         self.store, parents = find_sweeps(store, which)
@@ -55,15 +62,6 @@ class WatchedSweep:
         self.parent: ParentRun = read_parent(self.store, parents[0].run_id)
         self._join()
         self._update()
-
-    @property
-    def trials(self) -> Mapping[str, PlannedTrial]:
-        """The trials by fingerprint."""
-        return self._trials
-
-    @property
-    def seeds(self) -> Seeds:
-        return self._seeds
 
     def record(self, trial: PlannedTrial) -> TrialRecord | None:
         """The trial's run as last seen."""
@@ -112,11 +110,11 @@ class WatchedSweep:
     def _join(self) -> None:
         """Put plan and runs together: after a start or an end of a trial, or where the sweep has changed."""
         self._data = joined(self.store, [self.parent], self._records.all)
-        self._trials = {trial.fingerprint: trial for trial in self._data.trials}
+        self.trials = {trial.fingerprint: trial for trial in self._data.trials}
         self._configurations = Configurations(self._data)
         self._seconds = seconds_by_shape(self._records.all)
         self._search = search_of(self.store, self.parent)
-        self._seeds = seeds_of(self.store, self.parent, self._data, self._configurations, self._search is not None)
+        self.seeds = seeds_of(self.store, self.parent, self._data, self._configurations, self._search is not None)
         places = self._configurations.of_trial
         labels = {it: self._configurations.labels[place] for it, place in places.items()}
         is_running = self.parent.status == "RUNNING"
@@ -137,7 +135,7 @@ class WatchedSweep:
             found = row(trial, self.record(trial), place, self._curves, self.parent.tags, self._seconds)
             if self._rows.get(trial.fingerprint, (0, None))[1] != found:
                 self._rows[trial.fingerprint] = version, found
-        for fingerprint in self._rows.keys() - self._trials.keys():
+        for fingerprint in self._rows.keys() - self.trials.keys():
             del self._rows[fingerprint]
         self._version = version
 
@@ -152,12 +150,12 @@ class WatchedSweep:
             "ended": self.parent.end_time,
             "stop": tags.get(Tag.STOP, ""),
             "stopped": tags.get(Tag.STOPPED, ""),
-            "trials": list(self._trials),
+            "trials": list(self.trials),
             "metric": metric,
             "is_share": first.is_share if first else True,
             "higher_is_better": first.higher_is_better if first else True,
             "can_write": self.store.original is None,
-            "seeds": {"can_add": self._seeds.can_add, "words": self._seeds.words},
+            "seeds": {"can_add": self.seeds.can_add, "words": self.seeds.words},
             "search": self._search and asdict(self._search),
             "left": seconds_left([found for _, found in self._rows.values()], self._search),
         }

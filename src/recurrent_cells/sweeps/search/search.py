@@ -67,7 +67,7 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
             texts = dict.fromkeys(tuple(entry.varied[key] for key in space.ranges) for entry in entries)
             points = [space.values(dict(zip(space.ranges, values, strict=True))) for values in texts]
             study_patiently(store, lambda: study.restore(points))
-        _outline(store, parent, space, search)
+        patiently(lambda: write_search(store, parent.run_id, as_json(space, search)), store.patience)
         proposals = Proposals(study, space, search, store, parent, settings.rerun)
         return carry_out(runner, proposals, store, parent, planned[0], partial(summary, search))
 
@@ -98,11 +98,6 @@ def _evaluations(trial: Trial) -> int:
 def _entries(store: Store, parent: ParentRun | None) -> list[PlanEntry]:
     """The plan kept with a parent, empty if there is none."""
     return [] if parent is None else read_plan(store, parent) or []
-
-
-def _outline(store: Store, parent: Parent, space: Space, search: SearchSettings) -> None:
-    text = as_json(space, search)
-    patiently(lambda: write_search(store, parent.run_id, text), store.patience)
 
 
 def _dry(store: Store, parent: ParentRun | None, space: Space, search: SearchSettings, rerun: str) -> str:
