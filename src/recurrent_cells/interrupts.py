@@ -42,7 +42,7 @@ class Interruption:
         return self.signum is not None
 
     def take(self) -> int | None:
-        """The signal, the first time it is asked for; then None."""
+        """The signal that came, given out once; None before it and after that."""
         signum = None if self._taken else self.signum
         self._taken = self._taken or self.asked
         return signum

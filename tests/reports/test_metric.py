@@ -47,6 +47,8 @@ def test_shares_are_shown_in_per_cent_and_differ_by_points():
     assert share.value(math.nan) == "–"
     assert share.amount(0.019, 0.003) == "1.9 ± 0.3 points"
     assert other.amount(0.019, 0.003) == "0.019 ± 0.003"
+    assert other.amount(0.1004, 0.0996) == "0.1004 ± 0.0996"
+    assert [other.difference(it) for it in (0, 0.07, 1.0049, 123456)] == ["0", "0.07", "1.01", "1.24e+05"]
 
 
 def test_the_better_ranks_higher():

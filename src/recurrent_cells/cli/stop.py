@@ -10,7 +10,7 @@ KEYS = {
     "run": "a trial's run id or its beginning: the trial saves its state and ends",
     "sweep": "latest, or a sweep's run id or its beginning: no more of its trials start",
     "skip": "with sweep=, in place of stopping: the fingerprint of a trial to leave out, or its beginning",
-    "reason": "what the runs say of why",
+    "reason": "why, as the runs that stop will show it",
 }
 
 

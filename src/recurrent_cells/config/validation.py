@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 MOST_FAULTS = 6
 # Keys of sweeps that change which trials there are, or what becomes of them.
 OF_PLANS = ("phases", "archive")
-# What others, written in C, can count to.
+# The largest integer that SQLite, torch and NumPy hold.
 LARGEST = 2**63 - 1
 # Keys of data that only some sources read, and that are at their defaults where they do not.
 OF_SOURCES = ("dataset", "series", "time", "features", "target", "length", "target_steps", "symbols", "examples")

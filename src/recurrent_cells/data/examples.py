@@ -48,7 +48,7 @@ def load_examples(data: DataConfig) -> Examples:
 
 
 def settings(data: DataConfig, keys: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
-    """Some keys of a config with their values, to know a config again by."""
+    """Some keys of a config with their values, hashable: by these the caches know a config again."""
     values = ((key, getattr(data, key)) for key in keys)
     return tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in values)
 

@@ -211,7 +211,7 @@ def _accuracy(answers: Tensor, labels: Tensor) -> Tensor:
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Plain values; a number that is not finite becomes null."""
+    """Plain values; a score that is not finite becomes null, in lists it stays."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in asdict(evaluation).items()

@@ -1,4 +1,4 @@
-"""What stands between the image's rows and the recurrent layers.
+"""What stands between the sequences and the recurrent layers.
 
 Shapes are counted from the end, so that stacked networks may lead with a dimension of their own.
 """

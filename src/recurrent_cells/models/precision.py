@@ -3,8 +3,8 @@
 On a GPU it is the type of their weights, with autocast off: float32, whose products are in TF32 where that is allowed,
 or float64. Under autocast cuDNN would compute every cell in float16, also where bfloat16 was asked for and no loss is
 scaled. Our own kernels (`model.kernel=triton`) multiply in autocast's type, bfloat16 as it is. Front end, head and the
-projections of blocks stay under autocast. Gradients have to be taken with autocast off: products on the way back then
-are in the types of those on the way there. On a CPU products are in autocast's type.
+projections of blocks stay under autocast. Take gradients with autocast off: each product of the backward pass
+then has the type of its forward product, else autocast's. On a CPU products are in autocast's type.
 """
 
 import torch

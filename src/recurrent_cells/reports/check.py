@@ -35,8 +35,8 @@ def check(name: str, candidate: Mapping[str, float], baseline: Baseline, margin:
     WORSE if the interval lies below 0; else UNDECIDED. Trials of equal fingerprints are paired.
 
     Args:
-        candidate: test values by fingerprint, of runs that are no part of the baseline; if either has none, nothing
-            is known: fingerprints know nothing of the code.
+        candidate: test values by fingerprint, of runs that are no part of the baseline; if there are none, the
+            answer is UNDECIDED: a run that both stand on says nothing of a change of code, which fingerprints lack.
         margin: in points of a share, else in the metric's unit.
     """
     if not candidate or not baseline.values:

@@ -34,7 +34,7 @@ class Configuration:
     Args:
         settings: all that decides its result but the seed. Where a sweep chose among the files of a group, as by
             `optimizer=adam,sgd`, the file's name stands for the keys that follow from it.
-        said: the keys that labels tell.
+        said: the keys whose values may stand in a label.
     """
 
     label: str
@@ -110,7 +110,7 @@ def configurations(data: SweepData, chosen: Sequence[str] = ()) -> list[Configur
 
 
 def _is_given(data: SweepData, key: str) -> bool:
-    """Whether some trial has a value of its own that was given; of sweeps of earlier versions that is not known."""
+    """Whether the command varied the key, by itself or within `model={…}`; true where a sweep has not kept that."""
     name = key.rpartition(".")[2]
     varied = [trial.varied for trial in data.trials if trial.varied]
     return not varied or any(key in one or name in one.get("model", "") for one in varied)

@@ -45,7 +45,11 @@ class Metric:
     def amount(self, difference: float, half: float) -> str:
         """A difference with its interval, `1.9 ± 0.3 points`, with digits enough to show whether it excludes 0."""
         if not self.is_share:
-            return f"{difference:.3g} ± {half:.2g}"
+            for digits in range(3, MOST_DIGITS):
+                texts = f"{difference:.{digits}g}", f"{half:.{digits - 1}g}"
+                if (float(texts[0]) > float(texts[1])) == (difference > half):
+                    break
+            return " ± ".join(texts)
         half = self.half(half)
         values, start = (difference * self.scale, half * self.scale), 1 if half * self.scale >= 0.25 else 2
         for digits in range(start, MOST_DIGITS):
@@ -55,9 +59,10 @@ class Metric:
         return f"{values[0]:.{digits}f} ± {values[1]:.{digits}f} points"
 
     def difference(self, value: float) -> str:
-        """A difference that nothing exceeds, rounded up: `0.32 points`."""
+        """The most that two can differ by, rounded up so that no less is said: `0.32 points`."""
         if not self.is_share:
-            return f"{value:.3g}"
+            unit = 10 ** (math.floor(math.log10(value)) - 2) if 0 < value < math.inf else 1
+            return f"{math.ceil(value / unit - 1e-9) * unit if math.isfinite(value) else value:.3g}"
         digits = 1 if value * self.scale >= 1 else 2
         points = min(
             self.scale, math.ceil(value * self.scale * 10**digits - 1e-9) / 10**digits

@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """A pair with its interval at the look that decided it, or at the last one; `seeds` is the look's number."""
+    """A pair with its interval at the look that decided it, or at the last one; `seeds` is how many that look had."""
 
     comparison: Comparison
     kind: Kind

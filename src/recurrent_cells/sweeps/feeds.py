@@ -10,7 +10,7 @@ from recurrent_cells.trial.outcome import Outcome
 class Feed(ABC):
     """Gives trials to train and takes their outcomes; often asked, so that every answer comes soon.
 
-    Args:
+    Attributes:
         outcomes: of the trials that have ended, by fingerprint.
         refused: lines on trials that have no config.
     """

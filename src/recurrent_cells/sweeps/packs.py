@@ -40,7 +40,7 @@ def packed(trials: "Sequence[Trial]", slots: int) -> "list[Sequence[Trial]]":
     """
     groups: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
-        groups[_shape(trial.config) or trial.fingerprint].append(trial)
+        groups[_program(trial.config) or trial.fingerprint].append(trial)
     packs: list[Sequence[Trial]] = []
     for group in groups.values():
         size = -(-len(group) // max(1, min(slots, len(group) // SMALLEST)))
@@ -48,8 +48,8 @@ def packed(trials: "Sequence[Trial]", slots: int) -> "list[Sequence[Trial]]":
     return sorted(packs, key=lambda pack: len(pack) < SMALLEST)
 
 
-def _shape(config: Config) -> str | None:
-    """What all trials of a pack have in common; None for a trial that trains alone."""
+def _program(config: Config) -> str | None:
+    """What trials share that can train as one program; None for a trial that trains alone."""
     from recurrent_cells.data.splits import load_splits
 
     trainer = config.trainer

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Keys that do not tell what a sweep is made of.
 UNNAMED = ("hydra", "sweep", *CIRCUMSTANCES)
-# What a part of a study takes some choices of; keys that leave a study what its file says.
+# The key of which a part of a study takes some values; keys that say how a start runs, not what is studied.
 PART = "problem"
 OF_A_START = (
     *("hydra", "study", *CIRCUMSTANCES),

@@ -50,7 +50,7 @@ class Copies:
             return manifest.faults_by_content(expected, manifest.read_in(root))
 
     def mend(self, expected: Manifest, originals: Path) -> tuple[Faults, Faults]:
-        """Bring what is not as expected again, as far as originals are; the faults found and those that stay."""
+        """Copy damaged files again from the originals that are whole; the faults found before and those left after."""
         found = self.faults(expected)
         lost = manifest.faults_by_content({name: expected[name] for name in found}, manifest.read_in(originals))
         usable = found.keys() - lost.keys()

@@ -30,7 +30,7 @@ def cause_of_death(store: Store, run_id: str, tags: Mapping[str, str]) -> str | 
 
 
 def watched(store: Store, run_id: str, tags: Mapping[str, str]) -> float:
-    """For how many seconds the heartbeat of a run has been seen to stay as it is, by whatever process on this machine.
+    """For how many seconds processes of this machine have seen the heartbeat of a run unchanged; 0 at first sight.
 
     Time is that since this machine began: nobody sets that clock.
     """

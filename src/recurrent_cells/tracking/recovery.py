@@ -61,7 +61,7 @@ def settle(store: Store) -> None:
 
 
 def take_end(store: Store, fingerprint: str) -> TrialRecord | None:
-    """Recover; the FINISHED run of a trial whose process was gone before it could tell of the run, if there is one.
+    """Recover; the run of a trial that finished, its process having died before it could report that; else None.
 
     Raises:
         TrialBusy: if another process is delivering it.
@@ -163,7 +163,7 @@ def at_work(store: Store) -> set[str]:
 
 
 def attempts_at_work(store: Store) -> list[str]:
-    """The attempts of RUNNING runs, dead or alive."""
+    """The attempt ids of all RUNNING runs, whether or not their processes still live."""
     running = (run.data.tags.get(Tag.ATTEMPT) for run in search(store, "attributes.status = 'RUNNING'"))
     return [attempt for attempt in running if attempt]
 

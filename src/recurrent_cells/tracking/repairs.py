@@ -108,7 +108,7 @@ def trial_folders(store: Store) -> list[Path]:
 
 @contextmanager
 def held(store: Store, run: Run) -> Iterator[Run]:
-    """A trial's run under the lock of the trial, as the run is by then: its process may have ended it meanwhile."""
+    """Hold the lock of a run's trial; the run, read again under the lock: its process may have ended it meanwhile."""
     fingerprint = run.data.tags.get(Tag.FINGERPRINT)
     own = replace(store, experiment_id=run.info.experiment_id)
     with trial_lock(own, fingerprint) if fingerprint else nullcontext():  # a parent has none

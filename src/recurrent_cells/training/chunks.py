@@ -13,7 +13,7 @@ def num_steps(model: ModelConfig, splits: Splits) -> int:
 
 
 def evaluated_at_once(config: Config, splits: Splits, networks: int = 1) -> int:
-    """Sequences that so many networks evaluate at once: `data.eval_batch_size` in all, or as many as memory allows."""
+    """How many sequences each of some networks evaluates at once: together `data.eval_batch_size`, if memory allows."""
     directions = 2 if config.model.bidirectional else 1
     states = num_steps(config.model, splits) * config.model.hidden_size * directions
     return max(1, min(config.data.eval_batch_size, MOST_STATES // states) // networks)

@@ -17,7 +17,7 @@ FACTOR = "lr_factor"
 def grouped(settings: OptimizerConfig, parameters: Sequence[nn.Parameter], recurrent: Sequence[bool]) -> Parameters:
     """Parameters as torch's optimiser takes them: in groups where recurrent ones are treated otherwise.
 
-    A group has neighbours alone, so that an optimiser counts parameters in their order.
+    A group holds consecutive parameters only, so that the optimiser's state keeps their order.
 
     Args:
         recurrent: of each parameter, whether it leads from state to state.

@@ -19,7 +19,7 @@ class Member:
         state: all that training depends on, as `Program.states` has it; None before the first step.
         ended: whether there is nothing left to train: its budget is spent, it was stopped early, or it failed.
         error: why it failed, or was stopped.
-        told: whether whoever waits for the end of the trial knows of it.
+        told: whether `Fit.ended` was called with it.
     """
 
     config: Config

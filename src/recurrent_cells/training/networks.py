@@ -22,7 +22,8 @@ class Networks(Protocol):
     Attributes:
         module: sequences → outputs; those of K networks have a leading dimension K, those of one have none.
         trained: the tensors whose gradients an update takes.
-        draws: whether a step draws by generators, which a CUDA graph cannot.
+        draws: whether dropout masks come from random generators: a CUDA graph would replay the same masks, so that such
+            steps are not recorded.
     """
 
     module: nn.Module

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class TrainWindow:
-    """Sums of loss, right answers and gradient norms since the last point of the training curves, of K trials.
+    """Sums of loss, the task's metric and gradient norms since the last point of the training curves, of K trials.
 
     They stay on the device until a point is due, and are part of a checkpoint.
     """
@@ -24,9 +24,9 @@ class TrainWindow:
         self._sums: Tensor | None = None
         self._last: Tensor | None = None
 
-    def add(self, losses: Tensor, correct: Tensor, grad_norms: Tensor | None, batch_size: int) -> None:
-        """Losses, right answers and gradient norms of S steps, each (S,) of one trial or (S, K)."""
-        rows = [losses, correct, torch.zeros_like(losses) if grad_norms is None else grad_norms]
+    def add(self, losses: Tensor, scores: Tensor, grad_norms: Tensor | None, batch_size: int) -> None:
+        """Losses, sums of the metric over a batch, and gradient norms of S steps, each (S,) of one trial or (S, K)."""
+        rows = [losses, scores, torch.zeros_like(losses) if grad_norms is None else grad_norms]
         columns = torch.stack([row.double() for row in rows]).view(3, len(losses), -1)  # (3, S, K)
         self._sums = columns.sum(dim=1) if self._sums is None else self._sums + columns.sum(dim=1)
         self._last = columns[:, -1]
@@ -34,11 +34,11 @@ class TrainWindow:
         self.batch_size = batch_size
 
     def read(self, only_last_batch: bool) -> list[tuple[float, float, float]]:
-        """Loss, accuracy and gradient norm of each trial: means since the last reset, or those of the last batch."""
+        """Loss, metric and gradient norm of each trial: means since the last reset, or those of the last batch."""
         values, steps = (self._last, 1) if only_last_batch else (self._sums, self.steps)
         assert values is not None
-        images = steps * self.batch_size
-        return [(loss / steps, right / images, norm / steps) for loss, right, norm in values.T.tolist()]
+        sequences = steps * self.batch_size
+        return [(loss / steps, score / sequences, norm / steps) for loss, score, norm in values.T.tolist()]
 
     def states(self, count: int = 1) -> list[dict[str, Any]]:
         """The state of each of `count` trials, as if it had a window of its own."""

@@ -25,9 +25,10 @@ Shapes = dict[str, tuple[int, ...]]
 class Steps:
     """A cell's step and its gradient written by hand, on arrays of NumPy or torch, for the routes that take them.
 
-    A step has A + G planes (…, B, H). The last G are the gates' inputs; where the recurrent product of the last A gates
-    stands apart from these, it comes first. `forward` makes activations of planes, `backward` gradients of these.
-    `saved` of a step are the num_saved arrays (…, B, H) else kept, first h. `sigmoids` are the gates with a sigmoid.
+    A step works on A + G planes (…, B, H), A being `num_apart` and G `num_gates`: first the recurrent products of the
+    last A gates, where a cell needs these by themselves (the GRU's n), then the inputs of all gates. `forward` turns
+    planes into activations, `backward` these into gradients. `saved` are the num_saved arrays (…, B, H) that a step
+    keeps besides, h first. `sigmoids` are the gates with a sigmoid.
     `arrays` has multiply, subtract and tanh with `out=`, sigmoid in place, and the number `one`.
     """
 

@@ -1,9 +1,9 @@
 """Cells whose recurrence is linear, s_t = a_t s_{t-1} + b_t, by a scan over all steps: one network or K at once.
 
 A layer is one operation that takes time in pieces: the coefficients of a piece are computed together and stay in a
-CPU's cache until its states and outputs, or on the way back its gradients, are there. Of a large layer only the input
-and the state before each piece are kept between the ways, the rest is computed again: memory does not grow with the
-states of all steps.
+CPU's cache until its states and outputs, or in the backward pass its gradients, are there. Of a large layer only the
+input and the state before each piece are kept for the backward pass, the rest is computed again: memory does not grow
+with the states of all steps.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""S6 on a CPU, with a way back that is written by hand: the states of all steps are never there at once.
+"""S6 on a CPU, with a backward pass written by hand: the states of all steps are never there at once.
 
-A state (…, B, N, H) is made of what is smaller, (…, B, H) and (…, B, N), and is read at once. Between the ways a state
-is kept for each chunk of time; the others of a chunk are computed again.
+A state (…, B, N, H) is made of what is smaller, (…, B, H) and (…, B, N), and is read at once. For the backward
+pass a state is kept for each chunk of time; the others of a chunk are computed again.
 """
 
 import math

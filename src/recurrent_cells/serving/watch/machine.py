@@ -41,7 +41,7 @@ class Machine:
 
 
 def _gpus(tool: str) -> list[dict[str, Any]]:
-    """None where the tool does not answer, or in time."""
+    """Each GPU that tells its load; none if the tool fails or takes longer than some seconds."""
     try:
         told = subprocess.run((tool, *GPU_QUERY), capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=True)
     except (OSError, subprocess.SubprocessError):

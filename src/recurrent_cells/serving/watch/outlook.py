@@ -84,7 +84,7 @@ def _left_of_search(rows: Sequence[Row], search: Search, typical: float) -> floa
 
 
 def _left_of_proposal(rows: Sequence[Row], each: float, typical: float) -> float:
-    """What its trials still take, but no less than what is missing to what a proposal takes: seeds may be added."""
+    """Seconds that a proposal still needs: those of its trials or, since seeds may be added, the rest of the usual."""
     left = sum(_left(row, typical) for row in rows)
     spent = sum(row.get("seconds") or 0.0 for row in rows)
     spent += sum(max(0.0, typical - _left(row, typical)) for row in rows if row["state"] in RUNNING)

@@ -76,8 +76,8 @@ class Proposals(Feed):
         # Whatever the study says: a run that was damaged is trained again.
         lost = self._points_with(lambda trial: not has_status(records, trial, "FINISHED"))
         stopped = self._points_with(lambda trial: is_stopped(records, trial))
-        but = stopped if rerun in ("missing", "failed") else ()
-        self._patiently(lambda: self._study.queue_failed(lost, but=but))
+        left_out = stopped if rerun in ("missing", "failed") else ()
+        self._patiently(lambda: self._study.queue_failed(lost, left_out=left_out))
         self._count()
 
     @property

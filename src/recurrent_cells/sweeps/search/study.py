@@ -103,11 +103,11 @@ class Study:
                     if point not in known:
                         self._queue(point, values)
 
-    def queue_failed(self, lost: Container[int] = (), but: Container[int] = ()) -> None:
-        """Have those points, but some, tried again whose last trial failed, or is lost though it did not."""
+    def queue_failed(self, lost: Container[int] = (), left_out: Container[int] = ()) -> None:
+        """Queue again each point whose last trial failed, or has ended but is `lost`; not the points of `left_out`."""
         with self._alone():
             for point, trial in self.points().items():
-                if point in but:
+                if point in left_out:
                     continue
                 if trial.state == TrialState.FAIL or (trial.state.is_finished() and point in lost):
                     self._queue(point, values_of(trial))
@@ -162,7 +162,7 @@ class Study:
     def goes_on(self, number: int, values: Sequence[float]) -> bool:
         """Whether a point with these values of its first seed is worth more seeds; what was said stands.
 
-        It is unless, of the first seeds of at least `startup_trials` other points, half are of better fronts.
+        No, if at least `startup_trials` other points have a first seed and half of these are of better fronts.
         """
         with self._alone():
             trials = self._trials()
@@ -222,7 +222,7 @@ class Study:
         return RandomSampler(seed=seed)
 
     def _is_abandoned(self, trial: FrozenTrial, own: set[int]) -> bool:
-        """Whether no process works on an open trial: its owner is gone, or is this process and does not know it.
+        """Whether nobody works on an open trial: its process is gone, or is this one and took it before.
 
         Call this under the study's lock: then a trial without an owner was left half made.
         """
