@@ -53,7 +53,8 @@ def refused(run_cli, tmp_path, monkeypatch):
     ("override", "message"),
     [
         ("model.hiden_size=3", "model.hiden_size: no such key; did you mean model.hidden_size?"),
-        ("+model.x=3", "+model.x: no such key; python -m src.train --help shows all there are"),
+        ("+model.x=3", "+model.x: no such key; did you mean model?"),
+        ("+trainer.max_step=3", "+trainer.max_step: no such key; did you mean trainer.max_steps?"),
         ("model=foo", f"model=foo: no such option; allowed are {CELL_NAMES}"),
         ("model=lstm,gru", "model=lstm,gru: several values are a sweep; add -m, or give one value"),
         ("model=null", "null and numbers are no options of a group (model, data, …): name one, or leave the group out"),

@@ -57,9 +57,9 @@ def test_an_unknown_command_is_bad_input(given, said):
 
 
 def test_messages_name_the_command_as_it_was_called():
-    assert script("train", "+quux=1").stderr == "+quux: no such key; recurrent-cells train --help shows all there are\n"
+    assert script("train", "+quux=1").stderr == "+quux: no such key; recurrent-cells train --help shows them all\n"
     door = python("-m", "src.train", "+quux=1")
-    assert door.stderr == "+quux: no such key; python -m src.train --help shows all there are\n"
+    assert door.stderr == "+quux: no such key; python -m src.train --help shows them all\n"
 
 
 @pytest.mark.parametrize(

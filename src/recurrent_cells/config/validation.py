@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from recurrent_cells.config import extensions
+from recurrent_cells.config.messages import unknown_key
 from recurrent_cells.config.options import Option, options_of
 from recurrent_cells.config.rules import Rule
 from recurrent_cells.config.schema import (
@@ -22,7 +23,6 @@ from recurrent_cells.config.schema import (
     schema_fields,
 )
 from recurrent_cells.errors import UserError
-from recurrent_cells.paths import command
 from recurrent_cells.tables import CELLS, SOURCES
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def _added_or_left_out(cfg: DictConfig) -> Iterator[str]:
     known = {name for name, _ in schema_fields()}
     for name in _keys(OmegaConf.to_container(cfg, resolve=False), known):
         if name not in known:
-            yield f"+{name}: no such key; {command('train')} --help shows all there are"
+            yield f"+{unknown_key(name)}"
     for name in known:
         if "." not in name and name not in cfg:
             yield f"~{name}: a key cannot be left out; give it a value" + (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recurrent_cells.errors import UserError
+from recurrent_cells.errors import UserError, first_line
 from recurrent_cells.memory import check_memory
 from recurrent_cells.tracking.artifacts import after_step_of, confusion_of, numbers_of, outcomes_of
 from recurrent_cells.tracking.names import Artifact, Curve, Tag
@@ -76,8 +76,7 @@ def read_archive(path: Path) -> list[Archived]:
                 raise UserError(f"{place}: no archive of trials; its columns are {names}")
             return [_archived(row, f"{place}: trial {number}") for number, row in enumerate(_rows(file, path), 1)]
     except (OSError, ValueError, MemoryError, pyarrow.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{place}: not an archive of trials, or damaged ({reason[:120]})") from None
+        raise UserError(f"{place}: not an archive of trials, or damaged ({first_line(error, 120)})") from None
 
 
 def read_sweep(path: Path) -> dict[str, str]:
@@ -97,7 +96,8 @@ def read_sweep(path: Path) -> dict[str, str]:
         for name, content in found.items():
             _expect(isinstance(json.loads(content), list if name == Artifact.PLAN else dict), name)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise UserError(f"sweep.archive={path}: not an archive of trials, or damaged ({str(error)[:120]})") from None
+        reason = first_line(error, 120)
+        raise UserError(f"sweep.archive={path}: not an archive of trials, or damaged ({reason})") from None
     return found
 
 
@@ -133,8 +133,9 @@ def _archived(row: Mapping[str, Any], place: str) -> Archived:
     except UserError:
         raise
     except Exception as error:  # a parser may raise anything over what it is given
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{place} is none that a sweep has kept ({reason[:120]}); give another file") from None
+        raise UserError(
+            f"{place} is none that a sweep has kept ({first_line(error, 120)}); give another file"
+        ) from None
     return found
 
 

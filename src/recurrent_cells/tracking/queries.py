@@ -150,14 +150,14 @@ def _runs(store: Store, condition: str) -> Iterable[Row]:
     if not condition and (found := read_runs(store)) is not None:
         return found
     if database_of(store) is not None:
-        return (Row(run.info, run.data.params, run.data.tags, run.data.metrics) for run in search(store, condition))
+        return map(_row, search(store, condition))
     from recurrent_cells.tracking import server  # here: it brings MLflow
 
     return server.read_runs(store, condition)
 
 
-def _record_of(store: Store, run: "Run") -> TrialRecord:
-    return _record(store, run.info, run.data.params, run.data.tags, run.data.metrics)
+def _row(run: "Run") -> Row:
+    return Row(run.info, run.data.params, run.data.tags, run.data.metrics)
 
 
 def _record(
@@ -252,4 +252,4 @@ def find_trial(store: Store, run_id: str, key: str) -> TrialRecord:
     (run,) = found
     if Tag.FINGERPRINT not in run.data.tags:
         raise UserError(f"{key}={run_id}: that is a sweep, give the run id of one of its trials")
-    return _record_of(store, run)
+    return _record(store, *_row(run))
