@@ -3,6 +3,7 @@
 import pytest
 
 from recurrent_cells.cli.stop import main
+from recurrent_cells.tracking.provenance import process_tags
 from recurrent_cells.tracking.queries import trial_records
 from tests.support import refusal
 from tests.written_sweeps import Made, make_sweep, store
@@ -28,6 +29,9 @@ def test_a_trial_that_runs_is_asked_to_stop(sweep, store, capsys):
     assert running.name in capsys.readouterr().out
     assert store.client.get_run(running.run_id).data.tags["stop"] == "seen enough"
     assert "is FINISHED" in refusal(main, [f"run={ended.run_id}"], capsys)
+    for key, value in (process_tags() | {"process.start": "1"}).items():  # of a process that is gone
+        store.client.set_tag(running.run_id, key, value)
+    assert "does not run any more" in refusal(main, [f"run={running.run_id}"], capsys)
 
 
 def test_a_sweep_is_asked_to_start_no_more_or_to_leave_a_trial_out(sweep, store, capsys):

@@ -21,6 +21,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _stop(arguments: Arguments) -> None:
     from recurrent_cells.sweeps.results import read_sweeps
+    from recurrent_cells.tracking.liveness import cause_of_death
     from recurrent_cells.tracking.queries import find_trial
     from recurrent_cells.tracking.status import UNDER_WAY
     from recurrent_cells.tracking.steering import ask_to_skip, ask_to_stop
@@ -35,6 +36,8 @@ def _stop(arguments: Arguments) -> None:
         trial = find_trial(store, run, "run")
         if trial.status != "RUNNING":
             raise UserError(f"run={run}: {trial.name} is {trial.status}; only a trial that runs can be stopped")
+        if death := cause_of_death(store, trial.run_id, trial.tags):
+            raise UserError(f"run={run}: {trial.name} does not run any more ({death}); its command goes on with it")
         ask_to_stop(store, trial.run_id, reason)
         print(f"{trial.name} saves its state and ends within seconds; its command goes on with it")
         return
