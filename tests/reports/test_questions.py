@@ -91,6 +91,16 @@ def test_a_seed_that_failed_counts_as_used_also_the_first(store, make_sweep, rep
     assert "looks were taken at 3, 5 seeds" in said
 
 
+@pytest.mark.parametrize("place", [0, 4])
+def test_a_seed_that_was_stopped_or_skipped_counts_as_used(store, make_sweep, report, place):
+    made = trials({"gru": 5, "lstm": 5})
+    made[place] = Made("gru", made[place].seed, state="KILLED", tags={"stop": "x", "error": "stopped: x"})
+    made[3] = Made("gru", 3, state="missing")
+    parent = looked_at(store, make_sweep, *made)
+    store.client.set_tag(parent, f"skip.{made[3].fingerprint}", "not now")
+    assert "looks were taken at 3, 5 seeds" in texts(report(parent))
+
+
 def test_a_seed_that_runs_was_not_looked_at(store, make_sweep, report):
     made = trials({"gru": 5, "lstm": 5})
     made[3] = Made("gru", 3, state="RUNNING")

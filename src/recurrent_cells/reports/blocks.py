@@ -19,7 +19,7 @@ from recurrent_cells.reports.questions import competing, pairs_of
 from recurrent_cells.statistics.comparisons import Comparison, compare_paired
 from recurrent_cells.statistics.crossed import on_other_examples
 from recurrent_cells.statistics.looks import Decisions
-from recurrent_cells.sweeps.results import PlannedTrial
+from recurrent_cells.sweeps.results import SweepData
 from recurrent_cells.tracking.artifacts import Question
 from recurrent_cells.tracking.store import Store
 
@@ -83,12 +83,12 @@ def competitions(
     everything: Sequence[Configuration],
     metric: Metric,
     question: Question | None,
-    trials: Sequence[PlannedTrial],
+    data: SweepData,
 ) -> list[Competition]:
-    """The competition on each data block; `trials` are those of the sweep, as far as they are planned."""
+    """The competition on each data block."""
     blocks = by(everything, lambda one: one.block)
     names = block_names(blocks)
-    return [_competition(store, names[block], found, metric, question, trials) for block, found in blocks.items()]
+    return [_competition(store, names[block], found, metric, question, data) for block, found in blocks.items()]
 
 
 def _competition(
@@ -97,13 +97,13 @@ def _competition(
     everything: Sequence[Configuration],
     metric: Metric,
     question: Question | None,
-    trials: Sequence[PlannedTrial],
+    data: SweepData,
 ) -> Competition:
     compared = competing(everything, question)
     if len(compared) > MOST_COMPARED:
         few = {one.label for one in sorted(compared, key=lambda one: -one.rank)[:MOST_COMPARED]}
         compared = [one for one in compared if one.label in few]
-    pairs, decisions = pairs_of(compared, metric, question, trials)
+    pairs, decisions = pairs_of(compared, metric, question, data)
     outcomes = read_outcomes(store, compared, metric)
     wider = on_other_examples(pairs, outcomes)
     on_others = {frozenset((pair.better, pair.worse)): pair for pair in wider}

@@ -48,5 +48,5 @@ def contest_of(store: Store, data: SweepData, name: str | None = None, margin: f
     everything = configurations(without_tuning(data, question), question.keys if question is not None else ())
     if margin is None and question is not None and question.margin > 0:
         margin = question.margin
-    found = competitions(store, everything, metric, question, data.trials)
+    found = competitions(store, everything, metric, question, data)
     return Contest(metric, margin and margin / metric.scale, everything, found)

@@ -13,6 +13,7 @@ from recurrent_cells.sweeps.results import PlannedTrial, SweepData
 from recurrent_cells.tracking.artifacts import Question, read_plan, read_question
 from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.tracking.parents import ParentRun, all_parents
+from recurrent_cells.tracking.steering import skipped
 from recurrent_cells.tracking.store import Store
 
 DECIDED = "decided"
@@ -71,34 +72,37 @@ def competing(everything: Sequence[Configuration], question: Question | None) ->
 
 
 def pairs_of(
-    compared: Sequence[Configuration], metric: Metric, question: Question | None, trials: Sequence[PlannedTrial]
+    compared: Sequence[Configuration], metric: Metric, question: Question | None, data: SweepData
 ) -> tuple[list[Comparison], Decisions | None]:
     """Each pair with its interval, and what was decided at which look where the sweep takes looks.
 
     Args:
-        trials: of the sweep, as far as they are planned.
+        data: of the sweep, whose plan tells which seeds have ended without a value.
     """
     values = {one.label: one.values(metric) for one in compared}
     judged = {Curve.test(trial.record.metric) for one in compared for trial in one.trials}
     if question is None or question.until != DECIDED or judged != {metric.name}:
         return compare({label: list(found.values()) for label, found in values.items()}, metric.higher_is_better), None
-    ordered = {one.label: _in_order(one, values[one.label], question.seeds, trials) for one in compared}
+    ordered = {one.label: _in_order(one, values[one.label], question.seeds, data) for one in compared}
     margin = question.margin / metric.scale
     decisions = decide(ordered, margin, len(question.seeds), question.max_seeds, metric.higher_is_better)
     return [pair.comparison for pair in decisions.pairs], decisions
 
 
-def _in_order(
-    one: Configuration, values: Mapping[int, float], first: Sequence[int], trials: Sequence[PlannedTrial]
-) -> list[float]:
-    """Values by seed in the order in which seeds were added, up to one that has not ended; NaN for one that failed."""
+def _in_order(one: Configuration, values: Mapping[int, float], first: Sequence[int], data: SweepData) -> list[float]:
+    """Values in the order in which seeds were added, up to one that has not ended; NaN for one without a value."""
     own = {trial.record.fingerprint for trial in one.trials}
-    settings = [_settings(trial) for trial in trials if trial.fingerprint in own]
-    states = {
-        int(it.overrides["seed"]): it.state for it in trials if "seed" in it.overrides and _settings(it) in settings
-    }
-    order = [*first, *sorted(states.keys() - set(first))]
-    return [values.get(seed, nan) for seed in takewhile(lambda seed: states.get(seed) in ("finished", "failed"), order)]
+    settings = [_settings(trial) for trial in data.trials if trial.fingerprint in own]
+    planned = (it for it in data.trials if "seed" in it.overrides and _settings(it) in settings)
+    skips = {fingerprint for sweep in data.sweeps for fingerprint in skipped(sweep.tags)}
+    ended = {int(it.overrides["seed"]): it.fingerprint in skips or _has_ended(it) for it in planned}
+    order = [*first, *sorted(ended.keys() - set(first))]
+    return [values.get(seed, nan) for seed in takewhile(lambda seed: ended.get(seed, False), order)]
+
+
+def _has_ended(trial: PlannedTrial) -> bool:
+    """Whether the same command would not train the trial, or train it only because it failed."""
+    return trial.state in ("finished", "failed") or (trial.record is not None and trial.record.stopped)
 
 
 def _settings(trial: PlannedTrial) -> dict[str, str]:

@@ -80,7 +80,7 @@ def _pairs(
 ) -> tuple[Sequence[Comparison], Decisions | None, float]:
     if question is not None or not is_running:
         margin = question.margin / metric.scale if question else 0.0
-        return *pairs_of(chosen, metric, question, data.trials), margin
+        return *pairs_of(chosen, metric, question, data), margin
     values = {one.label: _as_they_came(one, metric) for one in chosen}
     planned = {trial.overrides.get("seed") for trial in data.trials}
     _, pairs = stand(values, metric.higher_is_better) if len(planned) > 1 else (0, [])
