@@ -111,4 +111,4 @@ def test_where_only_trials_that_chose_settings_are_finished_nothing_is_compared(
     tuning = [Made(cell, 9, 0.99) for cell in ("gru", "lstm")]
     parent = make_sweep(*tuning, Made("gru", 0, state="missing"))
     write_question(store, parent, Question("done", [], 0.0, 0, [], [trial.fingerprint for trial in tuning]))
-    assert "only such as chose among settings" in texts(report(parent))
+    assert "only trials that chose among settings" in texts(report(parent))

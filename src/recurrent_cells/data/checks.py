@@ -75,8 +75,7 @@ def check_classes(parts: Sequence[Part], num_classes: int) -> None:
     """Raises UserError for a class outside 0 … `num_classes` - 1, or one that the first part lacks."""
     train, *others = parts
     for part in parts:
-        unasked = (part.targets == NOT_ASKED).all(axis=1) if part.has_steps_asked else np.zeros(1, bool)
-        if unasked.any():
+        if part.has_steps_asked and (unasked := (part.targets == NOT_ASKED).all(axis=1)).any():
             raise UserError(
                 f"{part.place}: sequence {unasked.argmax()}: no step has a class, all targets are {NOT_ASKED}; "
                 "leave such sequences out"

@@ -36,7 +36,7 @@ def check(name: str, candidate: Mapping[str, float], baseline: Baseline, margin:
 
     Args:
         candidate: test values by fingerprint, of runs that are no part of the baseline; if there are none, the
-            answer is UNDECIDED: a run that both stand on says nothing of a change of code, which fingerprints lack.
+            answer is UNDECIDED: fingerprints leave the code out, so that a run of both tells nothing of its changes.
         margin: in points of a share, else in the metric's unit.
     """
     if not candidate or not baseline.values:

@@ -63,7 +63,7 @@ def compose(store: Store, data: SweepData, contest: Contest | None = None) -> Do
         return Document(title, [Text("No trial is finished: there is nothing to compare.", strong=True), *left])
     contest = contest or contest_of(store, data)
     if not contest.compared:
-        only = "No trial that is compared is finished, only such as chose among settings."
+        only = "No trial of the comparison is finished, only trials that chose among settings."
         return Document(title, [Text(only, strong=True), *left])
     records = [trial.record for trial in data.finished]
     metric, everything, found, compared = contest.metric, contest.everything, contest.competitions, contest.compared

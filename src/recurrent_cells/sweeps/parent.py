@@ -53,8 +53,8 @@ def open_parent(store: Store, trials: Sequence[Trial], name: str, rerun: str, pl
 
 def _round(store: Store, run_id: str, known: ParentRun | None) -> tuple[str, Earlier]:
     """The round of training all again that is under way, or a new one; and the runs that do not count in it."""
-    if known is not None and known.round and known.status != "FINISHED":
-        return known.round, artifacts.read_earlier(store, known, known.round)
+    if known is not None and known.open_round:
+        return known.open_round, artifacts.read_earlier(store, known, known.open_round)
     name, earlier = uuid.uuid4().hex[:8], ended(trial_records(store))
     artifacts.write_earlier(store, run_id, name, earlier)  # before the parent names the round
     return name, earlier

@@ -32,6 +32,11 @@ class ParentRun:
         return self.tags.get(Tag.ROUND, "")
 
     @property
+    def open_round(self) -> str:
+        """The round of training all again that is under way; empty if none is."""
+        return "" if self.status == "FINISHED" else self.round
+
+    @property
     def last_sign(self) -> tuple[int, int]:
         """Orders sweeps by when they were last opened or closed: the same command reopens an old parent."""
         return opened(self.tags), max(self.start_time, self.end_time)

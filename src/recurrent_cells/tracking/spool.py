@@ -13,7 +13,9 @@ class Spool:
     """Bytes on their way to the end of a file."""
 
     def __init__(self, path: Path) -> None:
-        self._unnamed: Path | None = None if path.exists() else path.parent  # that has a name which is not synced yet
+        self._unnamed: Path | None = (
+            None if path.exists() else path.parent
+        )  # while the name of a new file is not synced
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._waiting = bytearray()
         self._lock = threading.Lock()

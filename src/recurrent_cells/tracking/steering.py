@@ -103,7 +103,7 @@ def ask_to_skip(store: Store, parent: str, fingerprint: str, reason: str) -> Non
 
 
 def take_back_skips(store: Store, parent: str) -> None:
-    """Ask a sweep to leave out no trial any more."""
+    """Remove the tags by which a sweep leaves out trials."""
     drop_tags(store, parent, *(f"{Tag.SKIP}{fingerprint}" for fingerprint in skipped(read_parent(store, parent).tags)))
 
 

@@ -11,8 +11,8 @@ from recurrent_cells.trial.spec import trial_task
 
 # Of the weights: themselves, their gradients, the best so far, and what an optimiser keeps of each, twice.
 COPIES = 5
-# Of who was taken for whom: the counts, twice, as a list and as text.
-COUNTS = 4
+# Of the confusion matrix: as counts twice, as a list, and as text.
+CONFUSION_COPIES = 4
 FLOAT, INTEGER = 4, 8
 
 
@@ -48,5 +48,5 @@ def _estimate(config: Config, splits: Splits, parameters: int) -> dict[str, int]
         f"{size} frontend_size={model.frontend_size}, {outputs} outputs": COPIES * FLOAT * parameters,
         f"data.batch_size={data.batch_size} {size}": FLOAT * data.batch_size * (steps * of_step + outputs),
         f"data.eval_batch_size={data.eval_batch_size} {size}": FLOAT * evaluated * (steps * width + outputs),
-        f"{splits.num_classes} classes": COUNTS * INTEGER * splits.num_classes**2,
+        f"{splits.num_classes} classes": CONFUSION_COPIES * INTEGER * splits.num_classes**2,
     }

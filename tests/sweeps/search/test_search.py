@@ -388,7 +388,7 @@ def test_choices_that_change_the_data_do_not_compete(search, tmp_path, runs):
     roots = [write_data_set(tmp_path / name, train=count) for name, count in (("few", 60), ("more", 80))]
     answer = search(f"data.root={roots[0]},{roots[1]}")
     assert answer.code == 2
-    assert "a search compares trials on the same data" in answer.err
+    assert "data blocks do not compete" in answer.err
     assert runs() == []
 
 

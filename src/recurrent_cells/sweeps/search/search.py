@@ -43,8 +43,8 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
     key = identity(space, search, planned[0], runner.tracking.experiment)
     if len({trial.block for trial in planned}) > 1:
         raise UserError(
-            "a search compares trials on the same data, and some of its choices change those; "
-            "search on each by itself, or give a grid of them"
+            "data blocks do not compete, and some choices of this search change the data; "
+            "search on one, or give a grid of them"
         )
     if settings.dry_run:
         print(_dry(store, find_parent(store, key), space, search, settings.rerun))
@@ -101,8 +101,8 @@ def _entries(store: Store, parent: ParentRun | None) -> list[PlanEntry]:
 
 
 def _dry(store: Store, parent: ParentRun | None, space: Space, search: SearchSettings, rerun: str) -> str:
-    is_new = rerun == "all" and (parent is None or not parent.round or parent.status == "FINISHED")
-    entries = [] if is_new else _entries(store, parent)
+    begins_anew = rerun == "all" and not (parent and parent.open_round)
+    entries = [] if begins_anew else _entries(store, parent)
     run_id = None if parent is None else parent.run_id
     records = latest_by_fingerprint(unpruned(trial_records(store), but_by=run_id))
     keys = [*space.ranges, *(["seed"] if search.seeds > 1 else [])]

@@ -222,7 +222,7 @@ class Study:
         return RandomSampler(seed=seed)
 
     def _is_abandoned(self, trial: FrozenTrial, own: set[int]) -> bool:
-        """Whether nobody works on an open trial: its process is gone, or is this one and took it before.
+        """Whether nobody works on an open trial: its process is gone, or is this one in an earlier search.
 
         Call this under the study's lock: then a trial without an owner was left half made.
         """
