@@ -67,7 +67,7 @@ def test_a_regression_is_scored_by_its_errors(store_file, tmp_path):
     assert evaluation.r2 == pytest.approx(1 - evaluation.mse / targets.var(), rel=1e-5)
     assert evaluation.mse_by_step is not None
     assert evaluation.mse_by_step[-1] == pytest.approx(evaluation.mse)
-    assert f"(square_error recorded by the trial: {evaluation.recorded:.6g})" in as_text(evaluation)
+    assert f", square_error recorded by the trial {evaluation.recorded:.6g}" in as_text(evaluation)
 
 
 def test_data_of_another_kind_are_refused(trained, store_file, tmp_path):

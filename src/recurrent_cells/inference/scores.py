@@ -47,7 +47,7 @@ def _recorded(evaluation: Evaluation, shown: str) -> str:
     if evaluation.recorded is None:
         return ""
     name = "" if evaluation.metric == shown else f"{evaluation.metric} "
-    return f" ({name}recorded by the trial: {evaluation.recorded:.6g})"
+    return f", {name}recorded by the trial {evaluation.recorded:.6g}"
 
 
 def _section(title: str, rows: list[list[str]]) -> list[str]:
