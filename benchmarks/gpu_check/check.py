@@ -21,7 +21,7 @@ class Sizes:
         networks: cell, hidden size and batch size of those that train alone.
         arithmetics: precision, and whether products of float32 are in TF32; the first where one is enough.
         epochs: of whole trials.
-        counts: trials in a pack.
+        counts: trials in a pack, the first where one is enough.
         wide: hidden sizes of packs, the first where one is enough.
         few: trials of a whole command, one after another.
         many: trials of a whole command in packs.
@@ -52,7 +52,7 @@ FULL = Sizes(
     epochs=5,
     networks=(("simple_rnn", 50, 50), ("lstm", 128, 128), ("gru", 128, 128)),
     repeats=3,
-    counts=(1, 16, 64, 256),
+    counts=(64, 256, 16, 1),
     wide=(128, 50),
     few=6,
     many=64,
@@ -67,7 +67,7 @@ TOY = Sizes(
     epochs=1,
     networks=(("simple_rnn", 4, 16),),
     repeats=1,
-    counts=(1, 2, 3),
+    counts=(2, 3, 1),
     wide=(4,),
     few=1,
     many=2,

@@ -1,6 +1,7 @@
 """Runs steps one after another, each point under a time limit, all within a budget."""
 
 import json
+import math
 import os
 import queue
 import signal
@@ -29,7 +30,7 @@ class NoGpu(Exception):
 
 
 class OutOfTime(Exception):
-    """The budget is used; says what of a step is left."""
+    """The time that a step has is used; says what of the step is left."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Step:
     def seconds(self) -> float:
         """The usual time of a point."""
         return float(import_module(self.module).SECONDS)
+
+    @property
+    def first(self) -> float:
+        """The seconds it has before the other steps have had theirs."""
+        return float(import_module(self.module).FIRST)
 
 
 @dataclass(frozen=True)
@@ -61,27 +67,32 @@ class Runner:
     again: bool = False
 
     def run(self, steps: Sequence[Step]) -> list[str]:
-        """Run the steps; those that are left, in words.
+        """Run the steps, each for its first seconds and then to its end; those that are left, in words.
 
         Raises:
             NoGpu: if the check is for a GPU and there is none.
         """
-        left = []
-        for step in steps:
-            tried: set[str] = set()
-            if self.lines.is_over(step.name) and not self.again:
-                continue
-            try:
-                while not self._run_process(step, tried):
-                    pass
-            except OutOfTime as words:
-                left.append(f"stage {step.stage}, {step.name}: {words}")
-            else:
-                self.lines.add({"stage": step.stage, "step": step.name, "over": True})
-        return left
+        tried: dict[str, set[str]] = {step.name: set() for step in steps}
+        waiting = {step: "" for step in steps if self.again or not self.lines.is_over(step.name)}
+        for first in (True, False):
+            for step in list(waiting):
+                until = time.monotonic() + (START + step.first if first else math.inf)
+                try:
+                    while not self._run_process(step, tried[step.name], until):
+                        pass
+                except OutOfTime as words:
+                    waiting[step] = str(words)
+                else:
+                    del waiting[step]
+                    self.lines.add({"stage": step.stage, "step": step.name, "over": True})
+        return [f"stage {step.stage}, {step.name}: {words}" for step, words in waiting.items()]
 
-    def _run_process(self, step: Step, tried: set[str]) -> bool:
-        """Run one process of a step; whether the step is over, else the points that are not tried need another."""
+    def _run_process(self, step: Step, tried: set[str], until: float) -> bool:
+        """Run one process of a step, of which no point but the first begins after `until`.
+
+        Returns:
+            Whether the step is over, else the points that are not tried need another process.
+        """
         if self._left() < step.seconds + START:
             raise OutOfTime("what is not measured yet")
         with _Process(self._command(step, tried), self.check) as process:
@@ -94,7 +105,7 @@ class Runner:
                     point = ""
                 elif line is not None and "ended" in line:
                     return self._is_over(step, point, line["ended"], tried)
-                elif line is not None and self._left() >= step.seconds:
+                elif line is not None and self._left() >= step.seconds and (time.monotonic() < until or not tried):
                     point = line["begins"]
                 elif line is not None or self._left() <= 0:
                     raise OutOfTime(f"from {line['begins'] if line else point or 'its start'} on")

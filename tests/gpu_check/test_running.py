@@ -4,11 +4,13 @@ import time
 
 import pytest
 
+from benchmarks.gpu_check import running
 from benchmarks.gpu_check.check import Check
 from benchmarks.gpu_check.lines import Lines
 from benchmarks.gpu_check.running import NoGpu, Runner, Step
 
 UNRULY = Step(1, "unruly", "tests.gpu_check.unruly")
+LONG = Step(1, "long", "tests.gpu_check.long")
 
 
 @pytest.fixture
@@ -16,9 +18,9 @@ def lines(tmp_path):
     return Lines(tmp_path / "out" / "results.jsonl")
 
 
-def run(lines, seconds=60.0, device="cpu", again=False):
+def run(lines, seconds=60.0, device="cpu", again=False, steps=(UNRULY,)):
     check = Check(device, None, lines.path.parent)
-    return Runner(check, lines, time.monotonic() + seconds, again).run([UNRULY])
+    return Runner(check, lines, time.monotonic() + seconds, again).run(steps)
 
 
 def told(lines):
@@ -58,6 +60,13 @@ def test_what_does_not_fit_is_left_and_not_counted_as_failed(lines):
     started = time.monotonic()
     assert run(lines, seconds=10.9)[0].startswith("stage 1, unruly: ")
     assert time.monotonic() - started < 20
+
+
+def test_every_step_has_its_first_seconds_before_a_long_one_goes_on(lines, monkeypatch):
+    monkeypatch.setattr(running, "START", 0)
+    assert run(lines, steps=[LONG, UNRULY]) == []
+    points = [line["point"] for line in lines.read() if "point" in line]
+    assert points == ["one", "good", "bad", "gone", "slow", "last", "two", "three"]
 
 
 def test_a_line_cut_off_is_as_if_it_were_not_there(lines):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import product
 from typing import Any
 from unittest.mock import patch
 
@@ -10,25 +11,28 @@ from torch import Tensor
 
 from benchmarks.gpu_check.check import Check, Point
 from benchmarks.packs.programs import Shape, build_program, timed
-from recurrent_cells.tables import OPTIMIZERS
+from recurrent_cells.tables import CELLS, OPTIMIZERS
 from recurrent_cells.training.graph import graphed
 
-TITLE, SECONDS = "Steps as CUDA graphs", 12
+TITLE, SECONDS, FIRST = "Steps as CUDA graphs", 12, 40
 STEPS = 40
 
 
 def points(check: Check) -> Iterator[Point]:
-    for cell in check.sizes.cells:
-        for precision in check.sizes.precisions:
-            programs = [("auto", 1), *((route, 2) for route in check.routes if precision != "16-mixed")]
-            for route, count in programs:
-                shape = Shape(cell, check.sizes.wide[-1], precision, route)
-                yield Point(f"{cell}, {precision}, {route}, K = {count}", partial(replays, shape, count, "adam"))
-    for optimizer in OPTIMIZERS.names:
-        shape = Shape("lstm", check.sizes.wide[-1], "bf16-mixed")
-        yield Point(f"lstm, {shape.precision}, {optimizer}", partial(replays, shape, 1, optimizer))
     if check.device == "gpu":
         yield Point("a failed capture", failed_capture)
+    hidden_size = check.sizes.wide[-1]
+    for precision, cell in product(check.sizes.precisions, check.sizes.cells):
+        programs = [("auto", 1), *((route, 2) for route in check.routes if precision != "16-mixed")]
+        for route, count in programs:
+            shape = Shape(cell, hidden_size, precision, route)
+            yield Point(f"{cell}, {precision}, {route}, K = {count}", partial(replays, shape, count, "adam"))
+    for cell, count in product((it for it in CELLS.names if it not in check.sizes.cells), (1, 2)):
+        shape = Shape(cell, hidden_size, "bf16-mixed")
+        yield Point(f"{cell}, {shape.precision}, {shape.kernel}, K = {count}", partial(replays, shape, count, "adam"))
+    for optimizer in OPTIMIZERS.names:
+        shape = Shape("lstm", hidden_size, "bf16-mixed")
+        yield Point(f"lstm, {shape.precision}, {optimizer}", partial(replays, shape, 1, optimizer))
 
 
 def replays(shape: Shape, count: int, optimizer: str) -> dict[str, Any]:

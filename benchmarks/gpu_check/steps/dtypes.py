@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -19,19 +20,18 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.models.layers import RecurrentLayers
 
-TITLE, SECONDS = "Types of products, and distance from float64", 10
+TITLE, SECONDS, FIRST = "Types of products, and distance from float64", 10, 40
 PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "rnn", "lstm", "gru")
 HIDDEN, BATCH, SCALE = 50, 64, 1024.0
 
 
 def points(check: Check) -> Iterator[Point]:
-    for cell in check.sizes.cells:
-        for precision in check.sizes.precisions:
-            yield Point(f"{cell}, {precision}, torch.nn", partial(of_torch, cell, precision, check.kind))
-            yield Point(f"{cell}, {precision}, alone", partial(of_ours, Shape(cell, HIDDEN, precision), 1))
-            for route in check.routes:
-                shape = Shape(cell, HIDDEN, precision, route)
-                yield Point(f"{cell}, {precision}, packed, {route}", partial(of_ours, shape, 2))
+    for precision, cell in product(check.sizes.precisions, check.sizes.cells):
+        yield Point(f"{cell}, {precision}, alone", partial(of_ours, Shape(cell, HIDDEN, precision), 1))
+        for route in check.routes:
+            shape = Shape(cell, HIDDEN, precision, route)
+            yield Point(f"{cell}, {precision}, packed, {route}", partial(of_ours, shape, 2))
+        yield Point(f"{cell}, {precision}, torch.nn", partial(of_torch, cell, precision, check.kind))
 
 
 class Watch(TorchDispatchMode):

@@ -1,6 +1,6 @@
 """The memory that `max_pack=auto` expects of a trial, and what packs take."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from recurrent_cells.tasks import task_of
 from recurrent_cells.training.device import resolve_device
 from recurrent_cells.training.fit import USABLE_MEMORY, Fit
 
-TITLE, SECONDS = "Memory", 15
+TITLE, SECONDS, FIRST = "Memory", 15, 15
 MIB = 2**20
 
 
@@ -26,10 +26,10 @@ def points(check: Check) -> Iterator[Point]:
             for route in check.routes:
                 shape = Shape(cell, hidden_size, precision, route, tf32)
                 name = f"{cell} {hidden_size}, {shape.arithmetic}, {route}"
-                yield Point(name, partial(compare, shape, sizes.counts[1:]))
+                yield Point(name, partial(compare, shape, sorted(sizes.counts)[1:]))
 
 
-def compare(shape: Shape, counts: tuple[int, ...]) -> dict[str, Any]:
+def compare(shape: Shape, counts: Sequence[int]) -> dict[str, Any]:
     """Bytes a trial as `max_pack=auto` reckons, and the most that programs of so many trials take; 0 on a CPU."""
     members = build_members(shape, 4)
     config = members[0].config

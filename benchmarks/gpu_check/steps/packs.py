@@ -2,8 +2,9 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from benchmarks.packs import programs
 from benchmarks.packs.programs import BATCH_SIZE, Shape
 from benchmarks.packs.report import ONE_BY_ONE, Results, table
 
-TITLE, SECONDS = "Packs", 15
+TITLE, SECONDS, FIRST = "Packs", 15, 90
 SECONDS_A_ROUND = 0.4
 ALONE = "one by one"
 
@@ -23,24 +24,23 @@ ALONE = "one by one"
 def points(check: Check) -> Iterator[Point]:
     sizes = check.sizes
     names = [name for name in ONE_BY_ONE if check.device == "gpu" or name == "bare"]
-    shapes = [
-        [Shape(cell, hidden_size, precision, route, tf32) for route in check.routes]
+    arithmetics = [
+        [Shape(cell, hidden_size, precision, tf32=tf32) for cell in sizes.cells]
         for precision, tf32 in sizes.arithmetics
         for hidden_size in sizes.wide
-        for cell in sizes.cells
     ]
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
         write_data(data)
-        with together(names, shapes[0][0].network, data) as contenders:
-            for by_route in shapes:
-                network = by_route[0].network
-                title = f"{network.cell} {network.hidden_size}, {by_route[0].arithmetic}"
-                yield Point(f"{title}, {ALONE}", partial(one_by_one, contenders, by_route[0], sizes.repeats))
-                for count in sizes.counts:
-                    for shape in by_route:
-                        act = partial(measure, shape, count, sizes.repeats)
-                        yield Point(f"{title}, {shape.kernel}, K = {count}", act)
+        with together(names, arithmetics[0][0].network, data) as contenders:
+            for shapes in arithmetics:
+                titles = {shape: f"{shape.cell} {shape.hidden_size}, {shape.arithmetic}" for shape in shapes}
+                for shape, title in titles.items():
+                    yield Point(f"{title}, {ALONE}", partial(one_by_one, contenders, shape, sizes.repeats))
+                for route in reversed(check.routes):
+                    for count, (shape, title) in product(sizes.counts, titles.items()):
+                        act = partial(measure, replace(shape, kernel=route), count, sizes.repeats)
+                        yield Point(f"{title}, {route}, K = {count}", act)
 
 
 def one_by_one(contenders: Mapping[str, Contender], shape: Shape, repeats: int) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from typing import Any
 from benchmarks.gpu_check.check import Check, Point
 from benchmarks.packs.programs import Shape, shares
 
-TITLE, SECONDS = "Where the time of a step goes", 15
+TITLE, SECONDS, FIRST = "Where the time of a step goes", 15, 15
 
 
 def points(check: Check) -> Iterator[Point]:
     sizes = check.sizes
     precision, tf32 = sizes.arithmetics[0]
     for cell in sizes.cells:
-        for count in (1, sizes.counts[-2]):
+        for count in (1, sizes.counts[0]):
             for route in check.routes if count > 1 else ("auto",):
                 shape = Shape(cell, sizes.wide[0], precision, route, tf32)
                 name = f"{cell} {shape.hidden_size}, {shape.arithmetic}, {route}, K = {count}"

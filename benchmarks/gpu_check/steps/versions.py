@@ -14,7 +14,7 @@ from benchmarks.gpu_check.check import Check, Point
 from benchmarks.record import machine
 from src import REPOSITORY
 
-TITLE, SECONDS = "The machine", 10
+TITLE, SECONDS, FIRST = "The machine", 10, 10
 
 
 def points(check: Check) -> Iterator[Point]:
