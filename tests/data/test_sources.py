@@ -51,8 +51,8 @@ def test_the_digest_tells_data_sets_apart_and_not_their_compression(tmp_path, id
     assert idx(write_data_set(tmp_path / "other", classes=3)).digest != digest
 
 
-@pytest.mark.parametrize("place", ["", "MNIST/raw"])
-def test_mnist_is_read_from_the_root_and_from_torchvisions_layout(tmp_path, small_mnist, place):
+@pytest.mark.parametrize("place", ["", "mnist", "MNIST/raw"])
+def test_mnist_is_read_from_the_root_from_its_folder_there_and_from_torchvisions_layout(tmp_path, small_mnist, place):
     folder = tmp_path / "root" / place
     folder.mkdir(parents=True)
     for name in IDX_FILES:

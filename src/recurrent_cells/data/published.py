@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class Published(Source):
-    """A data set in MNIST's format, from `data.root`, else downloaded by torchvision."""
+    """A data set in MNIST's format, from `data.root` or its folder NAME or NAME/raw, else downloaded by torchvision."""
 
     reads_root = True
     torchvision_name: ClassVar[str]
@@ -58,7 +58,7 @@ class Published(Source):
         return Path(self.torchvision_name) / "raw"
 
     def _found(self, folder: Path) -> list[Path | None]:
-        return find_files(folder, folder / self._raw)
+        return find_files(folder, folder / self.name, folder / self._raw)
 
     def _download(self, folder: Path) -> None:
         log.info("data=%s: downloading into %s", self.name, folder)
