@@ -273,7 +273,8 @@ def test_every_step_is_scored_with_readout_every(use_store, stripes):
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
 def test_cells_learn_on_a_gpu_in_every_precision(use_store, stripes, cell, precision):
     use_store()
-    result = train(compose_config(*TINY, stripes, "trainer=gpu", f"model={cell}", f"trainer.precision={precision}"))
+    overrides = ("trainer=gpu", "trainer.max_epochs=10", f"model={cell}", f"trainer.precision={precision}")
+    result = train(compose_config(*TINY, stripes, *overrides))
     assert result["test/acc"] > 0.8
 
 

@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from recurrent_cells.models import stacked
-from recurrent_cells.models.masks import dropped_at, random_bits
-from recurrent_cells.models.stacked import StackedDropout
+from recurrent_cells.models.masks import HashedDropout, dropped_at, random_bits
 
 COUNT = 100_000
 SEEDS = torch.tensor([0, 1, 2, 2**62, 123456789])
@@ -28,15 +26,15 @@ def test_bits_of_neighbouring_seeds_and_places_are_independent():
         assert max(same_place.abs().max(), next_place.abs().max()) < 5 / COUNT**0.5
 
 
-def test_masks_are_a_function_of_seed_and_place_alone(monkeypatch):
-    monkeypatch.setattr(stacked, "is_hashed", lambda device: True)
+def test_masks_are_a_function_of_seed_and_place_alone():
     x = torch.ones(3, 4, 6, 5, dtype=torch.float64)
 
     def drop(seeds: list[int], place: int, rates: list[float]) -> torch.Tensor:
-        return StackedDropout(rates, [], torch.tensor(seeds), place)(x[: len(seeds)])
+        return HashedDropout(rates, torch.tensor(seeds), place)(x[: len(seeds)])
 
     together = drop([5, 6, 7], 1, [0.5, 0.3, 0.0])
     assert torch.equal(drop([6], 1, [0.3])[0], together[1])
+    assert torch.equal(drop([6], 1, [0.3])[0], HashedDropout([0.3], torch.tensor([6]), 1)(x[0]))
     assert torch.equal(together[2], x[2])
     assert not torch.equal(drop([5], 1, [0.3]), drop([6], 1, [0.3]))
     assert not torch.equal(drop([6], 2, [0.3]), drop([6], 1, [0.3]))

@@ -15,10 +15,11 @@ from recurrent_cells.config.schema import Config
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.errors import Interrupted, Stopped, TrialError
 from recurrent_cells.interrupts import Interruption
+from recurrent_cells.models import stacked
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.tables import CELLS, OPTIMIZERS
 from recurrent_cells.tasks import Targets, task_of
-from recurrent_cells.training import fit, progress
+from recurrent_cells.training import fit, networks, progress
 from recurrent_cells.training.device import Device, resolve_device
 from recurrent_cells.training.fit import Fit
 from recurrent_cells.training.member import Member
@@ -140,6 +141,22 @@ def test_after_200_steps_each_is_what_it_is_alone(configs, tmp_path, cell, num_l
         assert_same(kept.states[place], wanted)
         assert_same(kept.points[place], points)
     assert kept.errors == {0: None, 1: None, 2: None}
+
+
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm"])
+def test_with_the_masks_of_a_gpu_each_is_what_it_is_alone(configs, tmp_path, monkeypatch, cell):
+    monkeypatch.setattr(networks, "is_hashed", lambda device: True)
+    monkeypatch.setattr(stacked, "is_hashed", lambda device: True)
+    shared = (f"model={cell}", "model.num_layers=3", "optimizer.schedule=none")
+    each = [one | rates for one, rates in zip(DIFFERENT[:2], RATES[1:], strict=True)]
+    chosen, part = (configs(*shared, f"trainer.max_steps={steps}", each=each) for steps in (120, 40))
+    kept = packed(chosen, tmp_path)
+    for place, config in enumerate(chosen):
+        wanted, points = alone(config, tmp_path)
+        assert_same(kept.states[place], wanted)
+        assert_same(kept.points[place], points)
+        resumed, _ = alone(config, tmp_path, alone(part[place], tmp_path)[0])
+        assert_same(resumed, wanted, tolerance=0)
 
 
 @pytest.mark.slow

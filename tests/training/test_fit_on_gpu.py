@@ -19,9 +19,11 @@ pytestmark = [
 ON_GPU = ("trainer.accelerator=gpu", "trainer.max_steps=120")
 
 
+@pytest.mark.parametrize("overrides", [(), ("model.num_layers=2", "model.dropout=0.3", "model.output_dropout=0.2")])
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
-def test_each_is_what_it_is_alone(configs, tmp_path, cell):
-    chosen = configs(f"model={cell}", *ON_GPU, each=[{"seed": 0}, {"seed": 1, "optimizer.clip_norm": 0.3}])
+def test_each_is_what_it_is_alone(configs, tmp_path, cell, overrides):
+    each = [{"seed": 0}, {"seed": 1, "optimizer.clip_norm": 0.3}]
+    chosen = configs(f"model={cell}", *ON_GPU, *overrides, each=each)
     use_determinism(True)
     kept = packed(chosen, tmp_path)
     for place, config in enumerate(chosen):
@@ -30,12 +32,17 @@ def test_each_is_what_it_is_alone(configs, tmp_path, cell):
         assert_same(kept.points[place], points, tolerance=1e-8)
 
 
+@pytest.mark.parametrize("overrides", [(), ("model.num_layers=2", "model.dropout=0.3")], ids=["plain", "dropout"])
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
-def test_a_graph_does_what_its_kernels_do(configs, tmp_path, monkeypatch, precision, count):
+def test_a_graph_does_what_its_kernels_do(configs, tmp_path, monkeypatch, precision, count, overrides):
     each = [{"seed": seed} for seed in range(count)]
-    chosen = configs("model=lstm", *ON_GPU, f"trainer.precision={precision}", each=each)
+    chosen = configs("model=lstm", *ON_GPU, *overrides, f"trainer.precision={precision}", each=each)
+    recorded = []
+    monkeypatch.setattr(program, "graphed", lambda *given: recorded.append(graphed(*given)) or recorded[-1])
     as_graph = packed(chosen, tmp_path, most=1 if precision == "16-mixed" else 100)
+    assert recorded
+    assert None not in recorded
     monkeypatch.setattr(program, "graphed", lambda compute, inputs: None)
     kernels = packed(chosen, tmp_path, most=1 if precision == "16-mixed" else 100)
     for place in range(count):
@@ -66,11 +73,8 @@ def test_programs_are_as_large_as_the_memory_is_measured_to_hold(configs, tmp_pa
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
 def test_a_trial_that_goes_on_is_the_same_to_the_bit(configs, tmp_path, precision, overrides):
     use_determinism(True)
-    each = [{"seed": 0}]
-    (config,) = configs("model=lstm", *ON_GPU, f"trainer.precision={precision}", *overrides, each=each)
-    (half,) = configs(
-        "model=lstm", *ON_GPU, f"trainer.precision={precision}", *overrides, "trainer.max_steps=40", each=each
-    )
+    shared = ("model=lstm", *ON_GPU, "optimizer.schedule=none", f"trainer.precision={precision}", *overrides)
+    (config,), (half,) = (configs(*shared, f"trainer.max_steps={steps}", each=[{"seed": 0}]) for steps in (120, 40))
     wanted, _ = alone(config, tmp_path)
     first, _ = alone(half, tmp_path)
     found, _ = alone(config, tmp_path, first)

@@ -212,7 +212,7 @@ class TrainerConfig:
     accelerator: str = key("auto", "the device", one_of("auto", "cpu", "gpu"))
     precision: str = key("auto", "auto: float32 on a CPU; mixed around the layers on a GPU", one_of(*PRECISIONS))
     tf32: bool = key(False, "on a GPU: products of float32 in TF32")
-    cuda_graph: bool = key(True, "on a GPU: launch a step as one graph, where nothing is drawn in it")
+    cuda_graph: bool = key(True, "on a GPU: launch a step as one graph")
     max_epochs: int | None = key(15, "the budget in epochs; null: full_epochs or short_epochs", or_null(POSITIVE))
     max_steps: int | None = key(None, "the budget in optimiser steps, in place of epochs", or_null(POSITIVE))
     max_images: int | None = key(None, "the budget in training sequences, in place of epochs", or_null(POSITIVE))

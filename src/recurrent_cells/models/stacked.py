@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recurrent_cells.models.classifier import Classifier
-from recurrent_cells.models.masks import dropped_at, random_bits
+from recurrent_cells.models.masks import HashedDropout, is_hashed
 
 
 class StackedClassifier(nn.Module):
@@ -51,10 +51,6 @@ class StackedClassifier(nn.Module):
         """The trained parameters of all networks, (K, …), in the order of `shapes`; views of `flat`."""
         return [self._network.get_parameter(name) for name in self.shapes]
 
-    @property
-    def drops_out(self) -> bool:
-        return any(module.acts for module in self.modules() if isinstance(module, StackedDropout))
-
     def weights(self, flat: Tensor) -> dict[str, Tensor]:
         """The trained weights of one classifier, from its row of `flat`, by their names in the classifier's state."""
         parts = flat.split([shape.numel() for shape in self.shapes.values()])
@@ -78,7 +74,10 @@ class StackedClassifier(nn.Module):
             elif isinstance(module, nn.Dropout):
                 dropouts = [classifier.get_submodule(name) for classifier in classifiers]
                 probabilities = [it.p for it in dropouts if isinstance(it, nn.Dropout)]
-                layer = StackedDropout(probabilities, self.generators, self.seeds, place)
+                if is_hashed(self.seeds.device):
+                    layer = HashedDropout(probabilities, self.seeds, place)
+                else:
+                    layer = StackedDropout(probabilities, self.generators)
             else:
                 continue
             stacked.set_submodule(name, layer)
@@ -87,15 +86,6 @@ class StackedClassifier(nn.Module):
     def _set(self, name: str, parameter: nn.Parameter) -> None:
         module, _, attribute = name.rpartition(".")
         self._network.get_submodule(module).register_parameter(attribute, parameter)
-
-
-# Between the seeds of two layers.
-SEEDS_APART = 0x2545F4914F6CDD1D
-
-
-def is_hashed(device: torch.device) -> bool:
-    """Whether masks follow from seeds and not from generators."""
-    return device.type == "cuda"
 
 
 class StackedLinear(nn.Module):
@@ -138,30 +128,15 @@ class StackedLayerNorm(nn.Module):
 
 
 class StackedDropout(nn.Module):
-    """Dropout (K, …) with a probability for each network.
+    """Dropout (K, …) with a probability and a generator for each network: seeded alike it drops what torch.nn drops."""
 
-    On a CPU each network has a generator: seeded alike it drops what torch.nn drops. On a GPU masks are drawn for all
-    networks at once, by `seeds` (K,) and the `place` of the layer.
-    """
-
-    def __init__(
-        self, probabilities: list[float], generators: Sequence[torch.Generator], seeds: Tensor, place: int
-    ) -> None:
+    def __init__(self, probabilities: Sequence[float], generators: Sequence[torch.Generator]) -> None:
         super().__init__()
-        self._probabilities, self._generators, self._seeds = probabilities, generators, seeds
-        self._place = int(SEEDS_APART * place) % (1 << 62)
-        self._dropped_at = dropped_at(probabilities, seeds.device)
-        scales = [[1 / (1 - p)] for p in probabilities]
-        self._scale = torch.tensor(scales, dtype=torch.float64, device=seeds.device)
-        self.acts = any(probability > 0 for probability in probabilities)
+        self._probabilities, self._generators = probabilities, generators
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.acts:
+        if not self.training or not any(self._probabilities):
             return x
-        if is_hashed(self._seeds.device):
-            rows = x.flatten(1)
-            is_kept = random_bits(self._seeds + self._place, rows.shape[1]) >= self._dropped_at
-            return torch.where(is_kept, rows * self._scale.to(x.dtype), 0.0).view_as(x)
         return torch.stack(
             [
                 kept if p == 0 else kept * torch.empty_like(kept).bernoulli_(1 - p, generator=generator).div_(1 - p)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from recurrent_cells.models.classifier import trained_parameters
-from recurrent_cells.models.stacked import StackedClassifier, is_hashed
+from recurrent_cells.models.masks import hash_dropout, is_hashed
+from recurrent_cells.models.stacked import StackedClassifier
 from recurrent_cells.seeds import derive
 from recurrent_cells.training.device import to_device
 from recurrent_cells.training.groups import grouped, set_rate
@@ -22,13 +23,10 @@ class Networks(Protocol):
     Attributes:
         module: sequences → outputs; those of K networks have a leading dimension K, those of one have none.
         trained: the tensors whose gradients an update takes.
-        draws: whether dropout masks come from random generators: a CUDA graph would replay the same masks, so that such
-            steps are not recorded.
     """
 
     module: nn.Module
     trained: list[nn.Parameter]
-    draws: bool
 
     def seed_dropout(self, step: int) -> None:
         """Make the dropout masks of a step a function of each trial's seed and the step."""
@@ -54,12 +52,13 @@ class SingleNetwork:
 
     def __init__(self, member: Member, device: torch.device, dtype: torch.dtype, precision: str) -> None:
         self._member, settings = member, member.config.optimizer
+        self._drops_out, self._seeds = _drops_out(member), torch.zeros(1, dtype=torch.int64, device=device)
+        if is_hashed(device):
+            hash_dropout(member.classifier, self._seeds)
         self.module: nn.Module = member.classifier.to(device, dtype)
         kinds = trained_parameters(self.module)
         self.trained = [self.module.get_parameter(name) for name in kinds]
-        model = member.config.model
-        self.draws = model.dropout > 0 or model.output_dropout > 0
-        self._clip_norm, self._device = settings.clip_norm, device
+        self._clip_norm = settings.clip_norm
         self._scaler = torch.amp.GradScaler(device.type) if precision == "16-mixed" else None
         self._best: dict[str, Tensor] = {}
         if member.state is not None:
@@ -73,11 +72,11 @@ class SingleNetwork:
                 self._scaler.load_state_dict(member.state["scaler"])
 
     def seed_dropout(self, step: int) -> None:
-        if not self.draws:
+        if not self._drops_out:
             return
         seed = _dropout_seed(self._member, step)
-        if self._device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        if is_hashed(self._seeds.device):
+            self._seeds.fill_(seed)
         else:
             torch.default_generator.manual_seed(seed)
 
@@ -126,8 +125,7 @@ class StackedNetworks:
         self._members = members
         self._stack = StackedClassifier([member.classifier for member in members], device, dtype)
         self.module: nn.Module = self._stack
-        self._is_hashed = self._stack.drops_out and is_hashed(device)
-        self.draws = self._stack.drops_out and not self._is_hashed
+        self._drops_out = any(map(_drops_out, members))
         self._seeds, self._start = self._stack.seeds, 0
         states = [member.state for member in members]
         for place, state in enumerate(states):
@@ -148,9 +146,11 @@ class StackedNetworks:
         self.trained = self._stack.trained
 
     def seed_dropout(self, step: int) -> None:
-        if self._is_hashed:
+        if not self._drops_out:
+            return
+        if is_hashed(self._stack.seeds.device):
             self._stack.seeds.copy_(self._seeds[step - self._start])
-        elif self.draws:
+        else:
             for generator, member in zip(self._stack.generators, self._members, strict=True):
                 generator.manual_seed(_dropout_seed(member, step))
 
@@ -159,7 +159,7 @@ class StackedNetworks:
 
     def prepare(self, start: int, stop: int) -> None:
         self._optimizer.prepare(start, stop)
-        if self._is_hashed:
+        if self._drops_out and is_hashed(self._stack.seeds.device):
             seeds = [[_dropout_seed(member, step) for member in self._members] for step in range(start, stop)]
             self._seeds, self._start = to_device(torch.tensor(seeds), self._stack.seeds.device), start
 
@@ -187,6 +187,10 @@ class StackedNetworks:
     def _weights(self, member: Member, row: Tensor) -> dict[str, Tensor]:
         fixed = {name: value.to(row.dtype) for name, value in member.classifier.state_dict().items()}
         return fixed | self._stack.weights(row)
+
+
+def _drops_out(member: Member) -> bool:
+    return member.config.model.dropout > 0 or member.config.model.output_dropout > 0
 
 
 def _dropout_seed(member: Member, step: int) -> int:

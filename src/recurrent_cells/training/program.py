@@ -52,10 +52,7 @@ class Program:
         # In a pack the widest of K batches would leave nothing to cut off.
         self._cuts = not self._is_stacked and members[0].config.data.order == "by_length"
         self._to_be_graphed = (
-            trainer.cuda_graph
-            and not self._cuts
-            and sequences.device.type == "cuda"
-            and not (self.networks.draws or trainer.detect_anomaly)
+            trainer.cuda_graph and not self._cuts and sequences.device.type == "cuda" and not trainer.detect_anomaly
         )
         self._compute, self._is_graphed = self._gradients, False
         self._window, self._stopwatch, self._ahead = TrainWindow(), Stopwatch(), NOTHING_AHEAD

@@ -7,6 +7,8 @@ import torch
 from torch import _VF, Tensor
 from torch.backends.cudnn.rnn import get_cudnn_mode
 
+from recurrent_cells.models.masks import HashedDropout
+
 if TYPE_CHECKING:
     from recurrent_cells.models.layers import RecurrentLayers
 
@@ -20,15 +22,30 @@ def fits(layers: "RecurrentLayers", x: Tensor, lengths: Tensor | None) -> bool:
 
 def stack(layers: "RecurrentLayers", x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     """All layers: (B, T, F) → (B, T, D·H), and the last state of the last layer in each direction, (B, H)."""
+    last: tuple[Tensor, ...] = ()
+    for together in _calls(layers):
+        if together[0] > 0:
+            x = layers.dropout(x.transpose(0, 1)).transpose(0, 1)  # masks as of the other routes, step by step
+        x, last = _call(layers, x, together)
+    return x, last
+
+
+def _calls(layers: "RecurrentLayers") -> list[range]:
+    """Which layers a call computes: all, but for those that hashed masks come between."""
+    every = range(layers.num_layers)
+    return [every[layer : layer + 1] for layer in every] if isinstance(layers.dropout, HashedDropout) else [every]
+
+
+def _call(layers: "RecurrentLayers", x: Tensor, together: range) -> tuple[Tensor, tuple[Tensor, ...]]:
     mode, directions = MODES[layers.cell.name], len(layers.suffixes)
-    zeros = x.new_zeros(layers.num_layers * directions, x.shape[0], layers.hidden_size)
+    zeros = x.new_zeros(len(together) * directions, x.shape[0], layers.hidden_size)
     outputs, last, *_ = getattr(_VF, mode.lower())(
         x,
         (zeros, zeros) if mode == "LSTM" else zeros,
-        _flat_weights(layers),
+        _flat_weights(layers, together),
         True,  # biases
-        layers.num_layers,
-        layers.dropout.p,
+        len(together),
+        layers.dropout.p if len(together) > 1 else 0.0,
         layers.training,
         directions > 1,
         True,  # batch first
@@ -38,27 +55,28 @@ def stack(layers: "RecurrentLayers", x: Tensor) -> tuple[Tensor, tuple[Tensor, .
 
 
 def flatten(layers: "RecurrentLayers") -> None:
-    """Lay the weights of one network out in one piece of a GPU's memory, as cuDNN wants them."""
-    weights = _flat_weights(layers)
-    acceptable = (it.dim() <= 2 and torch.backends.cudnn.is_acceptable(it) for it in weights)
-    if "torch" not in layers.cell.routes or not all(acceptable):
-        return
-    with torch.cuda.device_of(weights[0]), torch.no_grad():
-        torch._cudnn_rnn_flatten_weight(
-            weights,
-            4,  # a layer and direction
-            weights[0].shape[1],
-            get_cudnn_mode(MODES[layers.cell.name]),
-            layers.hidden_size,
-            0,  # no projection
-            layers.num_layers,
-            True,  # batch first
-            len(layers.suffixes) > 1,
-        )
+    """Lay the weights of a call out in one piece of a GPU's memory, as cuDNN wants them."""
+    for together in _calls(layers):
+        weights = _flat_weights(layers, together)
+        acceptable = (it.dim() <= 2 and torch.backends.cudnn.is_acceptable(it) for it in weights)
+        if "torch" not in layers.cell.routes or not all(acceptable):
+            return
+        with torch.cuda.device_of(weights[0]), torch.no_grad():
+            torch._cudnn_rnn_flatten_weight(
+                weights,
+                4,  # a layer and direction
+                weights[0].shape[1],
+                get_cudnn_mode(MODES[layers.cell.name]),
+                layers.hidden_size,
+                0,  # no projection
+                len(together),
+                True,  # batch first
+                len(layers.suffixes) > 1,
+            )
 
 
-def _flat_weights(layers: "RecurrentLayers") -> list[Tensor]:
-    parts = product(range(layers.num_layers), layers.suffixes)
+def _flat_weights(layers: "RecurrentLayers", together: range) -> list[Tensor]:
+    parts = product(together, layers.suffixes)
     return [weight for layer, suffix in parts for weight in layers.weights(layer, suffix).values()]
 
 
