@@ -11,6 +11,7 @@ from benchmarks.gpu_check.check import Check, Point
 from src import REPOSITORY
 
 TITLE, SECONDS, FIRST = "`pytest -m gpu`", 60, 60
+WORKERS = 6  # which share the GPU: most of a test is compiling and starting
 LIMIT = 160  # seconds: less than a point may take, so that what was found until then is kept
 
 
@@ -21,6 +22,7 @@ def points(check: Check) -> Iterator[Point]:
 def run_tests(check: Check) -> dict[str, Any]:
     """Each test's outcome as far as they came; all that pytest says goes to pytest.txt."""
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "-vv", "-rfE"]
+    command += ["-p", "xdist", "-n", str(WORKERS if check.device == "gpu" else 1)]
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # warnings of others' plugins would be errors
     path = check.out / "pytest.txt"
     with path.open("w") as said:
@@ -31,14 +33,14 @@ def run_tests(check: Check) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             code = None
     text = path.read_text()
-    outcomes = re.findall(r"^(tests/\S+::.*) (PASSED|FAILED|ERROR|SKIPPED)", text, re.MULTILINE)
+    outcomes = re.findall(r"^\[gw\d+\].* (PASSED|FAILED|ERROR|SKIPPED) (tests/\S+::.*?) *$", text, re.MULTILINE)
     reasons = dict(re.findall(r"^(?:FAILED|ERROR) (tests/\S+::.*?) - (.*)$", text, re.MULTILINE))
     last = text.strip().splitlines()[-1].strip("= ") if text.strip() else "nothing said"
     return {
         "exit code": code,
-        "passed": sum(outcome == "PASSED" for _, outcome in outcomes),
+        "passed": sum(outcome == "PASSED" for outcome, _ in outcomes),
         "failed": [
-            f"{test}: {reasons.get(test, '')[:300]}" for test, outcome in outcomes if outcome in ("FAILED", "ERROR")
+            f"{test}: {reasons.get(test, '')[:300]}" for outcome, test in outcomes if outcome in ("FAILED", "ERROR")
         ],
         "summary": last if code is not None else f"stopped after {LIMIT} s at {last}",
     }

@@ -14,6 +14,7 @@ from benchmarks.gpu_check.check import Check, Point
 from benchmarks.record import machine
 from src import REPOSITORY
 
+OF_TESTS = ("pytest>=8", "pytest-xdist", "hypothesis>=6.100")
 TITLE, SECONDS, FIRST = "The machine", 10, 10
 
 
@@ -25,7 +26,7 @@ def points(check: Check) -> Iterator[Point]:
 def packages() -> dict[str, Any]:
     """The versions of all that the project depends on, and of Triton; what is missing; what is not in its range."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    needed = [Requirement(text) for text in [*project["dependencies"], "triton", "pytest>=8", "hypothesis>=6.100"]]
+    needed = [Requirement(text) for text in [*project["dependencies"], "triton", *OF_TESTS]]
     found = {}
     for requirement in needed:
         try:
