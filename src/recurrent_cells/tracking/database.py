@@ -117,7 +117,7 @@ def prepare(path: Path) -> None:
         _make(path)
     _clear_leftovers(path.parent)
     check(path)
-    with _named(path), _connected(path) as connection:
+    with named(path), _connected(path) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN IMMEDIATE")  # fails where nothing can be written
         _follow(connection, path.parent)
@@ -138,7 +138,7 @@ def copy_to_read(path: Path, folder: Path) -> Path:
     """A copy in another folder of a store that cannot be written, with addresses of the place where that lies."""
     check(path)
     target = folder / path.name
-    with _named(path):
+    with named(path):
         copy(path, target)
     with _connected(target) as connection:
         _follow(connection, path.parent)
@@ -152,7 +152,7 @@ def check(path: Path) -> None:
         OtherSchema: if an older MLflow wrote it.
         UserError: if it is damaged, or none of this MLflow.
     """
-    with _named(path), closing(_reader(path)) as connection:
+    with named(path), closing(_reader(path)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables:
             raise UserError(f"{path}: a database without tables; remove it, and the next start makes a new one")
@@ -192,7 +192,7 @@ def _schemas() -> tuple[str, frozenset[str]]:
 
 def known_experiment(path: Path, name: str, tags: Collection[str]) -> str | None:
     """The id of an experiment that is not deleted and has such tags; None if there is none, or MLflow must be asked."""
-    with _named(path), closing(_reader(path)) as connection:
+    with named(path), closing(_reader(path)) as connection:
         of_name = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
         found = connection.execute(of_name, (name,)).fetchall()
         if len(found) != 1:
@@ -286,7 +286,7 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
     """Say of SQLite's errors which file they are about and what can be done."""
     try:
         yield

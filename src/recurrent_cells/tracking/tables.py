@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from math import nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from recurrent_cells.tracking.database import LOCK_TIMEOUT, path_of
+from recurrent_cells.tracking.database import LOCK_TIMEOUT, named, path_of
 from recurrent_cells.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -48,7 +48,11 @@ def database_of(store: Store) -> "SqlAlchemyStore | None":
 
 
 def read_runs(store: Store) -> list[Row] | None:
-    """All runs of the experiment that are not deleted, oldest first; None of a store that is a server."""
+    """All runs of the experiment that are not deleted, oldest first; None of a store that is a server.
+
+    Raises:
+        UserError: if a store that is a file cannot be read.
+    """
     of_experiment = f"runs.experiment_id = {int(store.experiment_id)} AND runs.lifecycle_stage = 'active'"
     with _open(store) as rows:
         if rows is None:
@@ -69,7 +73,8 @@ def read_runs(store: Store) -> list[Row] | None:
 def _open(store: Store) -> Iterator[Rows | None]:
     """What asks the store's database, a file without MLflow, which takes seconds to import; None of a server."""
     if store.is_file:
-        with closing(sqlite3.connect(path_of(store.uri), timeout=LOCK_TIMEOUT)) as file:
+        path = path_of(store.uri)
+        with named(path), closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT)) as file:
             yield lambda query: file.execute(query).fetchall()
     elif (backend := database_of(store)) is not None:
         with backend.engine.connect() as connection:
