@@ -1,5 +1,6 @@
 """Searches through the command line: what they train, prune, survive and say."""
 
+import errno
 import json
 import re
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from optuna.exceptions import StorageInternalError
 
+from recurrent_cells.sweeps.search import search as beginning
 from recurrent_cells.sweeps.search import study
 from recurrent_cells.sweeps.search.study import Study
 from recurrent_cells.tracking.manifest import local_folder
@@ -160,19 +162,35 @@ def test_a_signal_has_trials_save_and_the_same_command_goes_on(search, in_backgr
     [(study, "make_storage"), (Study, "restore"), (Study, "queue_failed"), (Study, "points"), (Study, "ask")],
 )
 def test_a_study_that_fails_for_a_moment_is_waited_for(search, steps, trials, monkeypatch, where, name):
+    failed = fail_once(monkeypatch, where, name, StorageInternalError("no space left"))
+    small = ("hydra.sweeper.n_trials=1",)
+    assert search(*small, train=steps.train).code == 0
+    assert search(*small, train=steps.train).code == 0  # restores what is there
+    assert (failed, len(trials())) == ([name], 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["find_parent", "open_parent", "read_plan", "write_search"])
+def test_a_store_that_fails_while_a_search_begins_is_waited_for(search, steps, trials, parents, monkeypatch, name):
+    small = ("hydra.sweeper.n_trials=1",)
+    assert search(*small, train=steps.train).code == 0
+    failed = fail_once(monkeypatch, beginning, name, OSError(errno.EIO, "Input/output error"))
+    assert search(*small, train=steps.train).code == 0
+    assert (failed, len(trials()), len(parents())) == ([name], 1, 1)
+
+
+def fail_once(monkeypatch, where, name: str, error: Exception) -> list[str]:
+    """Have a function fail at its first call; the list has its name then."""
     works, failed = getattr(where, name), []
 
     def fails_once(*given, **more):
         if not failed:
             failed.append(name)
-            raise StorageInternalError("no space left")
+            raise error
         return works(*given, **more)
 
     monkeypatch.setattr(where, name, fails_once)
-    small = ("hydra.sweeper.n_trials=1",)
-    assert search(*small, train=steps.train).code == 0
-    assert search(*small, train=steps.train).code == 0  # restores what is there
-    assert (failed, len(trials())) == ([name], 1)
+    return failed
 
 
 @pytest.mark.slow

@@ -57,10 +57,10 @@ def run_search(space: Space, corners: Sequence[Point], search: SearchSettings, r
         say("a search proposes trials one by one: each trains by itself; packs need hydra/sweeper=grid")
         runner.pool.packs = False
     with handled():
-        before = find_parent(store, key)
-        entries = _entries(store, before)
+        before = patiently(lambda: find_parent(store, key), store.patience)
+        entries = patiently(lambda: _entries(store, before), store.patience)
         name = f"{search.sampler} search {runner.name}"[:250]
-        parent = open_parent(store, [], name, settings.rerun, plan=key)
+        parent = patiently(partial(open_parent, store, [], name, settings.rerun, plan=key), store.patience)
         named = _study_name(key, parent)
         study = study_patiently(store, lambda: Study(store, named, space, search, evaluations))
         if before is not None and parent.round in ("", before.round):
