@@ -47,9 +47,9 @@ class Step:
         return float(import_module(self.module).SECONDS)
 
     @property
-    def first(self) -> float:
-        """The seconds it has before the other steps have had theirs."""
-        return float(import_module(self.module).FIRST)
+    def share(self) -> float:
+        """The seconds that it has in a first round of all steps."""
+        return float(import_module(self.module).SHARE)
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,16 @@ class Runner:
     again: bool = False
 
     def run(self, steps: Sequence[Step]) -> list[str]:
-        """Run the steps, each for its first seconds and then to its end; those that are left, in words.
+        """Run the steps, first each for its share of time, then all to their ends; those that are left, in words.
 
         Raises:
             NoGpu: if the check is for a GPU and there is none.
         """
         tried: dict[str, set[str]] = {step.name: set() for step in steps}
         waiting = {step: "" for step in steps if self.again or not self.lines.is_over(step.name)}
-        for first in (True, False):
+        for is_first_round in (True, False):
             for step in list(waiting):
-                until = time.monotonic() + (START + step.first if first else math.inf)
+                until = time.monotonic() + (START + step.share if is_first_round else math.inf)
                 try:
                     while not self._run_process(step, tried[step.name], until):
                         pass

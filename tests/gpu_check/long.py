@@ -1,10 +1,10 @@
-"""A step of more points than its first seconds hold."""
+"""A step of more points than its share of time holds."""
 
 from collections.abc import Iterator
 
 from benchmarks.gpu_check.check import Check, Point
 
-TITLE, SECONDS, FIRST = "Long", 1, 0
+TITLE, SECONDS, SHARE = "Long", 1, 0
 
 
 def points(check: Check) -> Iterator[Point]:

@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_left_and_not_counted_as_failed(lines):
     assert time.monotonic() - started < 20
 
 
-def test_every_step_has_its_first_seconds_before_a_long_one_goes_on(lines, monkeypatch):
+def test_every_step_has_its_share_of_time_before_a_long_one_goes_on(lines, monkeypatch):
     monkeypatch.setattr(running, "START", 0)
     assert run(lines, steps=[LONG, UNRULY]) == []
     points = [line["point"] for line in lines.read() if "point" in line]

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.gpu_check.check import Check, Point
 
-TITLE, SECONDS, FIRST = "Unruly", 0.5, 60
+TITLE, SECONDS, SHARE = "Unruly", 0.5, 60
 
 
 def points(check: Check) -> Iterator[Point]:

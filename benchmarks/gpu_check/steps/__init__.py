@@ -1,8 +1,8 @@
 """The steps of the check, a file for each.
 
-A step has a `TITLE`, the usual `SECONDS` of a point, `FIRST`, the seconds it has before the other steps have had
-theirs, `points(check)`, which yields them in the order of their worth, and `report(found)`, which makes lines of
-Markdown of the results by point.
+A step has a `TITLE`, the usual `SECONDS` of a point, `SHARE`, the seconds that it has in a first round of all steps,
+`points(check)`, which yields points in the order of their worth, and `report(found)`, which makes lines of Markdown of
+the results by point.
 """
 
 STAGES = {

@@ -14,7 +14,7 @@ from benchmarks.gpu_check.check import Check, Point
 from recurrent_cells.tracking.names import Curve, Tag
 from recurrent_cells.trial.train import train
 
-TITLE, SECONDS, FIRST = "Accuracy", 15, 70
+TITLE, SECONDS, SHARE = "Accuracy", 15, 70
 
 
 def points(check: Check) -> Iterator[Point]:

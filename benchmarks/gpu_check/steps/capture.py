@@ -14,7 +14,7 @@ from benchmarks.packs.programs import Shape, build_program, timed
 from recurrent_cells.tables import CELLS, OPTIMIZERS
 from recurrent_cells.training.graph import graphed
 
-TITLE, SECONDS, FIRST = "Steps as CUDA graphs", 12, 40
+TITLE, SECONDS, SHARE = "Steps as CUDA graphs", 12, 40
 STEPS = 40
 
 

@@ -20,7 +20,7 @@ from recurrent_cells.data.splits import load_splits
 from recurrent_cells.models.classifier import build_classifier
 from recurrent_cells.models.layers import RecurrentLayers
 
-TITLE, SECONDS, FIRST = "Types of products, and distance from float64", 10, 40
+TITLE, SECONDS, SHARE = "Types of products, and distance from float64", 10, 40
 PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "rnn", "lstm", "gru")
 HIDDEN, BATCH, SCALE = 50, 64, 1024.0
 

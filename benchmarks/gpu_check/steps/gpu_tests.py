@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.gpu_check.check import Check, Point
 from src import REPOSITORY
 
-TITLE, SECONDS, FIRST = "`pytest -m gpu`", 60, 60
+TITLE, SECONDS, SHARE = "`pytest -m gpu`", 60, 60
 WORKERS = 6  # which share the GPU: most of a test is compiling and starting
 LIMIT = 160  # seconds: less than a point may take, so that what was found until then is kept
 

@@ -14,7 +14,7 @@ from recurrent_cells.tasks import task_of
 from recurrent_cells.training.device import resolve_device
 from recurrent_cells.training.fit import USABLE_MEMORY, Fit
 
-TITLE, SECONDS, FIRST = "Memory", 15, 15
+TITLE, SECONDS, SHARE = "Memory", 15, 15
 MIB = 2**20
 
 

@@ -16,7 +16,7 @@ from benchmarks.packs import programs
 from benchmarks.packs.programs import BATCH_SIZE, Shape
 from benchmarks.packs.report import ONE_BY_ONE, Results, table
 
-TITLE, SECONDS, FIRST = "Packs", 15, 90
+TITLE, SECONDS, SHARE = "Packs", 15, 90
 SECONDS_A_ROUND = 0.4
 ALONE = "one by one"
 

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.gpu_check.check import Check, Point
 from benchmarks.packs.programs import Shape, shares
 
-TITLE, SECONDS, FIRST = "Where the time of a step goes", 15, 15
+TITLE, SECONDS, SHARE = "Where the time of a step goes", 15, 15
 
 
 def points(check: Check) -> Iterator[Point]:

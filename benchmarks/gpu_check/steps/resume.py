@@ -20,7 +20,7 @@ from recurrent_cells.tracking.queries import trial_records
 from recurrent_cells.training import state
 from src import REPOSITORY
 
-TITLE, SECONDS, FIRST = "Killed and resumed", 60, 40
+TITLE, SECONDS, SHARE = "Killed and resumed", 60, 40
 WAIT, PATIENCE = 120, 20  # seconds at most for the first checkpoint, and for the end of what was killed
 PACKED = ("-m", "hydra/launcher=packed", "seed=0,1,2", "sweep.report=false")
 

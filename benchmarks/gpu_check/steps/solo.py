@@ -13,7 +13,7 @@ from benchmarks.contenders.process import Contender, take_turns, together, write
 from benchmarks.gpu_check.check import Check, Point
 from benchmarks.solo import CONTENDERS, GRAPH, HARNESS, KERNELS, ON_GPU, OWN
 
-TITLE, SECONDS, FIRST = "One network at a time", 30, 60
+TITLE, SECONDS, SHARE = "One network at a time", 30, 60
 SECONDS_A_ROUND = 0.4
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from benchmarks.commands import timed_sweep
 from benchmarks.gpu_check.check import Check, Point
 from benchmarks.packs.sweeps import sweep_of
 
-TITLE, SECONDS, FIRST = "Whole commands", 60, 60
+TITLE, SECONDS, SHARE = "Whole commands", 60, 60
 PRECISION, EPOCHS = "auto", 5
 
 

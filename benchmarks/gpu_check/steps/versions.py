@@ -15,7 +15,7 @@ from benchmarks.record import machine
 from src import REPOSITORY
 
 OF_TESTS = ("pytest>=8", "pytest-xdist", "hypothesis>=6.100")
-TITLE, SECONDS, FIRST = "The machine", 10, 10
+TITLE, SECONDS, SHARE = "The machine", 10, 10
 
 
 def points(check: Check) -> Iterator[Point]:

@@ -25,7 +25,8 @@ def stack(layers: "RecurrentLayers", x: Tensor) -> tuple[Tensor, tuple[Tensor, .
     last: tuple[Tensor, ...] = ()
     for together in _calls(layers):
         if together[0] > 0:
-            x = layers.dropout(x.transpose(0, 1)).transpose(0, 1)  # masks as of the other routes, step by step
+            # a mask is drawn for (T, B, H), as in the other routes
+            x = layers.dropout(x.transpose(0, 1)).transpose(0, 1)
         x, last = _call(layers, x, together)
     return x, last
 
