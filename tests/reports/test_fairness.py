@@ -27,7 +27,7 @@ def found(store, make_sweep):
         at, data = read_sweeps(store, make_sweep(*trials))
         compared = contenders(configurations(data))
         histories = read_histories(at, [trial.run_id for trial in data.finished], ["val/loss"])
-        findings = fairness(data, configurations(data), compared, histories, ACCURACY)
+        findings = fairness(data, compared, histories, ACCURACY)
         return {finding.what: finding.difference for finding in findings if finding.difference}
 
     return look
@@ -67,7 +67,7 @@ def test_settings_that_differ_without_having_been_swept(store, make_sweep):
     a = make_sweep(Made("gru", 0, params={"data.batch_size": "100"}), name="a")
     b = make_sweep(Made("lstm", 0, params={"data.batch_size": "200"}), name="b")
     _, data = read_sweeps(store, f"{a},{b}")
-    findings = fairness(data, configurations(data), configurations(data), {}, ACCURACY)
+    findings = fairness(data, configurations(data), {}, ACCURACY)
     (settings,) = (it for it in findings if it.what == "differing settings beyond those swept")
     assert settings.difference == "data.batch_size (100, 200)"
 
@@ -76,7 +76,7 @@ def test_cells_in_blocks_and_bare_ones_are_told_apart(found, store, make_sweep):
     trials = [Made("gru", 0), Made("lstm", 0, params={"model.block": "residual"})]
     assert found(*trials)["block around the layers"] == "none (GRU block none); residual (LSTM block residual)"
     data = read_sweeps(store, make_sweep(*trials))[1]
-    findings = fairness(data, configurations(data)[1:], configurations(data)[1:], {}, ACCURACY)
+    findings = fairness(data, configurations(data)[1:], {}, ACCURACY)
     (block,) = (it for it in findings if it.what == "block around the layers")
     assert (block.difference, block.value) == ("", "residual")
 
@@ -115,7 +115,7 @@ def test_files_of_a_group_that_were_swept_name_the_configurations_and_are_fair(s
     found = configurations(data)
     assert [one.label for one in found] == ["LSTM adam", "LSTM sgd"]
     assert [len(one.trials) for one in found] == [2, 2]
-    assert [it.what for it in fairness(data, found, found, {}, ACCURACY) if it.difference] == []
+    assert [it.what for it in fairness(data, found, {}, ACCURACY) if it.difference] == []
 
 
 OF_ANY_KEYS = ("experiment", "problem")
@@ -135,7 +135,7 @@ def test_each_group_explains_the_keys_of_its_files_alone(store, make_sweep, grou
     ]
     _, data = read_sweeps(store, make_sweep(*trials))
     found = configurations(data)
-    beyond = {it.what: it.difference for it in fairness(data, found, found, {}, ACCURACY)}
+    beyond = {it.what: it.difference for it in fairness(data, found, {}, ACCURACY)}
     if group in OF_ANY_KEYS:
         assert [one.label for one in found] == ["LSTM one", "LSTM two"]
         assert beyond["differing settings beyond those swept"] == ""
@@ -162,7 +162,7 @@ def test_what_a_group_does_not_explain_in_a_joined_sweep_still_tells(store, make
     swept = make_sweep(*(by_optimizer("lstm", 0, name) for name in ("adam", "sgd")), name="a")
     other = make_sweep(Made("lstm", 0, params={"optimizer.lr": "0.5"}), name="b")
     _, data = read_sweeps(store, f"{swept},{other}")
-    settings = fairness(data, configurations(data), configurations(data), {}, ACCURACY)[0]
+    settings = fairness(data, configurations(data), {}, ACCURACY)[0]
     assert settings.what == "differing settings beyond those swept"
     assert "optimizer.lr (0.003, 0.1, 0.5)" in settings.difference
 
@@ -171,7 +171,7 @@ def test_configurations_whose_histories_were_not_read_are_not_called_different(s
     at, data = read_sweeps(store, make_sweep(*(Made("gru", 0, params={"optimizer.lr": lr}) for lr in ("1", "2", "3"))))
     compared = configurations(data)
     histories = read_histories(at, [compared[0].trials[0].run_id], ["val/loss"])
-    steps = next(it for it in fairness(data, compared, compared, histories, ACCURACY) if it.what == "steps trained")
+    steps = next(it for it in fairness(data, compared, histories, ACCURACY) if it.what == "steps trained")
     assert (steps.difference, steps.value) == ("", "30")
 
 

@@ -52,6 +52,7 @@ def test_only_what_was_chosen_is_compared_and_tuning_takes_no_part(store, make_s
     write_question(store, parent, Question("done", [], 0.0, 0, chosen, [trial.fingerprint for trial in tuning]))
     assert not any("0.1" in line for line in headline(report(parent)))
     assert "over 3 seeds" in texts(report(parent))
+    assert "settings tried per cell 2" in texts(report(parent))
 
 
 def test_a_fixed_plan_that_adds_seeds_to_a_finished_one_says_that_it_was_looked_at(store, make_sweep, report):

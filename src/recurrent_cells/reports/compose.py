@@ -79,7 +79,7 @@ def compose(store: Store, data: SweepData, contest: Contest | None = None) -> Do
     outline = read_outline(store, data)
     blocks: list[Block] = [
         *verdict_section(data, found, across(everything, metric), metric, contest.margin),
-        *_fairness(fairness(data, everything, compared, losses, metric)),
+        *_fairness(fairness(data, compared, losses, metric)),
         *(search_section(outline, data) if outline else []),
         *left,
         Heading("Results"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from recurrent_cells.config.schema import later_keys
-from recurrent_cells.reports.configurations import CELL, Configuration, by, cell_label, differing
+from recurrent_cells.reports.configurations import CELL, Configuration, by, cell_label, configurations, differing
 from recurrent_cells.reports.metric import Metric
 from recurrent_cells.sweeps.results import SweepData
 from recurrent_cells.tracking.histories import Histories
@@ -41,7 +41,6 @@ class Finding:
 
 def fairness(
     data: SweepData,
-    everything: Sequence[Configuration],
     compared: Sequence[Configuration],
     histories: Histories,
     metric: Metric,
@@ -49,7 +48,6 @@ def fairness(
     """All findings, the differences first.
 
     Args:
-        everything: all configurations that were tried.
         compared: the configurations that the verdict speaks of.
         histories: of trials of theirs, with `val/loss`.
     """
@@ -72,7 +70,7 @@ def fairness(
                 ]
             ),
         ),
-        _shared("settings tried per cell", _tried(everything)),
+        _shared("settings tried per cell", _tried(configurations(data))),
         _parameters(compared),
         _shared("block around the layers", {one.label: _block(one) for one in compared}),
         _shared("steps trained", {label: words for label, words in steps.items() if words}),
