@@ -107,7 +107,7 @@ def timed(program: Program, steps: int) -> float:
     """Seconds a step, to the end of what was started."""
     precision, device = program.members[0].config.trainer.precision, next(program.networks.module.parameters()).device
     start = time.perf_counter()
-    with autocast(precision, device.type):
+    with autocast(precision, device.type, cache=False):  # as Lightning has it
         for stop in range(program.step + 20, program.step + steps + 1, 20):
             program.train(stop)
     program.log_training()

@@ -22,5 +22,6 @@ def without_padding(values: Tensor, lengths: Tensor) -> Tensor:
 
 def last_valid(values: Tensor, lengths: Tensor) -> Tensor:
     """The values at the last valid steps, (…, B, F)."""
-    at = (lengths - 1)[..., None, None].expand(*lengths.shape, 1, values.shape[-1])
-    return values.gather(-2, at).squeeze(-2)
+    # Not gathered: the gradient of a gather, deterministic on a GPU, reads from the host and cannot be in a CUDA graph.
+    is_last = torch.arange(values.shape[-2], device=lengths.device) == lengths.unsqueeze(-1) - 1
+    return torch.where(is_last.unsqueeze(-1), values, 0.0).sum(dim=-2)

@@ -116,3 +116,10 @@ def test_products_in_low_precision_and_the_rest_in_full():
     assert 1e-5 < (rounded.float() - exact).abs().max() < 0.02
     assert gradients.dtype == torch.float32
     torch.testing.assert_close(gradients, gradients_of_all(stacked, exact.sum(dim=(1, 2))), rtol=0.1, atol=0.05)
+
+
+def test_weights_stay_with_those_that_the_optimiser_changes_when_a_module_is_moved():
+    _, stacked = networks(ModelConfig(cell="gru", hidden_size=4))
+    moved = torch.nn.Sequential(stacked).to(torch.float16)
+    stacked.flat.zero_()
+    assert not any(weights.any() for weights in moved.parameters() if weights.requires_grad)

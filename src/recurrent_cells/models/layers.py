@@ -121,12 +121,12 @@ class RecurrentLayers(nn.Module):
                 turn = turned if suffix else None
                 of_steps, of_last = route.layer(
                     self.cell,
-                    x if turn is None else _at(x, turn),
+                    x if turn is None else _turn(x, turn),
                     self.weights(layer, suffix),
                     self.hidden_size,
                     reverse=suffix != "" and turn is None,
                 )
-                outputs.append(of_steps if turn is None else _at(of_steps, turn))
+                outputs.append(of_steps if turn is None else _turn(of_steps, turn))
                 last.append(of_last)
             x = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
         return x.transpose(-3, -2), last
@@ -176,6 +176,21 @@ def _turned(lengths: Tensor, count: int) -> Tensor:
     return torch.where(mirrored >= 0, mirrored, steps)
 
 
-def _at(x: Tensor, steps: Tensor) -> Tensor:
-    """The steps (…, T, B) of x (…, T, B, F)."""
-    return x.gather(-3, steps.unsqueeze(-1).expand(*steps.shape, x.shape[-1]))
+def _turn(x: Tensor, steps: Tensor) -> Tensor:
+    """x (…, T, B, F) turned round: its steps (…, T, B)."""
+    turned: Tensor = _Turn.apply(x, steps.unsqueeze(-1).expand(*steps.shape, x.shape[-1]))
+    return turned
+
+
+class _Turn(torch.autograd.Function):
+    """A gather whose gradient is one too: a scatter, deterministic on a GPU, cannot be in a CUDA graph."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        return x.gather(-3, index)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (index,) = ctx.saved_tensors
+        return gradient.gather(-3, index), None

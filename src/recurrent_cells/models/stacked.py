@@ -4,7 +4,8 @@ The layers have the parameters of their counterparts in torch.nn by the same nam
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,10 @@ class StackedClassifier(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         logits: Tensor = self._network(x, lengths)
         return logits
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Stay where the weights were made: moved, as Lightning does after a validation, they would leave `flat`."""
+        return self
 
     @property
     def trained(self) -> list[nn.Parameter]:

@@ -1,5 +1,6 @@
 """Trains trials of one shape to their ends, going on where killed ones were, and reads the test examples once."""
 
+import gc
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -67,6 +68,7 @@ class Fit:
             if not group:  # all were asked to stop while they waited
                 continue
             fits = self._train(group, members)
+            self._release()
             left = [member for member in group if not member.ended]
             if not fits and len(left) == 1:
                 left[0].ended = True
@@ -101,16 +103,23 @@ class Fit:
         self._memory_of(members[:PROBED])  # the libraries' own, which stays
         few, more = self._memory_of(members[:PROBED]), self._memory_of((*members, *members)[: 2 * PROBED])
         for_each = (more - few) / PROBED
-        torch.cuda.empty_cache()
+        self._release()
         free, _ = torch.cuda.mem_get_info()
         return max(1, int((USABLE_MEMORY * free - few) / for_each) + PROBED)
 
     def _memory_of(self, members: Sequence[Member]) -> int:
         """The bytes that a program of these members takes beside the data."""
+        self._release()
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         Program(members, self.data, self.task, self.device).rehearse()
         return torch.cuda.max_memory_allocated() - before
+
+    def _release(self) -> None:
+        """Give back the memory of programs that are done: each refers to itself, and holds the memory of its graph."""
+        if self.device.accelerator == "gpu":
+            gc.collect()
+            torch.cuda.empty_cache()
 
     def _train(self, group: Sequence[Member], members: Sequence[Member]) -> bool:
         """Train a program until it is done; False if the memory does not hold it. Those left have their states then."""
@@ -119,8 +128,6 @@ class Fit:
             program = Program(group, self.data, self.task, self.device, self.stacked)
             self._run(program, members)
         except torch.OutOfMemoryError:
-            if self.device.accelerator == "gpu":
-                torch.cuda.empty_cache()
             return False
         except TrialError:
             if program is None or program.open:  # no member has the error: the device is at fault

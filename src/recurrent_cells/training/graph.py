@@ -1,8 +1,9 @@
 """What many small kernels compute, as one CUDA graph."""
 
+import gc
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
@@ -36,7 +37,7 @@ def graphed(compute: Compute, inputs: Sequence[Tensor]) -> Compute | None:
         with torch.cuda.stream(side):  # left whatever happens: torch 2.11 stays in a stream whose recording failed
             for _ in range(WARM_UPS):  # as torch asks for: what is initialised late must not be recorded
                 wanted = [tensor.clone() for tensor in compute(*static)]
-            with torch.cuda.graph(graph, pool, side):
+            with _without_collection(), torch.cuda.graph(graph, pool, side):
                 outputs = compute(*static)
         torch.cuda.current_stream().wait_stream(side)
         graph.replay()
@@ -57,6 +58,19 @@ def graphed(compute: Compute, inputs: Sequence[Tensor]) -> Compute | None:
         return outputs
 
     return replay
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Collect now and not within: a graph that is destroyed while another is recorded spoils the record."""
+    gc.collect()
+    is_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_enabled:
+            gc.enable()
 
 
 def _end_recording(pool: tuple[int, int], reason: str) -> None:
