@@ -189,3 +189,9 @@ def test_an_id_that_is_a_number_in_one_place_and_a_word_in_another_is_one_series
     splits = load_splits(of_file(tmp_path / "mine.csv"))
     assert sum(len(split) for split in (splits.train, splits.val, splits.test)) == count
     assert splits.num_steps == steps
+
+
+def test_a_row_index_that_was_saved_is_no_feature(tmp_path):
+    path = tmp_path / "mine.csv"
+    table().to_csv(path)
+    assert load_splits(of_file(path)).num_features == 2

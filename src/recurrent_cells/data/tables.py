@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BYTES_OF_A_CHARACTER, BYTES_OF_AN_ENTRY = 13, 32
 CHUNK = 2**20
 MOST_SHOWN, MOST_LETTERS = 12, 60
+# How pandas calls a column without a header.
+UNNAMED = "Unnamed: "
 
 
 def read_table(path: Path) -> "DataFrame":
@@ -67,7 +69,7 @@ def _check_memory(path: Path) -> None:
 
 
 def feature_columns(table: "DataFrame", path: Path, features: Sequence[str], others: Sequence[str]) -> list[str]:
-    """The columns of numbers that are asked for, or all but `others`.
+    """The columns of numbers that are asked for, or all but `others` and those without a header, as a saved index has.
 
     Raises:
         UserError: if a column of these or of `others` is not there, or a feature's holds no numbers.
@@ -77,7 +79,8 @@ def feature_columns(table: "DataFrame", path: Path, features: Sequence[str], oth
             shown = ", ".join(map(str, table.columns[:MOST_SHOWN])) + (", …" if len(table.columns) > MOST_SHOWN else "")
             raise UserError(f"{path}: no column {column}; there are {shown}")
     numbers = table.select_dtypes(include=["number", "bool"]).columns
-    found = list(features) or [column for column in numbers if column not in others]
+    unnamed = {column for column in table.columns if str(column).startswith(UNNAMED)}
+    found = list(features) or [column for column in numbers if column not in others and column not in unnamed]
     if not found:
         raise UserError(f"{path}: no column of numbers beside {', '.join(others)}")
     if no_numbers := [column for column in found if column not in numbers]:

@@ -1,5 +1,6 @@
 """The images and series in the bodies of requests, checked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,27 @@ def read_series(body: bytes, trained: Trained) -> NDArray[np.float32]:
         BadRequest: if the body holds none, too many, or others than the network takes.
     """
     form, values = _scored(body)
+    if form == "dataframe_split":
+        columns = json_object(body)[form].get("columns")
+        if trained.feature_names and isinstance(columns, list) and any(isinstance(it, str) for it in columns):
+            values = _in_order(values, columns, trained.feature_names)
     return _as_series(form, values, trained)
+
+
+def _in_order(steps: Any, columns: list[Any], names: Sequence[str]) -> Any:
+    """Lists of steps whose numbers are in the order of the features' names."""
+    if len(columns) != len(names) or not all(name in columns for name in names):
+        raise BadRequest(400, f"dataframe_split: columns: allowed are {', '.join(names)}")
+    places = [columns.index(name) for name in names]
+
+    def ordered(values: Any) -> Any:
+        if not isinstance(values, list):
+            return values
+        if any(isinstance(value, list) for value in values):
+            return [ordered(value) for value in values]
+        return [values[place] for place in places] if len(values) == len(places) else values
+
+    return ordered(steps)
 
 
 def read_file(body: bytes, trained: Trained) -> NDArray[np.float32]:
