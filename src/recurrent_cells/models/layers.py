@@ -112,7 +112,7 @@ class RecurrentLayers(nn.Module):
             return torch_nn.stack(self, x)
         x = x.transpose(-3, -2)
         # A backward direction of sequences with lengths is a forward one of the sequences turned round.
-        turned = None if lengths is None else _turned(lengths, x.shape[-3])
+        turned = None if lengths is None else _mirrored_steps(lengths, x.shape[-3])
         for layer in range(self.num_layers):
             if layer > 0:
                 x = self.dropout(x)
@@ -121,12 +121,12 @@ class RecurrentLayers(nn.Module):
                 turn = turned if suffix else None
                 of_steps, of_last = route.layer(
                     self.cell,
-                    x if turn is None else _turn(x, turn),
+                    x if turn is None else _turn_round(x, turn),
                     self.weights(layer, suffix),
                     self.hidden_size,
                     reverse=suffix != "" and turn is None,
                 )
-                outputs.append(of_steps if turn is None else _turn(of_steps, turn))
+                outputs.append(of_steps if turn is None else _turn_round(of_steps, turn))
                 last.append(of_last)
             x = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
         return x.transpose(-3, -2), last
@@ -169,20 +169,20 @@ def check_kernel(kernel: str, accelerator: str) -> None:
         raise UserError(f"model.kernel=triton: needs {lacking}; model.kernel=auto does without")
 
 
-def _turned(lengths: Tensor, count: int) -> Tensor:
+def _mirrored_steps(lengths: Tensor, count: int) -> Tensor:
     """The step (…, T, B) from which each is taken to turn a sequence round within its length."""
     steps = torch.arange(count, device=lengths.device).unsqueeze(-1)
     mirrored = lengths.unsqueeze(-2) - 1 - steps
     return torch.where(mirrored >= 0, mirrored, steps)
 
 
-def _turn(x: Tensor, steps: Tensor) -> Tensor:
-    """x (…, T, B, F) turned round: its steps (…, T, B)."""
-    turned: Tensor = _Turn.apply(x, steps.unsqueeze(-1).expand(*steps.shape, x.shape[-1]))
+def _turn_round(x: Tensor, steps: Tensor) -> Tensor:
+    """x (…, T, B, F) with each step taken from those of `_mirrored_steps`, (…, T, B)."""
+    turned: Tensor = _TurnRound.apply(x, steps.unsqueeze(-1).expand(*steps.shape, x.shape[-1]))
     return turned
 
 
-class _Turn(torch.autograd.Function):
+class _TurnRound(torch.autograd.Function):
     """A gather whose gradient is one too: a scatter, deterministic on a GPU, cannot be in a CUDA graph."""
 
     @staticmethod

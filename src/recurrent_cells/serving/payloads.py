@@ -28,7 +28,7 @@ def read_images(body: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         BadRequest: if the body holds no images, too many, or anything else.
     """
     height, width = size
-    form, values = _scored(body)
+    form, values, _ = _scored(body)
     allowed = f"{form}: allowed are images of shape (N, {height}, {width}) or (N, {height * width})"
     images = _numbers(values, allowed)
     if images.shape[1:] not in ((height, width), (height * width,)):
@@ -45,28 +45,21 @@ def read_series(body: bytes, trained: Trained) -> NDArray[np.float32]:
     Raises:
         BadRequest: if the body holds none, too many, or others than the network takes.
     """
-    form, values = _scored(body)
-    if form == "dataframe_split":
-        columns = json_object(body)[form].get("columns")
-        if trained.feature_names and isinstance(columns, list) and any(isinstance(it, str) for it in columns):
-            values = _in_order(values, columns, trained.feature_names)
+    form, values, columns = _scored(body)
+    if columns and trained.feature_names:
+        if sorted(columns) != sorted(trained.feature_names):
+            raise BadRequest(400, f"{form}: columns: allowed are {', '.join(trained.feature_names)}")
+        values = _in_order(values, [columns.index(name) for name in trained.feature_names])
     return _as_series(form, values, trained)
 
 
-def _in_order(steps: Any, columns: list[Any], names: Sequence[str]) -> Any:
-    """Lists of steps whose numbers are in the order of the features' names."""
-    if len(columns) != len(names) or not all(name in columns for name in names):
-        raise BadRequest(400, f"dataframe_split: columns: allowed are {', '.join(names)}")
-    places = [columns.index(name) for name in names]
-
-    def ordered(values: Any) -> Any:
-        if not isinstance(values, list):
-            return values
-        if any(isinstance(value, list) for value in values):
-            return [ordered(value) for value in values]
-        return [values[place] for place in places] if len(values) == len(places) else values
-
-    return ordered(steps)
+def _in_order(values: Any, places: Sequence[int]) -> Any:
+    """Lists of steps, each with the numbers at these places; what is no step of so many numbers as it is."""
+    if not isinstance(values, list):
+        return values
+    if any(isinstance(value, list) for value in values):
+        return [_in_order(value, places) for value in values]
+    return [values[place] for place in places] if len(values) == len(places) else values
 
 
 def read_file(body: bytes, trained: Trained) -> NDArray[np.float32]:
@@ -96,17 +89,20 @@ def _as_series(key: str, values: Any, trained: Trained) -> NDArray[np.float32]:
         raise BadRequest(400, f"{key}: {error}") from None
 
 
-def _scored(body: bytes) -> tuple[str, Any]:
-    """The form of a scoring request, and the lists in it."""
+def _scored(body: bytes) -> tuple[str, Any, list[str]]:
+    """The form of a scoring request, the lists in it, and the names of columns, none where it has none."""
     content = json_object(body)
     if len(content) != 1 or (form := next(iter(content))) not in FORMS:
         raise BadRequest(400, f"allowed is a JSON object with one of {', '.join(FORMS)}")
-    values = content[form]
+    values, columns = content[form], list[Any]()
     if form == "dataframe_split":
         if not isinstance(values, dict) or "data" not in values:
             raise BadRequest(400, "dataframe_split: data is missing, a list of rows, one an image")
+        columns = values.get("columns") or []
+        if not isinstance(columns, list):
+            raise BadRequest(400, "dataframe_split: columns: allowed is a list of names")
         values = values["data"]
-    return form, values
+    return form, values, [column for column in columns if isinstance(column, str)]
 
 
 def _check_count(count: int, what: str) -> None:
