@@ -195,3 +195,16 @@ def test_a_row_index_that_was_saved_is_no_feature(tmp_path):
     path = tmp_path / "mine.csv"
     table().to_csv(path)
     assert load_splits(of_file(path)).num_features == 2
+
+
+@pytest.mark.parametrize(("column", "shown"), [(["ERR", *["1.5"] * 39], "ERR"), (["1,5"] * 40, "1,5")])
+def test_numbers_that_cannot_be_read_are_refused_rather_than_left_out(written, column, shown):
+    frame = table()
+    frame["load"] = (column * 2)[: len(frame)]
+    with pytest.raises(UserError, match=f"column load .* {shown}"):
+        load_splits(written(frame))
+    assert load_splits(written(frame, features=["heat"])).num_features == 1
+
+
+def test_a_column_of_words_is_left_out(written):
+    assert load_splits(written(table().assign(place="hall 7"))).num_features == 2

@@ -72,20 +72,40 @@ def feature_columns(table: "DataFrame", path: Path, features: Sequence[str], oth
     """The columns of numbers that are asked for, or all but `others` and those without a header, as a saved index has.
 
     Raises:
-        UserError: if a column of these or of `others` is not there, or a feature's holds no numbers.
+        UserError: if a column of these or of `others` is not there, a feature's holds no numbers, or it is not said
+            which are features and a column of text holds numbers for the most part.
     """
     for column in (*others, *features):
         if column not in table.columns:
             shown = ", ".join(map(str, table.columns[:MOST_SHOWN])) + (", …" if len(table.columns) > MOST_SHOWN else "")
             raise UserError(f"{path}: no column {column}; there are {shown}")
     numbers = table.select_dtypes(include=["number", "bool"]).columns
-    unnamed = {column for column in table.columns if str(column).startswith(UNNAMED)}
-    found = list(features) or [column for column in numbers if column not in others and column not in unnamed]
+    rest = [column for column in table.columns if column not in others and not str(column).startswith(UNNAMED)]
+    if not features:
+        _check_numbers_are_read(table[[column for column in rest if column not in numbers]], path)
+    found = list(features) or [column for column in rest if column in numbers]
     if not found:
         raise UserError(f"{path}: no column of numbers beside {', '.join(others)}")
     if no_numbers := [column for column in found if column not in numbers]:
         raise UserError(f"{path}: the column {no_numbers[0]} holds no numbers, as a feature must")
     return found
+
+
+def _check_numbers_are_read(texts: "DataFrame", path: Path) -> None:
+    """Raise UserError if a column of text holds numbers for the most part, also with commas in them."""
+    import pandas
+
+    for column in texts.columns:
+        cells = texts[column].dropna().astype(str)
+        is_number = pandas.to_numeric(cells.str.replace(",", ""), errors="coerce").notna()
+        if 2 * is_number.sum() <= len(cells):
+            continue
+        unread = cells[pandas.to_numeric(cells, errors="coerce").isna()]
+        example = f"such as {_shown(unread.iloc[0])}" if len(unread) else "of another type"
+        raise UserError(
+            f"{path}: the column {column} holds numbers, but also what is none, {example}; write numbers as 1234.5 and "
+            "leave missing ones empty, or name the features without that column: data.features=[COLUMN,…]"
+        )
 
 
 def read_series(path: Path, names: str, time: str, features: Sequence[str], target: str) -> Part:
