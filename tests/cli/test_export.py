@@ -14,7 +14,7 @@ def test_it_writes_a_file_and_says_how_far_its_logits_are_off(store_file, idx_fo
     main(["run=best", "format=torch", f"to={tmp_path}/network.pt2"])
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"{tmp_path}/network.pt2: images (N, 6, 5) in float32, 0 to 255 → logits (N, 4)"
-    assert second.startswith("its logits differ by at most ")
+    assert second.startswith("its outputs differ by at most ")
     assert second.endswith(trained.record.run_id)
     assert (tmp_path / "network.pt2").exists()
 

@@ -68,7 +68,7 @@ def test_a_file_that_answers_otherwise_is_removed(store_file, idx_folder, tmp_pa
     monkeypatch.setattr(
         exporting, "_program_logits", lambda path, images: trained.logits(images.astype("uint8")).numpy() + 2e-4
     )
-    with pytest.raises(ExportError, match=r"its logits differ by up to 2\.0e-04 .* the file was removed"):
+    with pytest.raises(ExportError, match=r"its outputs differ by up to 2\.0e-04 .* the file was removed"):
         export(trained, "torch", tmp_path / "network.pt2")
     assert not (tmp_path / "network.pt2").exists()
 

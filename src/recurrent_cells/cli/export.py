@@ -43,4 +43,4 @@ def _export(arguments: Arguments) -> None:
     path = of_user(arguments.get("to") or f"{trained.record.name}{SUFFIX[form]}")
     difference = export(trained, form, path)
     print(f"{path}: {description(trained)}")
-    print(f"its logits differ by at most {difference:.1e} from those of run {trained.record.run_id}")
+    print(f"its outputs differ by at most {difference:.1e} from those of run {trained.record.run_id}")

@@ -38,14 +38,16 @@ def description(trained: Trained) -> str:
     else:
         taken = f"series (N, {'T' if network.takes_any_steps else steps}, {features}) in float32"
         taken += ", NaN after the last step of each" if network.has_lengths else ""
-    return f"{taken} → {'logits' if trained.task.has_classes else 'numbers'} (N, {trained.num_outputs})"
+    given = f"(N, T, {trained.num_outputs})" if trained.task.targets.of_steps else f"(N, {trained.num_outputs})"
+    return f"{taken} → {'logits' if trained.task.has_classes else 'numbers'} {given}"
 
 
 def export(trained: Trained, form: str, path: Path) -> float:
     """Write the network, float32 in the shape of images or series → logits or numbers, and read the file back.
 
     Returns:
-        the largest difference between its outputs and the network's, on test examples.
+        the largest difference between its outputs and the network's, on test examples; that of numbers in units of
+        their deviation.
 
     Raises:
         UserError: if there are no test examples to check with, or the file cannot be written.
@@ -68,11 +70,12 @@ def export(trained: Trained, form: str, path: Path) -> float:
             f"({type(error).__name__}: {first_line(error, 100)})" + ("; format=torch may do" if form == "onnx" else "")
         ) from None
     answers = _onnx_logits(path, inputs) if form == "onnx" else _program_logits(path, inputs)
-    difference = float(np.abs(answers - expected).max())
+    deviation = np.array(trained.task.targets.scale or (1.0,), np.float32)
+    difference = float((np.abs(answers - expected) / deviation).max())
     if not difference <= LARGEST_DIFFERENCE:  # NaN too
         path.unlink()
         raise ExportError(
-            f"{path}: its logits differ by up to {difference:.1e} from those of run {trained.record.run_id}, "
+            f"{path}: its outputs differ by up to {difference:.1e} from those of run {trained.record.run_id}, "
             f"allowed is {LARGEST_DIFFERENCE:g}; the file was removed"
         )
     return difference
