@@ -183,6 +183,22 @@ def test_a_clock_that_was_set_ahead_leaves_a_budget_as_long_as_it_is(store, monk
     assert not read_orders(store, parent).is_budget_used
 
 
+def test_a_sweep_without_a_budget_goes_on_when_that_of_another_start_is_used(store):
+    parent = store.client.create_run(store.experiment_id).info.run_id
+    limits(store, parent, budget="0s").announce()
+
+    class Obedient(Scripted):
+        def start(self, trials):
+            super().start(trials)
+            if read_orders(store, parent).is_budget_used:
+                self.outcomes = {it.name: [Outcome("left", error="sweep.budget is used")] for it in trials}
+
+    pool, feed = Obedient(slots=1), GridFeed([trial("a"), trial("b")])
+    drive(feed, pool, store, parent, 0, limits(store, parent))
+    assert sorted(pool.started) == ["a", "a", "b"]
+    assert {outcome.status for outcome in feed.outcomes.values()} == {"finished"}
+
+
 def test_what_waits_in_a_queue_of_the_pool_is_refused_as_what_has_not_started(store, monkeypatch):
     monkeypatch.setattr(limiting, "SECONDS_BETWEEN_LOOKS", 0.0)
     parent = store.client.create_run(store.experiment_id).info.run_id

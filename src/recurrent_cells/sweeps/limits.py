@@ -10,7 +10,13 @@ from recurrent_cells.config.rules import seconds_of
 from recurrent_cells.config.schema import SweepConfig
 from recurrent_cells.sweeps.plan import Trial
 from recurrent_cells.tracking.patience import patiently, store_failures
-from recurrent_cells.tracking.steering import SECONDS_BETWEEN_LOOKS, read_orders, set_limits, too_many_failed
+from recurrent_cells.tracking.steering import (
+    SECONDS_BETWEEN_LOOKS,
+    read_orders,
+    set_limits,
+    take_back_budget,
+    too_many_failed,
+)
 from recurrent_cells.tracking.store import Store
 from recurrent_cells.trial.outcome import Outcome
 
@@ -38,12 +44,22 @@ class Limits:
 
     def announce(self) -> None:
         """Have the trials know by the parent's tags what they have to keep wherever they run."""
-        self._tell(self._most_failures)
-
-    def _tell(self, most_failures: int | None = None) -> None:
         if (parent := self._parent) is not None:
-            ends = None if self._end is None else time.time() + self._end - time.monotonic()
-            patiently(lambda: set_limits(self._store, parent, ends, most_failures), self._store.patience)
+            patiently(lambda: set_limits(self._store, parent, self._ends, self._most_failures), self._store.patience)
+
+    def _correct_budget(self) -> None:
+        """Set the parent's tag anew: a clock may have been set since, or another start of the sweep have a budget."""
+        if (parent := self._parent) is None:
+            return
+        if self._end is None:
+            patiently(lambda: take_back_budget(self._store, parent), self._store.patience)
+        else:
+            patiently(lambda: set_limits(self._store, parent, self._ends, None), self._store.patience)
+
+    @property
+    def _ends(self) -> float | None:
+        """When the budget is used, in seconds since 1970."""
+        return None if self._end is None else time.time() + self._end - time.monotonic()
 
     def refused(self, trial: Trial) -> Outcome | None:
         """What becomes of a trial that has not begun and is not to; None if it may."""
@@ -100,6 +116,6 @@ class Limits:
         self._failures += outcome.status == "failed"
         if outcome.status == "left":
             self._next_look = 0.0  # what the trial knows of its sweep is to be known here
-            self._tell()  # and when the budget is used, should a clock have been set since
+            self._correct_budget()
         if self._most_failures is not None and self._failures >= self._most_failures:
             self.reason = too_many_failed(self._most_failures)

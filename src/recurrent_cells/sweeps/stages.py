@@ -6,7 +6,7 @@ from functools import partial
 
 from recurrent_cells.sweeps.feeds import Feed
 from recurrent_cells.sweeps.parent import Parent, write_plan
-from recurrent_cells.sweeps.plan import Trial, to_run
+from recurrent_cells.sweeps.plan import Trial, has_status, to_run
 from recurrent_cells.tracking.artifacts import Question, write_question
 from recurrent_cells.tracking.patience import patiently
 from recurrent_cells.tracking.queries import TrialRecord, latest_by_fingerprint, trial_records, unpruned
@@ -101,9 +101,9 @@ class StagedFeed(Feed):
         return latest_by_fingerprint(unpruned(trial_records(self._store)), self._parent.earlier)
 
     def _todo(self, records: Records) -> list[Trial]:
-        """The trials to train now, the longest first."""
-        missing = to_run(self._trials, records, self._rerun)
-        return sorted((it for it in missing if it.fingerprint not in self.outcomes), key=lambda trial: -trial.work)
+        """The trials to train now, the longest first, but last those that failed before."""
+        missing = [it for it in to_run(self._trials, records, self._rerun) if it.fingerprint not in self.outcomes]
+        return sorted(missing, key=lambda trial: (has_status(records, trial, "FAILED"), -trial.work))
 
     def _has_new(self, records: Records) -> bool:
         """Whether there are trials that were never started."""

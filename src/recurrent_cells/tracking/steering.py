@@ -86,6 +86,11 @@ def set_limits(store: Store, parent: str, ends: float | None, most_failures: int
         set_tags(store, parent, tags)
 
 
+def take_back_budget(store: Store, parent: str) -> None:
+    """Remove when the budget of a sweep is used: that of another start of the same sweep."""
+    drop_tags(store, parent, Tag.ENDS)
+
+
 def asked_to_stop(store: Store) -> dict[str, str]:
     """The experiment's RUNNING runs that are asked to stop, with the reason that the tag gives."""
     found = search(store, f"attributes.status = 'RUNNING' and tags.{Tag.STOP} LIKE '%'")
