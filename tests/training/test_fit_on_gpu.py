@@ -5,6 +5,7 @@ import torch
 
 from recurrent_cells.data.splits import load_splits
 from recurrent_cells.interrupts import Interruption
+from recurrent_cells.models.layers import RecurrentLayers
 from recurrent_cells.tasks import task_of
 from recurrent_cells.training import program
 from recurrent_cells.training.device import resolve_device, use_determinism
@@ -56,6 +57,28 @@ def test_mixed_precision_learns(configs, tmp_path, cell):
     for points in kept.points:
         losses = [value for (key, _), value in points.items() if key == "train/loss"]
         assert losses[-1] < losses[0]
+
+
+def test_a_pack_that_is_evaluated_at_its_start_learns(configs, tmp_path):
+    each = [{"seed": seed} for seed in range(2)]
+    kept = packed(configs("model=gru", *ON_GPU, "trainer.eval_at_start=true", "optimizer.lr=0.01", each=each), tmp_path)
+    for points in kept.points:
+        losses = [value for (key, _), value in points.items() if key == "val/loss"]
+        assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_step_with_lengths_can_be_recorded(bidirectional):
+    use_determinism(True)
+    layers = RecurrentLayers("lstm", 3, 8, bidirectional=bidirectional).cuda()
+    trained = [weights for weights in layers.parameters() if weights.requires_grad]
+
+    def gradients(x, lengths):
+        outputs, last = layers(x, lengths)
+        return torch.autograd.grad(outputs.sum() + sum(it.square().sum() for it in last), trained)
+
+    lengths = torch.tensor([7, 1, 4], device="cuda")
+    assert graphed(gradients, [torch.randn(3, 7, 3, device="cuda"), lengths]) is not None
 
 
 def test_programs_are_as_large_as_the_memory_is_measured_to_hold(configs, tmp_path):
