@@ -3,6 +3,8 @@
 Shapes: lengths (…, B), 1 to T, of values (…, B, T, F).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,22 @@ def without_padding(values: Tensor, lengths: Tensor) -> Tensor:
 
 def last_valid(values: Tensor, lengths: Tensor) -> Tensor:
     """The values at the last valid steps, (…, B, F)."""
-    # Not gathered: the gradient of a gather, deterministic on a GPU, reads from the host and cannot be in a CUDA graph.
-    is_last = torch.arange(values.shape[-2], device=lengths.device) == lengths.unsqueeze(-1) - 1
-    return torch.where(is_last.unsqueeze(-1), values, 0.0).sum(dim=-2)
+    last: Tensor = _LastValid.apply(values, lengths)
+    return last
+
+
+class _LastValid(torch.autograd.Function):
+    """A gather whose gradient is no scatter, which, deterministic on a GPU, cannot be in a CUDA graph."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, lengths: Tensor) -> Tensor:
+        ctx.save_for_backward(lengths)
+        ctx.num_steps = values.shape[-2]
+        at = (lengths - 1)[..., None, None].expand(*lengths.shape, 1, values.shape[-1])
+        return values.gather(-2, at).squeeze(-2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (lengths,) = ctx.saved_tensors
+        is_last = torch.arange(ctx.num_steps, device=lengths.device) == lengths.unsqueeze(-1) - 1
+        return is_last.unsqueeze(-1).to(gradient.dtype) * gradient.unsqueeze(-2), None
